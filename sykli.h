@@ -1,0 +1,1369 @@
+/* sykli.h - v0.1.0 - a CI node you can #include - MIT or public domain, text at the end
+
+   A task scheduler with a content-addressed cache, live tables and hot configuration. In one
+   C file of your program:
+
+       #define SYKLI_IMPLEMENTATION
+       #include "sykli.h"
+       int main(void) {
+           sykli *s = sykli_open(&(sykli_desc){ .workers_max = 4 });
+           sykli_task lib = sykli_add(s, &(sykli_task_desc){ .name = "lib",
+               .command = "cc -c lib.c -o lib.o", .inputs = { "*.c", "*.h" },
+               .outputs = { { "o", "lib.o" } } });
+           sykli_add(s, &(sykli_task_desc){ .name = "test", .command = "./check lib.o",
+               .after = { lib }, .timeout_ms = 60000 });
+           int failed = sykli_run(s);          // 0 all passed, n failed, < 0: sykli_errmsg(s)
+           sykli_print(s, stdout, "SELECT name, status, duration_ms FROM tasks");
+           sykli_close(s); return failed != 0; }
+
+   Everything that lives is a row, every change is an op, every fact goes by one of five verbs
+   (call, query, watch, fetch, offer); docs/architecture.md is the map. The second half of this
+   file reads bottom-up: a section calls only sections above it.
+
+   CONTENTS
+     public      errors   names and limits   sys   context   tasks   rows   ops   verbs   hooks
+     >>extend    memory, buffers, maps, hashes, JSON, store: for the mesh, own tables and own ops
+     >>base      memory, buffers, maps, text, errors
+     >>hash      SHA-256, SHA256TREE, SipHash
+     >>json      reader with positions, writer
+     >>glob      pattern matching, no file access
+     >>table     columns, row values, the registry of tables
+     >>query     the SELECT subset: parse, scan, sort, render, encode
+     >>op        the registry of ops, argument checking, roles
+     >>event     the ring of what happened
+     >>config    versioned keys
+     >>log       lines, masks, terminal control
+     >>sched     readiness, priorities, retries: facts in, actions out
+     >>sys       the operating system behind one struct
+     >>rows      row files: pools of rows that other processes can read
+     >>tree      confined walk, stat cache, tree digests
+     >>store     blobs and action entries on disk
+     >>key       the action key and what changed in it
+     >>spawn     starting, capturing and ending a task's process tree
+     >>history   run records, durations, last keys
+     >>drive     carries out what the scheduler asks for
+     >>node      the context: tables, ops, requests, the public calls                           */
+
+#if defined(SYKLI_IMPLEMENTATION) && defined(__linux__) && !defined(_GNU_SOURCE)
+#if defined(_FEATURES_H)
+#error "sykli.h: #define _GNU_SOURCE before the first #include of the file with SYKLI_IMPLEMENTATION"
+#endif
+#define _GNU_SOURCE 1
+#endif
+
+#ifndef SYKLI_H_INCLUDED
+#define SYKLI_H_INCLUDED
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SYKLI_VERSION "0.1.0"
+
+// ---- errors ---------------------------------------------------------------------------------
+// Every call that can fail returns 0 or a count on success and one of these, negative, on failure.
+// X(NAME, value, text, advice)
+#define SYKLI_ERRORS(X)                                                                            \
+    X(EINVAL, -1, "invalid argument", "see the message for the field and what would be right")     \
+    X(ENOMEM, -2, "out of memory", "raise the memory limit or make the graph smaller")             \
+    X(EEXIST, -3, "already there", "choose another name")                                          \
+    X(ENOENT, -4, "not there", "check the name; `sykli query` lists what exists")                  \
+    X(ECYCLE, -5, "the graph has a cycle", "remove one dependency that the message names")         \
+    X(ELIMIT, -6, "a limit is reached", "raise the limit that the message names")                  \
+    X(ESTALE, -7, "the handle is no longer valid", "look the thing up again")                      \
+    X(EIO, -8, "input or output failed", "check disk space and permissions")                       \
+    X(EPERM, -9, "not permitted", "an admin can grant the role that the message names")            \
+    X(ENONODE, -10, "no such node is reachable", "`sykli nodes` lists the nodes")                  \
+    X(ETIMEOUT, -11, "the deadline passed", "try again, or allow more time")                       \
+    X(ECLOSED, -12, "the connection closed", "try again")                                          \
+    X(EPARSE, -13, "not well formed", "the message names line and column")                         \
+    X(ECORRUPT, -14, "damaged data", "the damaged copy is set aside; run again")                   \
+    X(EBUSY, -15, "in use", "wait for the one that the message names")                             \
+    X(EUNSUPPORTED, -16, "not supported here", "the message names what is missing")                \
+    X(ECANCELLED, -17, "cancelled", "start it again if it is still wanted")                        \
+    X(EAUTH, -18, "not authenticated", "check cookie, token or key")                               \
+    X(ECONFLICT, -19, "something newer is there", "fetch the newer version, repeat the change")    \
+    X(ECONSENT, -20, "this machine does not allow it", "its owner can, in the local config")       \
+    X(EOF, -21, "end", "nothing more will come")
+
+typedef enum sykli_status_code {
+#define SYKLI_X(name, value, text, advice) SYKLI_##name = value,
+    SYKLI_ERRORS(SYKLI_X)
+#undef SYKLI_X
+    SYKLI_OK = 0
+} sykli_status_code;
+
+// The text or the advice of a code; never NULL.
+const char *sykli_error_text(int code);
+const char *sykli_error_advice(int code);
+// The code's name, "EINVAL"; never NULL.
+const char *sykli_error_name(int code);
+
+// ---- names and limits -----------------------------------------------------------------------
+#define SYKLI_INLINE_MAX 16              // entries of an inline list in a desc
+#define SYKLI_NAME_MAX 1024              // bytes of a task name
+#define SYKLI_NODE_NAME_MAX 64           // bytes of a node name, [a-z0-9._-]
+#define SYKLI_COMMAND_MAX (1u << 20)     // bytes of a command
+#define SYKLI_TASKS_MAX (1u << 20)       // tasks of one graph
+#define SYKLI_JSON_DEPTH_MAX 64          // nesting of JSON documents
+#define SYKLI_JSON_SIZE_MAX (64u << 20)  // bytes of a JSON document
+#define SYKLI_QUERY_MAX 4096             // bytes of a query
+#define SYKLI_BLOB_SIZE_MAX (1ull << 40) // bytes of a blob
+#define SYKLI_ARGS_MAX (64u << 10)       // bytes of the arguments of an op
+
+typedef struct sykli sykli;
+
+// A handle of a task or a request: slot and generation. {0} is invalid.
+typedef struct sykli_task { uint64_t id; } sykli_task;
+typedef struct sykli_handle { uint64_t id; } sykli_handle;
+
+// How a task ended, or where it stands. The first six are terminal with the Elixir engine's names.
+#define SYKLI_STATUSES(X) X(passed) X(failed) X(errored) X(cached) X(skipped) X(blocked)           \
+    X(cancelled) X(waiting) X(ready) X(hashing) X(lookup) X(restoring) X(queued) X(running)        \
+    X(publishing)
+typedef enum sykli_status {
+#define SYKLI_X(name) SYKLI_STATUS_##name,
+    SYKLI_STATUSES(SYKLI_X)
+#undef SYKLI_X
+    SYKLI_STATUS_COUNT
+} sykli_status;
+extern const char *const sykli_status_names[SYKLI_STATUS_COUNT + 1]; // NULL at the end
+
+// Whom a call is made for. A row's column and an op name the least role that may see or do it.
+typedef enum sykli_role {
+    SYKLI_ROLE_none, SYKLI_ROLE_member, SYKLI_ROLE_observer, SYKLI_ROLE_operator,
+    SYKLI_ROLE_admin, SYKLI_ROLE_owner, SYKLI_ROLE_COUNT
+} sykli_role;
+extern const char *const sykli_role_names[SYKLI_ROLE_COUNT + 1];
+
+// Memory is accounted by tag; the `memory` table shows a row per tag.
+#define SYKLI_TAGS(X) X(base) X(text) X(json) X(table) X(query) X(event) X(config) X(log) X(sched) \
+    X(rows) X(tree) X(store) X(spawn) X(drive) X(node) X(wire) X(link) X(member) X(mesh) X(host)
+typedef enum sykli_tag {
+#define SYKLI_X(name) SYKLI_TAG_##name,
+    SYKLI_TAGS(SYKLI_X)
+#undef SYKLI_X
+    SYKLI_TAG_COUNT
+} sykli_tag;
+
+// ---- sys ------------------------------------------------------------------------------------
+// Clock, random, memory, files, sockets and processes: everything the library asks of the machine.
+// Replace a function to test, simulate or port; `sykli_sys_init` fills in the real ones. Calls
+// return >= 0 on success and the negated errno of the host on failure. Paths are relative to the
+// directory `dir`, an open descriptor, or SYKLI_CWD.
+#define SYKLI_CWD (-100)
+
+typedef enum sykli_file_type {
+    SYKLI_FILE_none, SYKLI_FILE_regular, SYKLI_FILE_directory, SYKLI_FILE_symlink, SYKLI_FILE_other
+} sykli_file_type;
+
+typedef struct sykli_stat {
+    uint64_t size_bytes;
+    int64_t mtime_ns, ctime_ns; // since the epoch
+    uint64_t inode, device;
+    uint32_t mode;              // permission bits only
+    sykli_file_type type;
+} sykli_stat;
+
+// Flags of `open`.
+enum {
+    SYKLI_OPEN_read = 1, SYKLI_OPEN_write = 2, SYKLI_OPEN_create = 4, SYKLI_OPEN_exclusive = 8,
+    SYKLI_OPEN_truncate = 16, SYKLI_OPEN_append = 32, SYKLI_OPEN_directory = 64,
+    SYKLI_OPEN_nofollow = 128, SYKLI_OPEN_beneath = 256 // no component may leave `dir`
+};
+
+typedef struct sykli_poll_fd {
+    int fd;
+    short want, got; // SYKLI_POLL_*
+} sykli_poll_fd;
+enum { SYKLI_POLL_in = 1, SYKLI_POLL_out = 2, SYKLI_POLL_closed = 4 };
+
+// One process to start. Everything is copied or used before `spawn` returns.
+typedef struct sykli_spawn {
+    const char *const *argv; // NULL-terminated; argv[0] is looked up in the PATH of `env`
+    const char *const *env;  // NULL-terminated "NAME=value"
+    const char *workdir;     // NULL: the current one
+    int out_fd, err_fd;      // become 1 and 2; 0 is /dev/null
+    bool new_session;        // setsid in the child: its own process group too
+} sykli_spawn;
+
+typedef struct sykli_exit {
+    int code;                // exit code, or -1
+    int signal;              // signal that ended it, or 0
+    uint64_t cpu_us, rss_max_bytes, read_bytes, write_bytes;
+} sykli_exit;
+
+// X(type, name, parameters, arguments): the calls that can fail.
+#define SYKLI_SYS_CALLS(X)                                                                         \
+    X(int, random, (void *u, void *out, size_t size), (u, out, size))                              \
+    X(int, open, (void *u, int dir, const char *path, int flags, int mode),                        \
+      (u, dir, path, flags, mode))                                                                 \
+    X(int64_t, read, (void *u, int fd, void *out, size_t size), (u, fd, out, size))                \
+    X(int64_t, write, (void *u, int fd, const void *data, size_t size), (u, fd, data, size))       \
+    X(int64_t, pread, (void *u, int fd, void *out, size_t size, uint64_t at),                      \
+      (u, fd, out, size, at))                                                                      \
+    X(int64_t, pwrite, (void *u, int fd, const void *data, size_t size, uint64_t at),              \
+      (u, fd, data, size, at))                                                                     \
+    X(int, sync, (void *u, int fd), (u, fd))                                                       \
+    X(int, stat, (void *u, int dir, const char *path, sykli_stat *out), (u, dir, path, out))       \
+    X(int, fstat, (void *u, int fd, sykli_stat *out), (u, fd, out))                                \
+    X(int, list, (void *u, int fd, int (*each)(void *to, const char *name, int type), void *to),   \
+      (u, fd, each, to))                                                                           \
+    X(int, mkdir, (void *u, int dir, const char *path, int mode), (u, dir, path, mode))            \
+    X(int, rename, (void *u, int from_dir, const char *from, int to_dir, const char *to),          \
+      (u, from_dir, from, to_dir, to))                                                             \
+    X(int, remove, (void *u, int dir, const char *path, int is_directory),                         \
+      (u, dir, path, is_directory))                                                                \
+    X(int, symlink, (void *u, const char *to, int dir, const char *path), (u, to, dir, path))      \
+    X(int64_t, readlink, (void *u, int dir, const char *path, char *out, size_t size),             \
+      (u, dir, path, out, size))                                                                   \
+    X(int, chmod, (void *u, int fd, int mode), (u, fd, mode))                                      \
+    X(int, utime, (void *u, int dir, const char *path, int64_t mtime_ns),                          \
+      (u, dir, path, mtime_ns))                                                                    \
+    X(int, clone, (void *u, int from_fd, int to_fd), (u, from_fd, to_fd))                          \
+    X(int, lock, (void *u, int fd, int exclusive), (u, fd, exclusive))                             \
+    X(int, allocate, (void *u, int fd, uint64_t size), (u, fd, size))                              \
+    X(int, map, (void *u, int fd, size_t size, void **out), (u, fd, size, out))                    \
+    X(int, pipe, (void *u, int fds[2]), (u, fds))                                                  \
+    X(int, spawn, (void *u, const sykli_spawn *desc), (u, desc))                                   \
+    X(int, signal, (void *u, int pid, int sig, int whole_group), (u, pid, sig, whole_group))       \
+    X(int, wait, (void *u, int pid, sykli_exit *out), (u, pid, out))                               \
+    X(int, poll, (void *u, sykli_poll_fd *fds, int count, int timeout_ms),                         \
+      (u, fds, count, timeout_ms))                                                                 \
+    X(int, listen, (void *u, const char *address), (u, address))                                   \
+    X(int, accept, (void *u, int fd, char *address, size_t size), (u, fd, address, size))          \
+    X(int, dial, (void *u, const char *address), (u, address))                                     \
+    X(int, dialled, (void *u, int fd), (u, fd))
+
+typedef struct sykli_sys {
+    void *user;
+    // realloc with both sizes: ptr NULL and size_old 0 allocate, size_new 0 frees and returns NULL.
+    void *(*resize)(void *user, void *ptr, size_t size_old, size_t size_new, int tag);
+    uint64_t (*now_ns)(void *user); // monotonic, goes on in suspend where the host can
+    int64_t (*wall_ms)(void *user); // since the epoch
+    void (*close)(void *user, int fd);
+    void (*unmap)(void *user, void *map, size_t size);
+#define SYKLI_X(type, name, params, args) type(*name) params;
+    SYKLI_SYS_CALLS(SYKLI_X)
+#undef SYKLI_X
+} sykli_sys;
+
+// Fills in the functions of this operating system.
+void sykli_sys_init(sykli_sys *out);
+
+// ---- context --------------------------------------------------------------------------------
+typedef enum sykli_event_kind {
+    SYKLI_EVENT_run_started, SYKLI_EVENT_task_ready, SYKLI_EVENT_task_started,
+    SYKLI_EVENT_task_output, SYKLI_EVENT_task_retry, SYKLI_EVENT_task_finished,
+    SYKLI_EVENT_run_finished, SYKLI_EVENT_nodeup, SYKLI_EVENT_nodedown, SYKLI_EVENT_linkup,
+    SYKLI_EVENT_linkdown, SYKLI_EVENT_config, SYKLI_EVENT_audit, SYKLI_EVENT_note,
+    SYKLI_EVENT_COUNT
+} sykli_event_kind;
+extern const char *const sykli_event_names[SYKLI_EVENT_COUNT + 1];
+
+// What happened. Pointers are valid during the callback only; unused fields are 0 or NULL.
+typedef struct sykli_event {
+    sykli_event_kind kind;
+    int64_t at_ms;            // wall clock
+    uint64_t run;             // id of the run
+    sykli_task task;
+    const char *name;         // of the task, node or config key
+    const char *text;         // output (task_output), reason (task_finished), message
+    size_t text_size;
+    int stream;               // task_output: 1 stdout, 2 stderr
+    sykli_status status;
+    int attempt, pid, exit_code, signal;
+    const char *from;         // hits: "local" or the node
+    const char *key;          // action key, hex
+    uint64_t duration_ms, cpu_ms, rss_max_bytes, in_ms, saved_ms;
+} sykli_event;
+
+// Everything has a default: 0 means "the default" in every field.
+typedef struct sykli_desc {
+    const sykli_sys *sys;      // copied; NULL: the operating system's
+    uint32_t workers_max;      // tasks at once; 0: number of processors
+    uint32_t tasks_max;        // 0: SYKLI_TASKS_MAX
+    const char *project_dir;   // inputs and outputs are below it; NULL: "."
+    const char *project;       // identity in the key; NULL: git origin and folder, else the path
+    const char *cache_dir;     // NULL: $SYKLI_CACHE, $XDG_CACHE_HOME/sykli, ~/.cache/sykli
+    const char *state_dir;     // rows of this process; NULL: none are published
+    const char *log_dir;       // logs of tasks; NULL: PROJECT_DIR/.sykli/logs
+    const char *node_name;     // of this process in tables; NULL: the host's name
+    const char *target_fingerprint; // part of the key; NULL: found out from the machine
+    bool keep_going;           // only what follows a failure is blocked
+    bool no_cache;             // neither lookup nor publication
+    bool refresh;              // no lookup, publication as usual
+    bool no_history;           // leaves nothing in the project folder but outputs
+    uint64_t log_max_bytes;    // cap of one task's log; 0: 64 MiB
+    uint64_t memory_max_bytes; // 0: no limit
+    void (*on_event)(void *user, const sykli_event *event); // NULL: none
+    void *on_event_user;
+} sykli_desc;
+
+// Opens a context. One thread owns it; several contexts live side by side.
+//   desc     copied; NULL: all defaults
+//   returns  the context, also when opening failed (sykli_errmsg says why, every later call
+//            returns that error); NULL only when there is no memory for the context itself
+sykli *sykli_open(const sykli_desc *desc);
+
+// Ends every task still running (TERM, grace, KILL), closes all and frees. NULL is allowed.
+void sykli_close(sykli *s);
+
+// The text of the last error with its context, or "" if there was none. Never NULL.
+//   valid    until the next call on this context
+const char *sykli_errmsg(const sykli *s);
+
+// The code of the first error that sticks (a failed open or add), or 0.
+int sykli_error(const sykli *s);
+
+// ---- tasks ----------------------------------------------------------------------------------
+typedef struct sykli_pair { const char *name, *value; } sykli_pair;
+
+// One task. Inline lists end at the first empty entry; a longer list goes in the pointer beside
+// it, and both count.
+typedef struct sykli_task_desc {
+    const char *name;    // 1..SYKLI_NAME_MAX bytes of UTF-8, unique in the graph
+    const char *command; // plain words are exec'd, all else goes to /bin/sh -c
+    const char *inputs[SYKLI_INLINE_MAX]; // globs below the project folder; none: not cached
+    struct { const char *name, *path; } outputs[SYKLI_INLINE_MAX]; // file, folder or glob
+    sykli_task after[SYKLI_INLINE_MAX];
+    sykli_pair env[SYKLI_INLINE_MAX];
+    const char *secrets[SYKLI_INLINE_MAX]; // variables of this process: required, masked, not in key
+    const char *const *input_list; size_t input_count;
+    const sykli_pair *output_list; size_t output_count;
+    const sykli_task *after_list;  size_t after_count;
+    const sykli_pair *env_list;    size_t env_count;
+    const char *const *secret_list; size_t secret_count;
+    const char *workdir;   // below the project folder; NULL: the project folder
+    uint32_t timeout_ms;   // wall time of one attempt; 0: none
+    uint32_t retries;      // attempts after the first
+    bool no_cache;
+    const char *skip_reason; // not NULL: the task is `skipped` for this reason, what follows runs
+} sykli_task_desc;
+
+// Adds one task to the graph.
+//   desc     copied, strings too
+//   returns  the handle; {0} on EINVAL, EEXIST (name taken), ELIMIT (raise tasks_max), ENOMEM.
+//            The error sticks: sykli_run returns it
+//   cost     O(edges added)           example  examples/hello.c
+sykli_task sykli_add(sykli *s, const sykli_task_desc *desc);
+
+// Adds one edge: `task` runs after `before`. For graphs that name tasks not yet added.
+//   returns  0, ESTALE, ECYCLE (a task after itself; longer cycles are found by sykli_run), ENOMEM
+int sykli_add_after(sykli *s, sykli_task task, sykli_task before);
+
+// The task of that name, {0} if there is none.
+sykli_task sykli_find(sykli *s, const char *name);
+
+// Runs the graph to its end with a loop of its own.
+//   returns  0: all passed, were hits or skipped; n > 0: tasks failed, errored, blocked or
+//            cancelled; < 0: the error, nothing ran (ECYCLE, or what an add left behind)
+int sykli_run(sykli *s);
+
+// The same in pieces: starts the run.       returns  0 or the error
+int sykli_start(sykli *s);
+// Waits at most timeout_ms (-1: until something happens), handles it.   returns  1 running, 0 ended
+int sykli_poll(sykli *s, int timeout_ms);
+// For a foreign loop: the descriptors to watch.
+//   returns  how many there are (may be more than `max`: call again with more room)
+int sykli_fds(sykli *s, sykli_poll_fd *out, int max);
+// Milliseconds until sykli_pump must be called; -1: only when a descriptor is ready.
+int sykli_deadline_ms(sykli *s);
+// Handles what is ready without waiting.    returns  1 running, 0 ended, < 0 the error
+int sykli_pump(sykli *s);
+// Makes a waiting sykli_poll return. The one call allowed from other threads and signal handlers.
+void sykli_wakeup(sykli *s);
+
+// Ends the run: nothing new starts, running tasks get TERM, after the grace KILL.
+int sykli_run_cancel(sykli *s);
+// Ends one task (op `task.kill`); its status becomes `cancelled`.
+//   returns  0, ESTALE, ENOENT (it is not running)
+int sykli_task_kill(sykli *s, sykli_task task);
+// Changes the number of workers at once (op `workers.scale`): nothing running is interrupted.
+//   count    1..4096
+int sykli_workers_scale(sykli *s, uint32_t count);
+
+// What is known of a task now.
+typedef struct sykli_task_info {
+    const char *name, *command, *reason, *from, *log_path;
+    sykli_status status;
+    int exit_code, signal, attempt, pid;
+    uint64_t duration_ms, cpu_ms, rss_max_bytes, saved_ms, started_at_ms;
+    char key[65]; // hex, "" before it is known
+} sykli_task_info;
+//   returns  0 or ESTALE; pointers are valid until the next call on this context
+int sykli_task_get(sykli *s, sykli_task task, sykli_task_info *out);
+
+// Sets a key of the live configuration (op `config.set`); `value` is checked first.
+int sykli_config_set(sykli *s, const char *key, const char *value);
+// The value in force; NULL if there is no such key.    valid  until the next call
+const char *sykli_config_get(sykli *s, const char *key);
+
+// Prints the rows of a query as a table.
+//   file     a FILE *        returns  the number of rows, or the error
+int sykli_print(sykli *s, void *file, const char *query);
+
+// ---- rows -----------------------------------------------------------------------------------
+// A table is described by one X-macro. X(T, KIND, name, argument, unit, VISIBILITY, help) where
+// argument is the size of a STR, the names of an ENUM, else 0:
+//
+//     LAMP_COLUMNS(X, T), a macro of the lines
+//         X(T, STR, room, 32, none, public, "where it hangs")
+//         X(T, U64, power, 0, none, observer, "watts")
+//     SYKLI_ROW(lamp, LAMP_COLUMNS)        // struct lamp
+//     SYKLI_COLUMNS(lamp, LAMP_COLUMNS)    // static const sykli_column lamp_columns[]
+//
+// A value is NULL (shown empty) when it is SYKLI_NULL_*, an empty STR, a NULL TEXT.
+typedef enum sykli_kind {
+    SYKLI_KIND_NULL, SYKLI_KIND_U64, SYKLI_KIND_I64, SYKLI_KIND_F64, SYKLI_KIND_STR,
+    SYKLI_KIND_TEXT, SYKLI_KIND_REF, SYKLI_KIND_ENUM, SYKLI_KIND_BOOL
+} sykli_kind;
+typedef enum sykli_unit {
+    SYKLI_UNIT_none, SYKLI_UNIT_bytes, SYKLI_UNIT_ms, SYKLI_UNIT_us,
+    SYKLI_UNIT_time, // unix ms
+    SYKLI_UNIT_percent, SYKLI_UNIT_COUNT
+} sykli_unit;
+typedef enum sykli_visibility {
+    SYKLI_VISIBLE_public = SYKLI_ROLE_member, SYKLI_VISIBLE_observer = SYKLI_ROLE_observer,
+    SYKLI_VISIBLE_operator = SYKLI_ROLE_operator, SYKLI_VISIBLE_local = SYKLI_ROLE_owner,
+    SYKLI_VISIBLE_secret = 255
+} sykli_visibility;
+
+#define SYKLI_NULL_U64 UINT64_MAX
+#define SYKLI_NULL_I64 INT64_MIN
+#define SYKLI_NULL_ENUM UINT32_MAX
+
+typedef struct sykli_column {
+    const char *name;
+    uint8_t kind, unit, visibility;
+    uint16_t offset, size;           // in the row
+    const char *const *names;        // ENUM: NULL-terminated
+    const char *help;
+} sykli_column;
+
+#define SYKLI_FIELD_U64(name, arg) uint64_t name;
+#define SYKLI_FIELD_I64(name, arg) int64_t name;
+#define SYKLI_FIELD_F64(name, arg) double name;
+#define SYKLI_FIELD_STR(name, arg) char name[arg];
+#define SYKLI_FIELD_TEXT(name, arg) const char *name; // valid while the row is emitted
+#define SYKLI_FIELD_REF(name, arg) uint64_t name;     // offset << 24 | size, in the heap of a pool
+#define SYKLI_FIELD_ENUM(name, arg) uint32_t name;
+#define SYKLI_FIELD_BOOL(name, arg) uint32_t name;
+#define SYKLI_NAMES_U64(arg) 0
+#define SYKLI_NAMES_I64(arg) 0
+#define SYKLI_NAMES_F64(arg) 0
+#define SYKLI_NAMES_STR(arg) 0
+#define SYKLI_NAMES_TEXT(arg) 0
+#define SYKLI_NAMES_REF(arg) 0
+#define SYKLI_NAMES_BOOL(arg) 0
+#define SYKLI_NAMES_ENUM(arg) arg
+#define SYKLI_ROW_FIELD(T, kind, name, arg, unit, visible, help) SYKLI_FIELD_##kind(name, arg)
+#define SYKLI_ROW_COLUMN(T, kind, name, arg, unit, visible, help)                                  \
+    { #name, SYKLI_KIND_##kind, SYKLI_UNIT_##unit, SYKLI_VISIBLE_##visible,                        \
+      (uint16_t)offsetof(T, name), (uint16_t)sizeof(((T *)0)->name),                               \
+      SYKLI_NAMES_##kind(arg), help },
+#define SYKLI_ROW(T, COLUMNS) typedef struct T { COLUMNS(SYKLI_ROW_FIELD, T) } T;
+#define SYKLI_COLUMNS(T, COLUMNS)                                                                  \
+    static const sykli_column T##_columns[] = { COLUMNS(SYKLI_ROW_COLUMN, T) };
+
+// Where a scan sends its rows. A pool that has REF columns sets `heap` first. `row` returns 0 to
+// go on; any other value ends the scan, which returns it.
+typedef struct sykli_emit {
+    int (*row)(struct sykli_emit *to, const void *row);
+    const char *heap;
+    size_t heap_size;
+    const char *node; // whose rows these are; NULL: this context's
+} sykli_emit;
+
+typedef struct sykli_table {
+    const char *name, *help;         // plural noun, [a-z_]
+    const sykli_column *columns;
+    size_t column_count, row_size;
+    sykli_visibility visibility;     // of the table as a whole; 0: public
+    int (*scan)(void *user, sykli_emit *to);
+    void *user;
+} sykli_table;
+
+// Adds a table: from now on it is in query, JSON, remote query and the table `tables`.
+//   table    the struct is copied; name, columns and user must outlive the context
+//   returns  0, EEXIST, EINVAL (the message names the column), ELIMIT      example examples/query.c
+int sykli_table_add(sykli *s, const sykli_table *table);
+
+// ---- ops ------------------------------------------------------------------------------------
+typedef struct sykli_json_doc sykli_json_doc;
+typedef struct sykli_buf sykli_buf;
+
+// One argument of an op: a member of the JSON object it is called with.
+typedef struct sykli_param {
+    const char *name;
+    sykli_kind kind;   // BOOL, I64, U64, F64, TEXT
+    bool required;
+    const char *help;
+} sykli_param;
+
+// A call in progress, as its handler sees it.
+typedef struct sykli_call {
+    sykli *context;
+    void *user;                 // of the op
+    sykli_role role;            // effective
+    const char *origin;         // who called: node name, "local"
+    const sykli_json_doc *args; // checked against the parameters
+    sykli_buf *result;          // the handler writes one JSON value here; empty means null
+    sykli_handle handle;        // for sykli_call_done, if the handler returns SYKLI_PENDING
+} sykli_call;
+#define SYKLI_PENDING 1
+
+typedef struct sykli_op {
+    uint32_t id;                // stable; own ops start at SYKLI_OP_OWN
+    const char *name;           // "noun.verb"
+    const char *help;
+    sykli_role role;            // the least role that may call it
+    bool consent;               // also needs the local owner's consent
+    const sykli_param *params;
+    size_t param_count;
+    int (*handler)(sykli_call *call); // 0, SYKLI_PENDING, or an error with its text set
+    void *user;
+} sykli_op;
+#define SYKLI_OP_OWN 10000
+
+// Adds an op: from now on it is in call, remote call and the table `ops`.
+//   op       the struct is copied; what it points to must outlive the context
+//   returns  0, EEXIST, EINVAL, ELIMIT                                       example examples/query.c
+int sykli_op_add(sykli *s, const sykli_op *op);
+
+// Ends a call whose handler returned SYKLI_PENDING. result: JSON, copied; message: for errors.
+int sykli_call_done(sykli *s, sykli_handle call, int code, const char *result, const char *message);
+
+// ---- verbs ----------------------------------------------------------------------------------
+// The five things that happen between any two places, here and on another node alike. All are
+// requests that are read like a file:
+//     call   what = op name       args = JSON object      body: one JSON value
+//     query  what = query text    args {"part"}           body: a result, see sykli_result_decode
+//     watch  what = stream name   args = JSON object      body: JSON lines, until closed or ended
+//     fetch  what = blob id, hex  args = {"at","size"}    body: the bytes
+//     offer  what = kind of fact  args = JSON object      body: empty
+typedef enum sykli_verb {
+    SYKLI_VERB_call, SYKLI_VERB_query, SYKLI_VERB_watch, SYKLI_VERB_fetch, SYKLI_VERB_offer,
+    SYKLI_VERB_COUNT
+} sykli_verb;
+
+typedef struct sykli_request {
+    sykli_verb verb;
+    const char *node;     // NULL or this context's name: here; another: by the route hook
+    const char *what;
+    const char *args;     // JSON; NULL: {}
+    sykli_role role;      // 0: owner. What comes over a link is set by the link
+    const char *origin;   // NULL: "local"
+    uint32_t deadline_ms; // from now; 0: none
+    void (*ready)(void *user, sykli_handle request); // there may be something to read; may be NULL
+    void *user;
+} sykli_request;
+
+// Starts a request.       desc copied        returns the handle; {0}: sykli_errmsg
+sykli_handle sykli_request_open(sykli *s, const sykli_request *desc);
+// Reads from the body.
+//   returns  bytes read; 0 nothing yet; SYKLI_EOF the end, all is well; else the error it ended
+//            with (sykli_request_message has the text)
+int64_t sykli_request_read(sykli *s, sykli_handle request, void *out, size_t size);
+const char *sykli_request_message(sykli *s, sykli_handle request);
+// Forgets the request, finished or not.
+void sykli_request_close(sykli *s, sykli_handle request);
+
+// ---- hooks ----------------------------------------------------------------------------------
+// How a mesh or a host program takes part. Attached after open; all asynchronous: the hook returns
+// 0 and later sykli_hook_done(s, ticket, ...) is called, or it returns an error at once.
+typedef struct sykli_hooks {
+    void *user;
+    // Is there an entry for this action elsewhere? When done with code 0 the entry and its blobs
+    // are in the local store.                      key: 64 hex digits
+    int (*lookup)(void *user, uint64_t ticket, const char *key, uint32_t deadline_ms);
+    // An action was published in the local store. No answer is expected.
+    void (*announce)(void *user, const char *key);
+    // May a task start? Done with code 0: yes, until slot_return with the same ticket.
+    int (*slot_borrow)(void *user, uint64_t ticket);
+    void (*slot_return)(void *user, uint64_t ticket);
+    // A request for another node. The three calls mirror sykli_request_*; `ready` of the desc is
+    // called when there may be something to read.
+    int (*route_open)(void *user, uint64_t ticket, const sykli_request *desc);
+    int64_t (*route_read)(void *user, uint64_t ticket, void *out, size_t size);
+    const char *(*route_message)(void *user, uint64_t ticket);
+    void (*route_close)(void *user, uint64_t ticket);
+    // A request whose task lives in another process of this node: takes it, or returns ENOENT.
+    int (*task_route)(void *user, uint64_t ticket, const sykli_request *desc);
+    // A fact somebody offers, `role` is theirs.     returns 0 or the error
+    int (*offer)(void *user, const char *kind, const sykli_json_doc *fact, sykli_role role);
+} sykli_hooks;
+
+void sykli_hooks_set(sykli *s, const sykli_hooks *hooks);
+// from: the node a lookup's entry came from.
+void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from);
+
+// >>extend ---- for the mesh, and for tables and ops of one's own; stability is not promised
+
+// Memory with accounts. All of a context's memory goes through one of these.
+typedef struct sykli_mem {
+    const sykli_sys *sys;
+    uint64_t max_bytes;                        // 0: no limit
+    uint64_t total_bytes;
+    struct { uint64_t bytes, blocks, allocs; } tags[SYKLI_TAG_COUNT];
+} sykli_mem;
+// realloc with sizes and a tag; new memory is zeroed. size_new 0 frees. NULL: no memory (the old
+// block stays).
+void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t size_old, size_t size_new);
+// A copy of `size` bytes with a NUL behind it (size + 1 bytes are charged).
+char *sykli_mem_text(sykli_mem *m, int tag, const char *text, size_t size);
+void sykli_mem_text_free(sykli_mem *m, int tag, char *text); // by strlen; NULL allowed
+
+// An error with its text. `sykli_fail` returns `code`, so that it can stand in a return statement.
+typedef struct sykli_fault { int code; char text[512]; } sykli_fault;
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+int sykli_fail(sykli_fault *f, int code, const char *format, ...);
+// The same for the negated errno of a sys call: the code is ENOENT, EPERM, ENOMEM or EIO, and the
+// host's words are appended.
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+int sykli_fail_sys(sykli_fault *f, int64_t rc, const char *format, ...);
+
+// A growing byte buffer. Errors stick: after a failed add, `error` is ENOMEM or ELIMIT and nothing
+// changes. `data` is NUL-terminated after every text call.
+struct sykli_buf {
+    sykli_mem *mem;
+    uint8_t *data;
+    size_t size, capacity, max_bytes; // max 0: no limit
+    int tag, error;
+};
+void sykli_buf_init(sykli_buf *b, sykli_mem *m, int tag);
+void sykli_buf_free(sykli_buf *b);
+void sykli_buf_reset(sykli_buf *b);                       // size 0, error 0, memory kept
+uint8_t *sykli_buf_grow(sykli_buf *b, size_t more);       // room at data + size; NULL on error
+int sykli_buf_add(sykli_buf *b, const void *data, size_t size);
+int sykli_buf_text(sykli_buf *b, const char *text);
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+int sykli_buf_print(sykli_buf *b, const char *format, ...);
+void sykli_buf_drop(sykli_buf *b, size_t count);          // removes bytes from the front
+
+// A hash map from bytes to u64; keys are copied; SipHash with a key of the context.
+typedef struct sykli_map {
+    sykli_mem *mem;
+    struct sykli_map_slot *slots;
+    size_t count, capacity;
+    uint64_t seed[2];
+} sykli_map;
+void sykli_map_init(sykli_map *map, sykli_mem *m, const uint64_t seed[2]);
+void sykli_map_free(sykli_map *map);
+uint64_t *sykli_map_get(const sykli_map *map, const void *key, size_t size); // NULL: not there
+// returns 1 new, 0 replaced, ENOMEM
+int sykli_map_put(sykli_map *map, const void *key, size_t size, uint64_t value);
+bool sykli_map_remove(sykli_map *map, const void *key, size_t size);
+// Walks in slot order: start with *at = 0.   returns false at the end
+bool sykli_map_next(const sykli_map *map, size_t *at, const void **key, size_t *size,
+                    uint64_t *value);
+
+// Text.
+bool sykli_utf8_valid(const char *text, size_t size);
+// Sizes "7GB", "64 KiB", "100" and durations "2s", "10m", "1.5h", "250ms"; a bare number is bytes
+// or seconds (duration in ms).  K, M, G and KiB, MiB, GiB are powers of 1024.  returns 0 or EINVAL
+int sykli_parse_size(const char *text, uint64_t *out_bytes);
+int sykli_parse_duration(const char *text, uint64_t *out_ms);
+// "1.2 GB", "2m 14s"; out holds at least 32 bytes; returns out
+char *sykli_format_size(char *out, uint64_t bytes);
+char *sykli_format_duration(char *out, uint64_t ms);
+void sykli_hex(char *out, const void *data, size_t size); // 2 * size digits and a NUL
+int sykli_unhex(void *out, size_t size, const char *text, size_t text_size); // 0 or EINVAL
+// The candidate nearest to `word` by edit distance, NULL if none is near.
+const char *sykli_nearest(const char *word, const char *const *candidates, size_t count);
+// Stable merge sort; `scratch` holds size * count bytes.
+void sykli_sort(void *items, size_t count, size_t size, void *scratch,
+                int (*compare)(const void *a, const void *b, void *user), void *user);
+
+// Hashes.
+typedef struct sykli_sha256 { uint32_t state[8]; uint64_t total; uint8_t block[64]; } sykli_sha256;
+void sykli_sha256_init(sykli_sha256 *h);
+void sykli_sha256_add(sykli_sha256 *h, const void *data, size_t size);
+void sykli_sha256_end(sykli_sha256 *h, uint8_t out[32]);
+void sykli_sha256_of(const void *data, size_t size, uint8_t out[32]);
+
+// A blob's id: SHA256TREE (bazelbuild/remote-apis): blobs of up to 1 KiB hash as SHA-256, larger
+// ones as a tree of 1 KiB leaves joined by bare compression calls.
+typedef struct sykli_digest { uint8_t bytes[32]; } sykli_digest;
+typedef struct sykli_tree {
+    uint8_t leaf[1024];
+    uint32_t leaf_size;
+    uint64_t leaves;
+    uint8_t stack[44][32]; // joined subtrees, largest first
+} sykli_tree;
+void sykli_tree_init(sykli_tree *t);
+void sykli_tree_add(sykli_tree *t, const void *data, size_t size);
+void sykli_tree_end(sykli_tree *t, sykli_digest *out);
+void sykli_tree_of(const void *data, size_t size, sykli_digest *out);
+uint64_t sykli_siphash(const uint64_t key[2], const void *data, size_t size); // SipHash-1-3
+
+// JSON. A document is an array of nodes in reading order; node 0 is the root.
+typedef enum sykli_json_type {
+    SYKLI_JSON_none, SYKLI_JSON_null, SYKLI_JSON_false, SYKLI_JSON_true, SYKLI_JSON_number,
+    SYKLI_JSON_string, SYKLI_JSON_array, SYKLI_JSON_object
+} sykli_json_type;
+typedef struct sykli_json_node {
+    uint8_t type;
+    uint32_t next;            // index behind this subtree
+    uint32_t key, key_size;   // object member: its decoded name in `text`
+    uint32_t text, text_size; // string, decoded; number, as written; else unused
+    uint32_t count;           // members or elements
+    uint32_t line, column;    // of the value, from 1
+} sykli_json_node;
+struct sykli_json_doc {
+    sykli_mem *mem;
+    sykli_json_node *nodes;
+    uint32_t count, capacity;
+    char *text;               // decoded strings, each NUL-terminated
+    size_t text_size, text_capacity;
+};
+// Parses RFC 8259 text; duplicate keys, NUL in strings, invalid UTF-8, depth and size beyond the
+// limits are refused.        returns  0 or EPARSE / ELIMIT / ENOMEM with "line:column: ..." in `f`
+int sykli_json_parse(sykli_json_doc *doc, sykli_mem *m, const char *text, size_t size,
+                     sykli_fault *f);
+void sykli_json_free(sykli_json_doc *doc);
+// Node numbers; 0 (the root, never a child) means "not there". Null members count as not there.
+uint32_t sykli_json_get(const sykli_json_doc *doc, uint32_t object, const char *key);
+uint32_t sykli_json_first(const sykli_json_doc *doc, uint32_t container);
+uint32_t sykli_json_next(const sykli_json_doc *doc, uint32_t container, uint32_t child);
+const char *sykli_json_text(const sykli_json_doc *doc, uint32_t node);    // NULL: not a string
+const char *sykli_json_key(const sykli_json_doc *doc, uint32_t node);
+bool sykli_json_u64(const sykli_json_doc *doc, uint32_t node, uint64_t *out); // false: not one
+bool sykli_json_i64(const sykli_json_doc *doc, uint32_t node, int64_t *out);
+bool sykli_json_f64(const sykli_json_doc *doc, uint32_t node, double *out);
+bool sykli_json_bool(const sykli_json_doc *doc, uint32_t node, bool fallback);
+// Members of an op's arguments by name, with a fallback.
+const char *sykli_arg_text(const sykli_json_doc *args, const char *name, const char *fallback);
+uint64_t sykli_arg_u64(const sykli_json_doc *args, const char *name, uint64_t fallback);
+// Appends a quoted JSON string; invalid UTF-8 becomes U+FFFD.
+int sykli_json_quote(sykli_buf *b, const char *text, size_t size);
+
+// Glob: * ? [a-z] {a,b} within a component, ** across components (never into .git or .sykli).
+bool sykli_glob_match(const char *pattern, const char *path);
+// Where the pattern's fixed leading folders end: walking may start there.
+size_t sykli_glob_fixed(const char *pattern);
+
+// Results of queries: encoded bytes that every place can read.
+typedef struct sykli_value {
+    sykli_kind kind;  // NULL, U64, I64, F64, TEXT (also for STR, REF, ENUM), BOOL
+    sykli_unit unit;
+    uint64_t u64; int64_t i64; double f64;
+    const char *text; size_t text_size;
+} sykli_value;
+typedef struct sykli_result sykli_result;
+typedef enum sykli_format { SYKLI_FORMAT_table, SYKLI_FORMAT_json, SYKLI_FORMAT_csv } sykli_format;
+sykli_result *sykli_result_decode(sykli_mem *m, const void *data, size_t size, sykli_fault *f);
+size_t sykli_result_rows(const sykli_result *r);
+size_t sykli_result_columns(const sykli_result *r);
+const char *sykli_result_column(const sykli_result *r, size_t column);
+sykli_value sykli_result_cell(const sykli_result *r, size_t row, size_t column);
+// Joins the answers of several nodes to the same query: sorts, groups and limits again. Takes
+// ownership of none; the result is new.
+sykli_result *sykli_result_merge(sykli_mem *m, const char *query, sykli_result *const *parts,
+                                 size_t count, sykli_fault *f);
+int sykli_result_render(const sykli_result *r, sykli_format format, sykli_buf *out);
+void sykli_result_free(sykli_result *r);
+
+// The memory, the system and the name of a context.
+sykli_mem *sykli_memory(sykli *s);
+const sykli_sys *sykli_system(sykli *s);
+const char *sykli_node_name(sykli *s);
+uint64_t sykli_now_ms(sykli *s);
+// Puts an event into the ring and to on_event.
+void sykli_event_put(sykli *s, const sykli_event *event);
+// Sets the text that sykli_errmsg returns.
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+int sykli_set_error(sykli *s, int code, const char *format, ...);
+
+// The store. Blobs prove themselves; entries are whole or absent, and checked when read.
+//   blob_begin, blob_write, blob_end: a blob arrives; `end` checks digest and size, publishes
+typedef struct sykli_blob_writer sykli_blob_writer;
+sykli_blob_writer *sykli_blob_begin(sykli *s, const sykli_digest *expected, uint64_t size_bytes);
+int sykli_blob_write(sykli_blob_writer *w, const void *data, size_t size);
+int sykli_blob_end(sykli_blob_writer *w);
+void sykli_blob_abort(sykli_blob_writer *w);
+bool sykli_blob_have(sykli *s, const sykli_digest *id, uint64_t *out_size);
+// Reads a piece of a blob.     returns bytes read, 0 at the end, or the error
+int64_t sykli_blob_read(sykli *s, const sykli_digest *id, uint64_t at, void *out, size_t size);
+// The entry of an action as JSON text; `store` checks form and that every blob is present.
+int sykli_entry_load(sykli *s, const char *key, sykli_buf *out);
+int sykli_entry_store(sykli *s, const char *key, const char *json, size_t size, const char *from);
+
+#ifdef __cplusplus
+}
+#endif
+#endif // SYKLI_H_INCLUDED
+
+#if defined(SYKLI_IMPLEMENTATION)
+#ifndef SYKLI_IMPLEMENTED
+#define SYKLI_IMPLEMENTED
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// >>base ---- memory, buffers, maps, text, errors
+// Everything above stands on these few. Memory is asked for by size and given back by size, so that
+// accounts need no header in front of a block; a failed allocation leaves all as it was.
+
+const char *const sykli_status_names[SYKLI_STATUS_COUNT + 1] = {
+#define SYKLI_X(name) #name,
+    SYKLI_STATUSES(SYKLI_X)
+#undef SYKLI_X
+    NULL
+};
+
+const char *const sykli_role_names[SYKLI_ROLE_COUNT + 1] = {
+    "none", "member", "observer", "operator", "admin", "owner", NULL
+};
+
+const char *const sykli_event_names[SYKLI_EVENT_COUNT + 1] = {
+    "run_started", "task_ready", "task_started", "task_output", "task_retry", "task_finished",
+    "run_finished", "nodeup", "nodedown", "linkup", "linkdown", "config", "audit", "note", NULL
+};
+
+typedef struct sykli__base_error_row {
+    int code;
+    const char *name, *text, *advice;
+} sykli__base_error_row;
+
+static const sykli__base_error_row sykli__base_errors[] = {
+#define SYKLI_X(name, value, text, advice) { value, #name, text, advice },
+    SYKLI_ERRORS(SYKLI_X)
+#undef SYKLI_X
+};
+
+static const sykli__base_error_row *sykli__base_error_find(int code)
+{
+    static const sykli__base_error_row ok = { 0, "OK", "no error", "" };
+    static const sykli__base_error_row unknown = { 0, "UNKNOWN", "unknown error", "" };
+    if (code >= 0) return &ok;
+    for (size_t i = 0; i < sizeof sykli__base_errors / sizeof *sykli__base_errors; i++)
+        if (sykli__base_errors[i].code == code) return &sykli__base_errors[i];
+    return &unknown;
+}
+
+static uint64_t sykli__base_rotl(uint64_t x, int n) { return x << n | x >> (64 - n); }
+
+static uint64_t sykli__base_load64(const uint8_t *p)
+{
+    uint64_t x = 0;
+    for (int i = 0; i < 8; i++) x |= (uint64_t)p[i] << (8 * i);
+    return x;
+}
+
+const char *sykli_error_text(int code) { return sykli__base_error_find(code)->text; }
+const char *sykli_error_advice(int code) { return sykli__base_error_find(code)->advice; }
+const char *sykli_error_name(int code) { return sykli__base_error_find(code)->name; }
+
+void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t size_old, size_t size_new)
+{
+    assert(tag >= 0 && tag < SYKLI_TAG_COUNT && (ptr || !size_old));
+    if (size_new > size_old && m->max_bytes
+        && m->total_bytes + (size_new - size_old) > m->max_bytes)
+        return NULL;
+    void *fresh = m->sys->resize(m->sys->user, ptr, size_old, size_new, tag);
+    if (!fresh && size_new) return NULL;
+    if (size_new > size_old) memset((char *)fresh + size_old, 0, size_new - size_old);
+    m->total_bytes += size_new - size_old;
+    m->tags[tag].bytes += size_new - size_old;
+    m->tags[tag].blocks += (uint64_t)(size_new != 0) - (uint64_t)(size_old != 0);
+    m->tags[tag].allocs += size_old == 0;
+    return fresh;
+}
+
+char *sykli_mem_text(sykli_mem *m, int tag, const char *text, size_t size)
+{
+    char *copy = (char *)sykli_mem_resize(m, tag, NULL, 0, size + 1);
+    if (copy && size) memcpy(copy, text, size);
+    return copy;
+}
+
+void sykli_mem_text_free(sykli_mem *m, int tag, char *text)
+{
+    if (text) sykli_mem_resize(m, tag, text, strlen(text) + 1, 0);
+}
+
+// Makes room for one more entry in an array that doubles.   returns false: no memory, or at `max`
+static bool sykli__base_room(sykli_mem *m, int tag, void *array_at, size_t *capacity, size_t count,
+                             size_t entry_size, size_t max)
+{
+    if (count < *capacity) return true;
+    if (count >= max) return false;
+    size_t fresh = *capacity ? *capacity * 2 : 8;
+    if (fresh > max) fresh = max;
+    void *old;
+    memcpy(&old, array_at, sizeof old);
+    void *grown = sykli_mem_resize(m, tag, old, *capacity * entry_size, fresh * entry_size);
+    if (!grown) return false;
+    memcpy(array_at, &grown, sizeof grown);
+    *capacity = fresh;
+    return true;
+}
+
+int sykli_fail(sykli_fault *f, int code, const char *format, ...)
+{
+    if (!f) return code;
+    va_list args;
+    va_start(args, format);
+    f->code = code;
+    vsnprintf(f->text, sizeof f->text, format, args);
+    va_end(args);
+    return code;
+}
+
+int sykli_fail_sys(sykli_fault *f, int64_t rc, const char *format, ...)
+{
+    int host = rc < 0 ? (int)-rc : EIO;
+    int code = host == ENOENT ? SYKLI_ENOENT : host == ENOMEM ? SYKLI_ENOMEM
+             : host == EACCES || host == EPERM || host == EROFS ? SYKLI_EPERM : SYKLI_EIO;
+    if (!f) return code;
+    va_list args;
+    va_start(args, format);
+    f->code = code;
+    vsnprintf(f->text, sizeof f->text, format, args);
+    va_end(args);
+    size_t used = strlen(f->text);
+    snprintf(f->text + used, sizeof f->text - used, ": %s", strerror(host));
+    return code;
+}
+
+void sykli_buf_init(sykli_buf *b, sykli_mem *m, int tag)
+{
+    memset(b, 0, sizeof *b);
+    b->mem = m;
+    b->tag = tag;
+}
+
+void sykli_buf_free(sykli_buf *b)
+{
+    if (b->data) sykli_mem_resize(b->mem, b->tag, b->data, b->capacity, 0);
+    sykli_buf_init(b, b->mem, b->tag);
+}
+
+void sykli_buf_reset(sykli_buf *b)
+{
+    b->size = 0;
+    b->error = 0;
+}
+
+uint8_t *sykli_buf_grow(sykli_buf *b, size_t more)
+{
+    if (b->error) return NULL;
+    if (more > SIZE_MAX / 2 - b->size || (b->max_bytes && b->size + more > b->max_bytes)) {
+        b->error = SYKLI_ELIMIT;
+        return NULL;
+    }
+    size_t need = b->size + more;
+    if (need <= b->capacity && b->data) return b->data + b->size;
+    size_t capacity = b->capacity ? b->capacity : 64;
+    while (capacity < need) capacity *= 2;
+    uint8_t *grown = (uint8_t *)sykli_mem_resize(b->mem, b->tag, b->data, b->capacity, capacity);
+    if (!grown) {
+        b->error = SYKLI_ENOMEM;
+        return NULL;
+    }
+    b->data = grown;
+    b->capacity = capacity;
+    return b->data + b->size;
+}
+
+int sykli_buf_add(sykli_buf *b, const void *data, size_t size)
+{
+    uint8_t *at = sykli_buf_grow(b, size + 1); // and a NUL, so that text can always be read as such
+    if (!at) return b->error;
+    if (size) memcpy(at, data, size);
+    at[size] = 0;
+    b->size += size;
+    return 0;
+}
+
+int sykli_buf_text(sykli_buf *b, const char *text) { return sykli_buf_add(b, text, strlen(text)); }
+
+int sykli_buf_print(sykli_buf *b, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    uint8_t *at = size < 0 ? NULL : sykli_buf_grow(b, (size_t)size + 1);
+    if (at) {
+        vsnprintf((char *)at, (size_t)size + 1, format, again);
+        b->size += (size_t)size;
+    }
+    va_end(again);
+    return b->error;
+}
+
+void sykli_buf_drop(sykli_buf *b, size_t count)
+{
+    assert(count <= b->size);
+    b->size -= count;
+    if (b->size) memmove(b->data, b->data + count, b->size);
+}
+
+// SipHash-1-3 (Aumasson, Bernstein 2012; one compression and three final rounds as in Rust and
+// Ruby): keys of a map may come from a peer.
+static void sykli__base_sip_round(uint64_t v[4])
+{
+    v[0] += v[1]; v[1] = sykli__base_rotl(v[1], 13); v[1] ^= v[0]; v[0] = sykli__base_rotl(v[0], 32);
+    v[2] += v[3]; v[3] = sykli__base_rotl(v[3], 16); v[3] ^= v[2];
+    v[0] += v[3]; v[3] = sykli__base_rotl(v[3], 21); v[3] ^= v[0];
+    v[2] += v[1]; v[1] = sykli__base_rotl(v[1], 17); v[1] ^= v[2]; v[2] = sykli__base_rotl(v[2], 32);
+}
+
+uint64_t sykli_siphash(const uint64_t key[2], const void *data, size_t size)
+{
+    uint64_t v[4] = { key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
+                      key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u };
+    const uint8_t *p = (const uint8_t *)data;
+    size_t left = size;
+    for (; left >= 8; p += 8, left -= 8) {
+        uint64_t m = sykli__base_load64(p);
+        v[3] ^= m;
+        sykli__base_sip_round(v);
+        v[0] ^= m;
+    }
+    uint64_t last = (uint64_t)size << 56;
+    for (size_t i = 0; i < left; i++) last |= (uint64_t)p[i] << (8 * i);
+    v[3] ^= last;
+    sykli__base_sip_round(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++) sykli__base_sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+// Open addressing with linear probing; at most 3/4 full; removal moves the cluster back.
+struct sykli_map_slot {
+    char *key; // NULL: free
+    size_t size;
+    uint64_t hash, value;
+};
+
+void sykli_map_init(sykli_map *map, sykli_mem *m, const uint64_t seed[2])
+{
+    memset(map, 0, sizeof *map);
+    map->mem = m;
+    map->seed[0] = seed ? seed[0] : 0;
+    map->seed[1] = seed ? seed[1] : 0;
+}
+
+static void sykli__base_slots_free(sykli_map *map)
+{
+    size_t size = map->capacity * sizeof *map->slots;
+    if (map->slots) sykli_mem_resize(map->mem, SYKLI_TAG_base, map->slots, size, 0);
+}
+
+void sykli_map_free(sykli_map *map)
+{
+    for (size_t i = 0; i < map->capacity; i++)
+        if (map->slots[i].key)
+            sykli_mem_resize(map->mem, SYKLI_TAG_base, map->slots[i].key, map->slots[i].size + 1,
+                             0);
+    sykli__base_slots_free(map);
+    sykli_map_init(map, map->mem, map->seed);
+}
+
+// The slot that holds the key, or the free one where it belongs.
+static struct sykli_map_slot *sykli__base_slot(const sykli_map *map, const void *key, size_t size,
+                                               uint64_t hash)
+{
+    size_t mask = map->capacity - 1, at = (size_t)hash & mask;
+    for (;; at = (at + 1) & mask) {
+        struct sykli_map_slot *slot = &map->slots[at];
+        if (!slot->key) return slot;
+        if (slot->hash == hash && slot->size == size && !memcmp(slot->key, key, size)) return slot;
+    }
+}
+
+static bool sykli__base_map_grow(sykli_map *map)
+{
+    sykli_map fresh = *map;
+    fresh.capacity = map->capacity ? map->capacity * 2 : 16;
+    fresh.slots = (struct sykli_map_slot *)sykli_mem_resize(
+        map->mem, SYKLI_TAG_base, NULL, 0, fresh.capacity * sizeof *fresh.slots);
+    if (!fresh.slots) return false;
+    for (size_t i = 0; i < map->capacity; i++) {
+        const struct sykli_map_slot *old = &map->slots[i];
+        if (old->key) *sykli__base_slot(&fresh, old->key, old->size, old->hash) = *old;
+    }
+    sykli__base_slots_free(map);
+    *map = fresh;
+    return true;
+}
+
+uint64_t *sykli_map_get(const sykli_map *map, const void *key, size_t size)
+{
+    if (!map->count) return NULL;
+    struct sykli_map_slot *slot =
+        sykli__base_slot(map, key, size, sykli_siphash(map->seed, key, size));
+    return slot->key ? &slot->value : NULL;
+}
+
+int sykli_map_put(sykli_map *map, const void *key, size_t size, uint64_t value)
+{
+    uint64_t *there = sykli_map_get(map, key, size);
+    if (there) {
+        *there = value;
+        return 0;
+    }
+    if ((map->count + 1) * 4 > map->capacity * 3 && !sykli__base_map_grow(map)) return SYKLI_ENOMEM;
+    char *copy = sykli_mem_text(map->mem, SYKLI_TAG_base, (const char *)key, size);
+    if (!copy) return SYKLI_ENOMEM;
+    uint64_t hash = sykli_siphash(map->seed, key, size);
+    struct sykli_map_slot *slot = sykli__base_slot(map, key, size, hash);
+    *slot = (struct sykli_map_slot){ copy, size, hash, value };
+    map->count++;
+    return 1;
+}
+
+bool sykli_map_remove(sykli_map *map, const void *key, size_t size)
+{
+    if (!sykli_map_get(map, key, size)) return false;
+    struct sykli_map_slot *slot =
+        sykli__base_slot(map, key, size, sykli_siphash(map->seed, key, size));
+    sykli_mem_resize(map->mem, SYKLI_TAG_base, slot->key, slot->size + 1, 0);
+    size_t mask = map->capacity - 1, hole = (size_t)(slot - map->slots);
+    for (size_t at = (hole + 1) & mask; map->slots[at].key; at = (at + 1) & mask) {
+        size_t home = (size_t)map->slots[at].hash & mask;
+        if (((at - home) & mask) < ((at - hole) & mask)) continue; // it would move before its home
+        map->slots[hole] = map->slots[at];
+        hole = at;
+    }
+    memset(&map->slots[hole], 0, sizeof map->slots[hole]);
+    map->count--;
+    return true;
+}
+
+bool sykli_map_next(const sykli_map *map, size_t *at, const void **key, size_t *size,
+                    uint64_t *value)
+{
+    for (; *at < map->capacity; ++*at) {
+        const struct sykli_map_slot *slot = &map->slots[*at];
+        if (!slot->key) continue;
+        if (key) *key = slot->key;
+        if (size) *size = slot->size;
+        if (value) *value = slot->value;
+        ++*at;
+        return true;
+    }
+    return false;
+}
+
+// Bytes of the valid UTF-8 character at p (RFC 3629: no surrogates, shortest form), 0 if none.
+static size_t sykli__base_utf8_step(const uint8_t *p, size_t left)
+{
+    if (left && p[0] < 0x80) return 1;
+    if (left < 2 || p[0] < 0xc2 || p[0] > 0xf4 || (p[1] & 0xc0) != 0x80) return 0;
+    if (p[0] < 0xe0) return 2;
+    if (left < 3 || (p[2] & 0xc0) != 0x80) return 0;
+    if (p[0] < 0xf0) return (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ? 0 : 3;
+    if (left < 4 || (p[3] & 0xc0) != 0x80) return 0;
+    return (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f) ? 0 : 4;
+}
+
+bool sykli_utf8_valid(const char *text, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    for (size_t step; size; p += step, size -= step)
+        if (!(step = sykli__base_utf8_step(p, size))) return false;
+    return true;
+}
+
+// A decimal number with up to three places, in thousandths, and what follows it.
+static int sykli__base_milli(const char *text, uint64_t *out, const char **rest)
+{
+    uint64_t whole = 0, part = 0, scale = 100;
+    const char *p = text;
+    for (; *p >= '0' && *p <= '9'; p++) {
+        if (whole > UINT64_MAX / 20000) return SYKLI_EINVAL;
+        whole = whole * 10 + (uint64_t)(*p - '0');
+    }
+    if (p == text) return SYKLI_EINVAL;
+    if (*p == '.')
+        for (p++; *p >= '0' && *p <= '9'; p++, scale /= 10) part += scale * (uint64_t)(*p - '0');
+    while (*p == ' ') p++;
+    *out = whole * 1000 + part;
+    *rest = p;
+    return 0;
+}
+
+typedef struct sykli__base_suffix { const char *text; uint64_t factor; } sykli__base_suffix;
+
+static int sykli__base_scaled(const char *text, const sykli__base_suffix *suffixes, uint64_t *out)
+{
+    uint64_t milli;
+    const char *rest;
+    if (!text || sykli__base_milli(text, &milli, &rest)) return SYKLI_EINVAL;
+    for (; suffixes->text; suffixes++)
+        if (!strcmp(rest, suffixes->text)) {
+            if (suffixes->factor && milli > UINT64_MAX / suffixes->factor) return SYKLI_EINVAL;
+            *out = milli * suffixes->factor / 1000;
+            return 0;
+        }
+    return SYKLI_EINVAL;
+}
+
+int sykli_parse_size(const char *text, uint64_t *out_bytes)
+{
+    static const sykli__base_suffix suffixes[] = {
+        { "", 1 }, { "B", 1 },
+        { "K", 1ull << 10 }, { "KB", 1ull << 10 }, { "KiB", 1ull << 10 },
+        { "M", 1ull << 20 }, { "MB", 1ull << 20 }, { "MiB", 1ull << 20 },
+        { "G", 1ull << 30 }, { "GB", 1ull << 30 }, { "GiB", 1ull << 30 },
+        { "T", 1ull << 40 }, { "TB", 1ull << 40 }, { "TiB", 1ull << 40 }, { NULL, 0 } };
+    return sykli__base_scaled(text, suffixes, out_bytes);
+}
+
+int sykli_parse_duration(const char *text, uint64_t *out_ms)
+{
+    static const sykli__base_suffix suffixes[] = {
+        { "", 1000 }, { "s", 1000 }, { "ms", 1 }, { "m", 60000 }, { "h", 3600000 },
+        { "d", 86400000 }, { NULL, 0 } };
+    return sykli__base_scaled(text, suffixes, out_ms);
+}
+
+char *sykli_format_size(char *out, uint64_t bytes)
+{
+    static const char units[] = "BKMGTPE";
+    double value = (double)bytes;
+    int unit = 0;
+    for (; value >= 1023.95 && unit < 6; unit++) value /= 1024;
+    if (!unit) snprintf(out, 32, "%u B", (unsigned)bytes);
+    else snprintf(out, 32, value < 9.995 ? "%.1f %cB" : "%.0f %cB", value, units[unit]);
+    return out;
+}
+
+char *sykli_format_duration(char *out, uint64_t ms)
+{
+    unsigned s = (unsigned)(ms / 1000);
+    if (ms < 1000) snprintf(out, 32, "%ums", (unsigned)ms);
+    else if (s < 60) snprintf(out, 32, "%u.%us", s, (unsigned)(ms % 1000 / 100));
+    else if (s < 3600) snprintf(out, 32, "%um %us", s / 60, s % 60);
+    else snprintf(out, 32, "%uh %um", s / 3600, s / 60 % 60);
+    return out;
+}
+
+void sykli_hex(char *out, const void *data, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *p = (const uint8_t *)data;
+    for (size_t i = 0; i < size; i++) {
+        out[2 * i] = digits[p[i] >> 4];
+        out[2 * i + 1] = digits[p[i] & 15];
+    }
+    out[2 * size] = 0;
+}
+
+static int sykli__base_hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int sykli_unhex(void *out, size_t size, const char *text, size_t text_size)
+{
+    if (text_size != 2 * size) return SYKLI_EINVAL;
+    for (size_t i = 0; i < size; i++) {
+        int high = sykli__base_hex_digit(text[2 * i]), low = sykli__base_hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) return SYKLI_EINVAL;
+        ((uint8_t *)out)[i] = (uint8_t)(high << 4 | low);
+    }
+    return 0;
+}
+
+// Levenshtein distance of two short words, at most 63 bytes of each.
+static size_t sykli__base_distance(const char *a, const char *b)
+{
+    size_t row[64], la = strnlen(a, 63), lb = strnlen(b, 63);
+    for (size_t j = 0; j <= lb; j++) row[j] = j;
+    for (size_t i = 1; i <= la; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= lb; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[lb];
+}
+
+const char *sykli_nearest(const char *word, const char *const *candidates, size_t count)
+{
+    const char *best = NULL;
+    size_t limit = strlen(word) / 3 + 1, best_distance = limit + 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t distance = sykli__base_distance(word, candidates[i]);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = candidates[i];
+        }
+    }
+    return best;
+}
+
+void sykli_sort(void *items, size_t count, size_t size, void *scratch,
+                int (*compare)(const void *a, const void *b, void *user), void *user)
+{
+    char *from = (char *)items, *to = (char *)scratch;
+    for (size_t run = 1; run < count; run *= 2) {
+        for (size_t left = 0; left < count; left += 2 * run) {
+            size_t middle = left + run < count ? left + run : count;
+            size_t right = middle + run < count ? middle + run : count;
+            size_t a = left, b = middle;
+            for (size_t at = left; at < right; at++) {
+                bool take_a = a < middle
+                    && (b >= right || compare(from + a * size, from + b * size, user) <= 0);
+                size_t pick = take_a ? a++ : b++;
+                memcpy(to + at * size, from + pick * size, size);
+            }
+        }
+        char *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != (char *)items) memcpy(items, from, count * size);
+}
+
+// >>hash ---- SHA-256, SHA256TREE
+// >>json ---- reader with positions, writer
+// >>glob ---- pattern matching, no file access
+// >>table ---- columns, row values, the registry of tables
+// >>query ---- the SELECT subset: parse, scan, sort, render, encode
+// >>op ---- the registry of ops, argument checking, roles
+// >>event ---- the ring of what happened
+// >>config ---- versioned keys
+// >>log ---- lines, masks, terminal control
+// >>sched ---- readiness, priorities, retries: facts in, actions out
+// >>sys ---- the operating system behind one struct
+// >>rows ---- row files: pools of rows that other processes can read
+// >>tree ---- confined walk, stat cache, tree digests
+// >>store ---- blobs and action entries on disk
+// >>key ---- the action key and what changed in it
+// >>spawn ---- starting, capturing and ending a task's process tree
+// >>history ---- run records, durations, last keys
+// >>drive ---- carries out what the scheduler asks for
+// >>node ---- the context: tables, ops, requests, the public calls
+
+#endif // SYKLI_IMPLEMENTED
+#endif // SYKLI_IMPLEMENTATION
