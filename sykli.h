@@ -677,6 +677,8 @@ int sykli_parse_duration(const char *text, uint64_t *out_ms);
 // "1.2 GB", "2m 14s"; out holds at least 32 bytes; returns out
 char *sykli_format_size(char *out, uint64_t bytes);
 char *sykli_format_duration(char *out, uint64_t ms);
+// RFC 3339 in UTC, "2024-02-29T12:00:00.250Z"; years 0000 to 9999, what is outside is clamped.
+char *sykli_format_time(char *out, int64_t unix_ms);
 void sykli_hex(char *out, const void *data, size_t size); // 2 * size digits and a NUL
 int sykli_unhex(void *out, size_t size, const char *text, size_t text_size); // 0 or EINVAL
 // The candidate nearest to `word` by edit distance, NULL if none is near.
@@ -1258,6 +1260,36 @@ char *sykli_format_duration(char *out, uint64_t ms)
     else if (s < 60) snprintf(out, 32, "%u.%us", s, (unsigned)(ms % 1000 / 100));
     else if (s < 3600) snprintf(out, 32, "%um %us", s / 60, s % 60);
     else snprintf(out, 32, "%uh %um", s / 3600, s / 60 % 60);
+    return out;
+}
+
+// Writes a decimal with leading zeros and the byte that follows it.   returns  where to go on
+static char *sykli__base_padded(char *at, int64_t value, int digits, char behind)
+{
+    for (int i = digits; i--; value /= 10) at[i] = (char)('0' + value % 10);
+    at[digits] = behind;
+    return at + digits + 1;
+}
+
+char *sykli_format_time(char *out, int64_t unix_ms)
+{
+    const int64_t first = -62167219200000, last = 253402300799999; // of the years 0000 and 9999
+    int64_t ms = (unix_ms < first ? first : unix_ms > last ? last : unix_ms) - first;
+    // The year is counted from March, so that the leap day is its last one and the lengths of the
+    // months before it follow (153 * month + 2) / 5. Day 0 is the first of March of the year -400.
+    int64_t day = ms / 86400000 + 146097 - 60, of_day = ms % 86400000;
+    int64_t era = day / 146097, of_era = day % 146097; // 400 years repeat
+    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+    int64_t month = (5 * of_year + 2) / 153, of_month = of_year - (153 * month + 2) / 5;
+    char *at = sykli__base_padded(out, year + 400 * era - 400 + (month >= 10), 4, '-');
+    at = sykli__base_padded(at, month < 10 ? month + 3 : month - 9, 2, '-');
+    at = sykli__base_padded(at, of_month + 1, 2, 'T');
+    at = sykli__base_padded(at, of_day / 3600000, 2, ':');
+    at = sykli__base_padded(at, of_day / 60000 % 60, 2, ':');
+    at = sykli__base_padded(at, of_day / 1000 % 60, 2, '.');
+    at = sykli__base_padded(at, of_day % 1000, 3, 'Z');
+    *at = 0;
     return out;
 }
 
