@@ -1,0 +1,43 @@
+#!/bin/sh
+# tests/run.sh PROGRAM...: runs each, a processor's worth at a time, prints each with its count and
+# then all of them together. A program ends with "NAME: N passed, N failed"; one that does not has
+# failed. TEST_RUN is put before each program: an emulator.
+set -u
+logs=build/test
+mkdir -p "$logs"
+export logs TEST_RUN="${TEST_RUN-}"
+ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=0}
+export ASAN_OPTIONS
+
+one() {
+    name=$(basename "$1")
+    log=$logs/$name.log
+    case $1 in
+    *.sh) sh "$1" >"$log" 2>&1 </dev/null ;;
+    *) $TEST_RUN "./$1" >"$log" 2>&1 </dev/null ;;
+    esac
+    code=$?
+    last=$(sed -n 's/^.*: \([0-9][0-9]* passed, [0-9][0-9]* failed\).*$/\1/p' "$log" | tail -n 1)
+    case $code:$last in
+    0:*" 0 failed") ;;
+    *:*" passed, "[1-9]*) cat "$log" ;;
+    *) cat "$log"; echo "$name ended with $code and no count"; last="0 passed, 1 failed" ;;
+    esac
+    echo "$last" >"$log.count"
+    printf '%-24s %s\n' "$name" "$last"
+}
+
+if [ "${1-}" = --one ]; then one "$2"; exit 0; fi
+
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+for program in "$@"; do
+    rm -f "$logs/$(basename "$program").log.count"
+    echo "$program"
+done | xargs -P "$jobs" -n 1 sh "$0" --one
+for path in ${TEST_SKIPPED-}; do echo "skipped: $path (libsodium is not installed)"; done
+[ -n "${SYKLI_SHARED-}" ] || echo "skipped: what reads published vectors (SYKLI_SHARED is not set)"
+
+for program in "$@"; do
+    cat "$logs/$(basename "$program").log.count" 2>/dev/null || echo "0 passed, 1 failed"
+done | awk '{ passed += $1; failed += $3 }
+            END { printf "%d passed, %d failed\n", passed, failed; exit failed != 0 || !passed }'
