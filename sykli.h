@@ -1387,6 +1387,567 @@ void sykli_sort(void *items, size_t count, size_t size, void *scratch,
 // >>config ---- versioned keys
 // >>log ---- lines, masks, terminal control
 // >>sched ---- readiness, priorities, retries: facts in, actions out
+// The scheduler knows tasks by number only and touches nothing outside itself: `step` takes a fact
+// (hashed, hit, exited ...), `next` hands out what to do about it, `deadline` says when a `tick`
+// is due. Readiness is one counter a task, as in Kahn 1962; of the tasks that could start, the one
+// with the longest expected path behind it goes first (Hu 1961).
+
+#define SYKLI__SCHED_NEVER UINT64_MAX
+#define SYKLI__SCHED_NONE UINT32_MAX
+#define SYKLI__SCHED_BACKOFF_MAX_MS 30000u
+
+typedef enum sykli__sched_fact_kind {
+    SYKLI__SCHED_HASHED,        // ok: there is a key; else the task runs uncached
+    SYKLI__SCHED_FOUND,         // ok: a hit
+    SYKLI__SCHED_RESTORED,      // ok: outputs are in place; else it runs after all
+    SYKLI__SCHED_STARTED,       // ok: a process runs; else the task is errored
+    SYKLI__SCHED_EXITED,        // ok: its exit is accepted
+    SYKLI__SCHED_PUBLISHED,     // ok: outputs present and kept; else the task failed
+    SYKLI__SCHED_ABORTED,       // the task cannot run at all (missing secret): errored
+    SYKLI__SCHED_KILL,          // somebody wants this task ended
+    SYKLI__SCHED_CANCEL,        // somebody wants the run ended
+    SYKLI__SCHED_WORKERS,       // value: their new number
+    SYKLI__SCHED_TICK
+} sykli__sched_fact_kind;
+
+typedef struct sykli__sched_fact {
+    sykli__sched_fact_kind kind;
+    uint32_t task;
+    bool ok;
+    uint32_t value;
+} sykli__sched_fact;
+
+typedef enum sykli__sched_action_kind {
+    SYKLI__SCHED_HASH, SYKLI__SCHED_LOOKUP, SYKLI__SCHED_RESTORE, SYKLI__SCHED_START,
+    SYKLI__SCHED_SIGNAL,        // value: the signal
+    SYKLI__SCHED_PUBLISH,
+    SYKLI__SCHED_RETRY,         // value: in so many ms
+    SYKLI__SCHED_FINISH         // the task has its last status
+} sykli__sched_action_kind;
+
+typedef struct sykli__sched_action {
+    sykli__sched_action_kind kind;
+    uint32_t task, value;
+} sykli__sched_action;
+
+typedef enum sykli__sched_why {
+    SYKLI__SCHED_WHY_none, SYKLI__SCHED_WHY_dependency, SYKLI__SCHED_WHY_fail_fast,
+    SYKLI__SCHED_WHY_timeout, SYKLI__SCHED_WHY_killed, SYKLI__SCHED_WHY_cancelled,
+    SYKLI__SCHED_WHY_start, SYKLI__SCHED_WHY_exit, SYKLI__SCHED_WHY_outputs,
+    SYKLI__SCHED_WHY_aborted, SYKLI__SCHED_WHY_condition
+} sykli__sched_why;
+
+// What the graph says of a task.
+typedef struct sykli__sched_desc {
+    uint32_t timeout_ms, retries, expected_ms;
+    bool keyed;  // has inputs: hash it
+    bool lookup; // and a hit may replace it
+    bool skip;
+} sykli__sched_desc;
+
+typedef struct sykli__sched_task {
+    sykli__sched_desc desc;
+    uint8_t status, why, ending; // ending: 0 no, 1 TERM sent, 2 KILL sent
+    uint32_t attempt;
+    uint32_t missing;            // dependencies not yet done
+    uint32_t blame;              // the task at fault, for blocked
+    uint32_t edges_at;           // first entry in `dependents`
+    uint64_t deadline_ms;        // timeout, end of grace, or time of the next attempt
+    uint64_t path_ms;            // expected time to the end of the graph
+} sykli__sched_task;
+
+typedef struct sykli__sched_edge { uint32_t before, after; } sykli__sched_edge;
+
+typedef struct sykli__sched {
+    sykli_mem *mem;
+    sykli__sched_task *tasks;
+    size_t task_count, task_capacity, tasks_max;
+    sykli__sched_edge *edges;
+    size_t edge_count, edge_capacity;
+    uint32_t *dependents;        // by task, from edges_at; built at start
+    uint32_t *heap;              // ready to start, best first
+    uint32_t heap_count;
+    uint32_t *timed;             // tasks with a deadline, unordered
+    uint32_t timed_count;
+    sykli__sched_action *queue;  // ring of what is to do
+    size_t queue_at, queue_count, queue_capacity;
+    uint32_t workers, running, unfinished;
+    uint32_t grace_ms;
+    uint32_t failure;            // the first task that failed, or NONE
+    uint64_t random;             // for jitter
+    bool keep_going, started, cancelled;
+} sykli__sched;
+
+static void sykli__sched_init(sykli__sched *s, sykli_mem *mem, uint32_t workers, size_t tasks_max,
+                              uint64_t seed)
+{
+    memset(s, 0, sizeof *s);
+    s->mem = mem;
+    s->workers = workers;
+    s->tasks_max = tasks_max;
+    s->random = seed | 1;
+    s->grace_ms = 5000;
+    s->failure = SYKLI__SCHED_NONE;
+}
+
+static void sykli__sched_release(sykli__sched *s, void *block, size_t count, size_t size)
+{
+    if (block) sykli_mem_resize(s->mem, SYKLI_TAG_sched, block, count * size, 0);
+}
+
+static void sykli__sched_free(sykli__sched *s)
+{
+    sykli__sched_release(s, s->tasks, s->task_capacity, sizeof *s->tasks);
+    sykli__sched_release(s, s->edges, s->edge_capacity, sizeof *s->edges);
+    sykli__sched_release(s, s->dependents, s->edge_count + 1, sizeof *s->dependents);
+    sykli__sched_release(s, s->heap, s->task_count + 1, sizeof *s->heap);
+    sykli__sched_release(s, s->timed, s->task_count + 1, sizeof *s->timed);
+    sykli__sched_release(s, s->queue, s->queue_capacity, sizeof *s->queue);
+    memset(s, 0, sizeof *s);
+}
+
+//   returns  the task's number, or ELIMIT, ENOMEM
+static int64_t sykli__sched_add(sykli__sched *s, const sykli__sched_desc *desc)
+{
+    assert(!s->started);
+    if (s->task_count >= s->tasks_max) return SYKLI_ELIMIT;
+    if (!sykli__base_room(s->mem, SYKLI_TAG_sched, &s->tasks, &s->task_capacity, s->task_count,
+                          sizeof *s->tasks, s->tasks_max))
+        return SYKLI_ENOMEM;
+    sykli__sched_task *task = &s->tasks[s->task_count];
+    memset(task, 0, sizeof *task);
+    task->desc = *desc;
+    task->status = SYKLI_STATUS_waiting;
+    task->blame = SYKLI__SCHED_NONE;
+    task->deadline_ms = SYKLI__SCHED_NEVER;
+    return (int64_t)s->task_count++;
+}
+
+static int sykli__sched_add_edge(sykli__sched *s, uint32_t before, uint32_t after)
+{
+    assert(!s->started && before < s->task_count && after < s->task_count);
+    if (before == after) return SYKLI_ECYCLE;
+    if (!sykli__base_room(s->mem, SYKLI_TAG_sched, &s->edges, &s->edge_capacity, s->edge_count,
+                          sizeof *s->edges, UINT32_MAX - 1))
+        return SYKLI_ENOMEM;
+    s->edges[s->edge_count++] = (sykli__sched_edge){ before, after };
+    return 0;
+}
+
+// The dependents of a task stand in dependents[edges_at .. edges_at of the next).
+static uint32_t sykli__sched_edges_end(const sykli__sched *s, uint32_t task)
+{
+    return task + 1 < s->task_count ? s->tasks[task + 1].edges_at : (uint32_t)s->edge_count;
+}
+
+// Orders the edges by their first task: one count, one placement.
+static int sykli__sched_index(sykli__sched *s)
+{
+    s->dependents = (uint32_t *)sykli_mem_resize(s->mem, SYKLI_TAG_sched, NULL, 0,
+                                                 (s->edge_count + 1) * sizeof *s->dependents);
+    s->heap = (uint32_t *)sykli_mem_resize(s->mem, SYKLI_TAG_sched, NULL, 0,
+                                           (s->task_count + 1) * sizeof *s->heap);
+    s->timed = (uint32_t *)sykli_mem_resize(s->mem, SYKLI_TAG_sched, NULL, 0,
+                                            (s->task_count + 1) * sizeof *s->timed);
+    if (!s->dependents || !s->heap || !s->timed) return SYKLI_ENOMEM;
+    for (size_t i = 0; i < s->edge_count; i++) {
+        s->tasks[s->edges[i].before].edges_at++;
+        s->tasks[s->edges[i].after].missing++;
+    }
+    uint32_t at = 0;
+    for (size_t i = 0; i < s->task_count; i++) at = s->tasks[i].edges_at += at;
+    for (size_t i = s->edge_count; i-- > 0;)
+        s->dependents[--s->tasks[s->edges[i].before].edges_at] = s->edges[i].after;
+    return 0;
+}
+
+// Kahn's order into `order`; what is left out is on a cycle or behind one.
+static size_t sykli__sched_order(sykli__sched *s, uint32_t *order)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < s->task_count; i++)
+        if (!s->tasks[i].missing) order[count++] = i;
+    for (size_t at = 0; at < count; at++)
+        for (uint32_t e = s->tasks[order[at]].edges_at; e < sykli__sched_edges_end(s, order[at]); e++)
+            if (!--s->tasks[s->dependents[e]].missing) order[count++] = s->dependents[e];
+    return count;
+}
+
+// Follows unfinished predecessors from a task that Kahn left over until one repeats.
+//   out      the cycle in order, at most `max` tasks       returns  how many there are
+static size_t sykli__sched_cycle(const sykli__sched *s, uint32_t *out, size_t max)
+{
+    uint32_t at = 0;
+    while (at < s->task_count && !s->tasks[at].missing) at++;
+    for (size_t round = 0, count = 0; round < 2; round++) {
+        uint32_t first = at;
+        count = 0;
+        for (size_t steps = 0; steps <= s->task_count; steps++) {
+            if (round && count < max) out[count] = at;
+            count++;
+            for (size_t e = 0; e < s->edge_count; e++)
+                if (s->edges[e].after == at && s->tasks[s->edges[e].before].missing) {
+                    at = s->edges[e].before;
+                    break;
+                }
+            if (round && at == first) return count < max ? count : max;
+        }
+    }
+    return 0;
+}
+
+static bool sykli__sched_better(const sykli__sched *s, uint32_t a, uint32_t b)
+{
+    uint64_t pa = s->tasks[a].path_ms, pb = s->tasks[b].path_ms;
+    return pa != pb ? pa > pb : a < b;
+}
+
+static void sykli__sched_heap_push(sykli__sched *s, uint32_t task)
+{
+    uint32_t at = s->heap_count++;
+    for (; at && sykli__sched_better(s, task, s->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        s->heap[at] = s->heap[(at - 1) / 2];
+    s->heap[at] = task;
+}
+
+static uint32_t sykli__sched_heap_pop(sykli__sched *s)
+{
+    uint32_t best = s->heap[0], last = s->heap[--s->heap_count], at = 0;
+    for (uint32_t child; (child = 2 * at + 1) < s->heap_count; at = child) {
+        if (child + 1 < s->heap_count && sykli__sched_better(s, s->heap[child + 1], s->heap[child]))
+            child++;
+        if (!sykli__sched_better(s, s->heap[child], last)) break;
+        s->heap[at] = s->heap[child];
+    }
+    s->heap[at] = last;
+    return best;
+}
+
+static void sykli__sched_time(sykli__sched *s, uint32_t task, uint64_t deadline_ms)
+{
+    if (s->tasks[task].deadline_ms == SYKLI__SCHED_NEVER) s->timed[s->timed_count++] = task;
+    s->tasks[task].deadline_ms = deadline_ms;
+}
+
+static void sykli__sched_untime(sykli__sched *s, uint32_t task)
+{
+    if (s->tasks[task].deadline_ms == SYKLI__SCHED_NEVER) return;
+    s->tasks[task].deadline_ms = SYKLI__SCHED_NEVER;
+    for (uint32_t i = 0; i < s->timed_count; i++)
+        if (s->timed[i] == task) {
+            s->timed[i] = s->timed[--s->timed_count];
+            return;
+        }
+}
+
+// The ring has room for all that can wait at once: a step, two signals and the end of each task.
+static void sykli__sched_push(sykli__sched *s, sykli__sched_action_kind kind, uint32_t task,
+                              uint32_t value)
+{
+    assert(s->queue_count < s->queue_capacity);
+    size_t at = (s->queue_at + s->queue_count++) % s->queue_capacity;
+    s->queue[at] = (sykli__sched_action){ kind, task, value };
+}
+
+static bool sykli__sched_terminal(uint8_t status) { return status <= SYKLI_STATUS_cancelled; }
+
+static bool sykli__sched_good(uint8_t status)
+{
+    return status == SYKLI_STATUS_passed || status == SYKLI_STATUS_cached
+        || status == SYKLI_STATUS_skipped;
+}
+
+static void sykli__sched_end(sykli__sched *s, uint32_t task, uint8_t status, uint8_t why)
+{
+    sykli__sched_task *t = &s->tasks[task];
+    assert(!sykli__sched_terminal(t->status));
+    sykli__sched_untime(s, task);
+    t->status = status;
+    if (why) t->why = why;
+    s->unfinished--;
+    sykli__sched_push(s, SYKLI__SCHED_FINISH, task, 0);
+}
+
+// Nothing new starts any more: whatever does not run yet gets its last status.
+static void sykli__sched_stop(sykli__sched *s, uint8_t status, uint8_t why, uint32_t blame)
+{
+    for (uint32_t i = 0; i < s->task_count; i++) {
+        sykli__sched_task *t = &s->tasks[i];
+        bool idle = t->status == SYKLI_STATUS_waiting || t->status == SYKLI_STATUS_ready
+                 || t->status == SYKLI_STATUS_queued;
+        if (!idle) continue;
+        t->blame = blame;
+        sykli__sched_end(s, i, status, why);
+    }
+    s->heap_count = 0;
+}
+
+static void sykli__sched_queue(sykli__sched *s, uint32_t task)
+{
+    sykli__sched_task *t = &s->tasks[task];
+    t->status = SYKLI_STATUS_queued;
+    if (s->cancelled) sykli__sched_end(s, task, SYKLI_STATUS_cancelled, SYKLI__SCHED_WHY_cancelled);
+    else if (s->failure != SYKLI__SCHED_NONE && !s->keep_going) {
+        t->blame = s->failure;
+        sykli__sched_end(s, task, SYKLI_STATUS_blocked, SYKLI__SCHED_WHY_fail_fast);
+    } else sykli__sched_heap_push(s, task);
+}
+
+static void sykli__sched_begin_task(sykli__sched *s, uint32_t task)
+{
+    sykli__sched_task *t = &s->tasks[task];
+    bool stopping = s->cancelled || (s->failure != SYKLI__SCHED_NONE && !s->keep_going);
+    if (!t->desc.keyed || stopping) {
+        sykli__sched_queue(s, task);
+        return;
+    }
+    t->status = SYKLI_STATUS_hashing;
+    sykli__sched_push(s, SYKLI__SCHED_HASH, task, 0);
+}
+
+// What the end of `done` means for one task behind it.     returns  whether that ended it too
+static bool sykli__sched_follow(sykli__sched *s, uint32_t done, uint32_t next)
+{
+    sykli__sched_task *t = &s->tasks[next];
+    const sykli__sched_task *before = &s->tasks[done];
+    t->missing--;
+    if (t->status != SYKLI_STATUS_waiting) return false;
+    if (!sykli__sched_good(before->status)) {
+        t->blame = before->status == SYKLI_STATUS_blocked ? before->blame : done;
+        sykli__sched_end(s, next, SYKLI_STATUS_blocked, SYKLI__SCHED_WHY_dependency);
+        return true;
+    }
+    if (t->missing) return false;
+    if (t->desc.skip) {
+        sykli__sched_end(s, next, SYKLI_STATUS_skipped, SYKLI__SCHED_WHY_condition);
+        return true;
+    }
+    sykli__sched_begin_task(s, next);
+    return false;
+}
+
+// Settles all that follows from the end of one task. The stack of ended tasks grows down from the
+// end of the heap's block: a task is in at most one of the two, so they cannot meet.
+static void sykli__sched_settle(sykli__sched *s, uint32_t first)
+{
+    uint32_t *top = s->heap + s->task_count;
+    *--top = first;
+    while (top < s->heap + s->task_count) {
+        uint32_t done = *top++;
+        for (uint32_t e = s->tasks[done].edges_at; e < sykli__sched_edges_end(s, done); e++)
+            if (sykli__sched_follow(s, done, s->dependents[e])) *--top = s->dependents[e];
+    }
+}
+
+// A task ended by itself: records it and settles what follows.
+static void sykli__sched_finish(sykli__sched *s, uint32_t task, uint8_t status, uint8_t why)
+{
+    sykli__sched_end(s, task, status, why);
+    bool bad = !sykli__sched_good(status);
+    if (bad && s->failure == SYKLI__SCHED_NONE) s->failure = task;
+    sykli__sched_settle(s, task);
+    if (bad && !s->keep_going && !s->cancelled)
+        sykli__sched_stop(s, SYKLI_STATUS_blocked, SYKLI__SCHED_WHY_fail_fast, s->failure);
+}
+
+// Starts the run. On ECYCLE `cycle` holds the tasks of one.
+static int sykli__sched_start(sykli__sched *s, uint32_t *cycle, size_t cycle_max, size_t *cycle_count)
+{
+    assert(!s->started);
+    s->started = true;
+    s->queue_capacity = 4 * s->task_count + 2;
+    s->queue = (sykli__sched_action *)sykli_mem_resize(s->mem, SYKLI_TAG_sched, NULL, 0,
+                                                       s->queue_capacity * sizeof *s->queue);
+    if (!s->queue) {
+        s->queue_capacity = 0;
+        return SYKLI_ENOMEM;
+    }
+    int rc = sykli__sched_index(s);
+    if (rc) return rc;
+    size_t ordered = sykli__sched_order(s, s->heap);
+    if (ordered < s->task_count) {
+        *cycle_count = sykli__sched_cycle(s, cycle, cycle_max);
+        return SYKLI_ECYCLE;
+    }
+    for (size_t i = ordered; i-- > 0;) {
+        sykli__sched_task *t = &s->tasks[s->heap[i]];
+        uint64_t behind = 0;
+        for (uint32_t e = t->edges_at; e < sykli__sched_edges_end(s, s->heap[i]); e++)
+            if (s->tasks[s->dependents[e]].path_ms > behind)
+                behind = s->tasks[s->dependents[e]].path_ms;
+        t->path_ms = behind + (t->desc.expected_ms ? t->desc.expected_ms : 1);
+    }
+    for (size_t i = 0; i < s->edge_count; i++) s->tasks[s->edges[i].after].missing++;
+    s->unfinished = (uint32_t)s->task_count;
+    for (uint32_t i = 0; i < s->task_count; i++) {
+        if (s->tasks[i].missing || s->tasks[i].status != SYKLI_STATUS_waiting) continue;
+        if (s->tasks[i].desc.skip)
+            sykli__sched_finish(s, i, SYKLI_STATUS_skipped, SYKLI__SCHED_WHY_condition);
+        else sykli__sched_begin_task(s, i);
+    }
+    return 0;
+}
+
+// The pause before an attempt: none before the second, then 1 s doubling to 30 s, 20 % either way
+// so that tasks that failed together do not come back together.
+static uint32_t sykli__sched_pause(sykli__sched *s, uint32_t attempt)
+{
+    if (attempt <= 2) return 0;
+    uint32_t base = attempt - 3 < 5 ? 1000u << (attempt - 3) : SYKLI__SCHED_BACKOFF_MAX_MS;
+    if (base > SYKLI__SCHED_BACKOFF_MAX_MS) base = SYKLI__SCHED_BACKOFF_MAX_MS;
+    s->random ^= s->random << 13; // xorshift64, Marsaglia 2003
+    s->random ^= s->random >> 7;
+    s->random ^= s->random << 17;
+    uint32_t jittered = base - base / 5 + (uint32_t)(s->random % (2 * (base / 5) + 1));
+    return jittered < SYKLI__SCHED_BACKOFF_MAX_MS ? jittered : SYKLI__SCHED_BACKOFF_MAX_MS;
+}
+
+static void sykli__sched_kill(sykli__sched *s, uint64_t now_ms, uint32_t task, uint8_t why)
+{
+    sykli__sched_task *t = &s->tasks[task];
+    if (t->ending) return;
+    t->ending = 1;
+    t->why = why;
+    sykli__sched_time(s, task, now_ms + s->grace_ms);
+    sykli__sched_push(s, SYKLI__SCHED_SIGNAL, task, 15 /* SIGTERM */);
+}
+
+static void sykli__sched_exited(sykli__sched *s, uint64_t now_ms, uint32_t task, bool ok)
+{
+    sykli__sched_task *t = &s->tasks[task];
+    s->running--;
+    sykli__sched_untime(s, task);
+    if (t->ending)
+        sykli__sched_finish(s, task, t->why == SYKLI__SCHED_WHY_timeout ? SYKLI_STATUS_errored
+                                                                      : SYKLI_STATUS_cancelled, 0);
+    else if (ok) {
+        t->status = SYKLI_STATUS_publishing;
+        sykli__sched_push(s, SYKLI__SCHED_PUBLISH, task, 0);
+    } else if (t->attempt <= t->desc.retries && !s->cancelled
+               && (s->keep_going || s->failure == SYKLI__SCHED_NONE)) {
+        uint32_t pause = sykli__sched_pause(s, t->attempt + 1);
+        t->status = SYKLI_STATUS_queued;
+        sykli__sched_push(s, SYKLI__SCHED_RETRY, task, pause);
+        if (pause) sykli__sched_time(s, task, now_ms + pause);
+        else sykli__sched_queue(s, task);
+    } else sykli__sched_finish(s, task, SYKLI_STATUS_failed, SYKLI__SCHED_WHY_exit);
+}
+
+static void sykli__sched_expire(sykli__sched *s, uint64_t now_ms, uint32_t task)
+{
+    sykli__sched_task *t = &s->tasks[task];
+    if (t->status == SYKLI_STATUS_queued) {
+        sykli__sched_untime(s, task);
+        sykli__sched_queue(s, task);
+    } else if (!t->ending) {
+        sykli__sched_kill(s, now_ms, task, SYKLI__SCHED_WHY_timeout);
+    } else { // again every grace: what cannot die now may later
+        t->ending = 2;
+        sykli__sched_time(s, task, now_ms + s->grace_ms);
+        sykli__sched_push(s, SYKLI__SCHED_SIGNAL, task, 9 /* SIGKILL */);
+    }
+}
+
+static void sykli__sched_tick(sykli__sched *s, uint64_t now_ms)
+{
+    for (uint32_t i = s->timed_count; i-- > 0;)
+        if (i < s->timed_count && s->tasks[s->timed[i]].deadline_ms <= now_ms)
+            sykli__sched_expire(s, now_ms, s->timed[i]);
+}
+
+static void sykli__sched_cancel(sykli__sched *s, uint64_t now_ms)
+{
+    s->cancelled = true;
+    sykli__sched_stop(s, SYKLI_STATUS_cancelled, SYKLI__SCHED_WHY_cancelled, SYKLI__SCHED_NONE);
+    for (uint32_t i = 0; i < s->task_count; i++)
+        if (s->tasks[i].status == SYKLI_STATUS_running)
+            sykli__sched_kill(s, now_ms, i, SYKLI__SCHED_WHY_cancelled);
+}
+
+static void sykli__sched_started(sykli__sched *s, uint64_t now_ms, uint32_t task, bool ok)
+{
+    sykli__sched_task *t = &s->tasks[task];
+    if (!ok) {
+        s->running--;
+        sykli__sched_finish(s, task, SYKLI_STATUS_errored, SYKLI__SCHED_WHY_start);
+    } else if (t->desc.timeout_ms && !t->ending)
+        sykli__sched_time(s, task, now_ms + t->desc.timeout_ms);
+}
+
+// Takes in one fact. Facts about a task that has ended meanwhile are ignored.
+static void sykli__sched_step(sykli__sched *s, uint64_t now_ms, const sykli__sched_fact *fact)
+{
+    if (fact->kind == SYKLI__SCHED_TICK) sykli__sched_tick(s, now_ms);
+    else if (fact->kind == SYKLI__SCHED_CANCEL) sykli__sched_cancel(s, now_ms);
+    else if (fact->kind == SYKLI__SCHED_WORKERS) s->workers = fact->value;
+    if (fact->kind >= SYKLI__SCHED_CANCEL) return;
+
+    uint32_t task = fact->task;
+    assert(task < s->task_count);
+    sykli__sched_task *t = &s->tasks[task];
+    if (sykli__sched_terminal(t->status)) return;
+    switch (fact->kind) {
+    case SYKLI__SCHED_HASHED:
+        if (fact->ok && t->desc.lookup && !s->cancelled) {
+            t->status = SYKLI_STATUS_lookup;
+            sykli__sched_push(s, SYKLI__SCHED_LOOKUP, task, 0);
+        } else sykli__sched_queue(s, task);
+        break;
+    case SYKLI__SCHED_FOUND:
+        if (fact->ok && !s->cancelled) {
+            t->status = SYKLI_STATUS_restoring;
+            sykli__sched_push(s, SYKLI__SCHED_RESTORE, task, 0);
+        } else sykli__sched_queue(s, task);
+        break;
+    case SYKLI__SCHED_RESTORED:
+        if (fact->ok) sykli__sched_finish(s, task, SYKLI_STATUS_cached, 0);
+        else sykli__sched_queue(s, task);
+        break;
+    case SYKLI__SCHED_STARTED: sykli__sched_started(s, now_ms, task, fact->ok); break;
+    case SYKLI__SCHED_EXITED: sykli__sched_exited(s, now_ms, task, fact->ok); break;
+    case SYKLI__SCHED_PUBLISHED:
+        sykli__sched_finish(s, task, fact->ok ? SYKLI_STATUS_passed : SYKLI_STATUS_failed,
+                            fact->ok ? 0 : SYKLI__SCHED_WHY_outputs);
+        break;
+    case SYKLI__SCHED_ABORTED:
+        if (t->status == SYKLI_STATUS_running) s->running--;
+        sykli__sched_finish(s, task, SYKLI_STATUS_errored, SYKLI__SCHED_WHY_aborted);
+        break;
+    case SYKLI__SCHED_KILL:
+        if (t->status == SYKLI_STATUS_running)
+            sykli__sched_kill(s, now_ms, task, SYKLI__SCHED_WHY_killed);
+        break;
+    default: break;
+    }
+}
+
+// The next thing to do.     returns  false: nothing until the next fact
+static bool sykli__sched_next(sykli__sched *s, sykli__sched_action *out)
+{
+    if (s->heap_count && s->running < s->workers) {
+        uint32_t task = sykli__sched_heap_pop(s);
+        s->tasks[task].status = SYKLI_STATUS_running;
+        s->tasks[task].attempt++;
+        s->running++;
+        *out = (sykli__sched_action){ SYKLI__SCHED_START, task, s->tasks[task].attempt };
+        return true;
+    }
+    if (!s->queue_count) return false;
+    *out = s->queue[s->queue_at];
+    s->queue_at = (s->queue_at + 1) % s->queue_capacity;
+    s->queue_count--;
+    return true;
+}
+
+// When a TICK is due, or NEVER.
+static uint64_t sykli__sched_deadline(const sykli__sched *s)
+{
+    uint64_t first = SYKLI__SCHED_NEVER;
+    for (uint32_t i = 0; i < s->timed_count; i++)
+        if (s->tasks[s->timed[i]].deadline_ms < first) first = s->tasks[s->timed[i]].deadline_ms;
+    return first;
+}
+
 // >>sys ---- the operating system behind one struct
 // >>rows ---- row files: pools of rows that other processes can read
 // >>tree ---- confined walk, stat cache, tree digests

@@ -44,12 +44,14 @@ static int test_count;
          if (x_ != y_) test_fail_int(t, __FILE__, __LINE__, #a " == " #b, x_, y_); } while (0)
 #define CHECK_TEXT(a, b)                                                                           \
     do { const char *x_ = (a), *y_ = (b);                                                          \
-         if (!x_ || !y_ || strcmp(x_, y_)) test_fail_text(t, __FILE__, __LINE__, #a, x_, y_); } while (0)
+         if (!x_ || !y_ || strcmp(x_, y_))                                                         \
+             test_fail_text(t, __FILE__, __LINE__, #a, x_, y_); } while (0)
 // A call that may meet the injected failure.
-#define TRY(call)                                                                                  \
-    do { if ((call) < 0) { if (!t->injected) test_fail(t, __FILE__, __LINE__, #call); goto out; } } while (0)
-#define TRY_NOT_NULL(pointer)                                                                      \
-    do { if (!(pointer)) { if (!t->injected) test_fail(t, __FILE__, __LINE__, #pointer); goto out; } } while (0)
+#define TRY_THAT(holds, what)                                                                      \
+    do { if (!(holds)) { if (!t->injected) test_fail(t, __FILE__, __LINE__, what); goto out; }     \
+    } while (0)
+#define TRY(call) TRY_THAT((call) >= 0, #call)
+#define TRY_NOT_NULL(pointer) TRY_THAT(pointer, #pointer)
 
 static inline void test_fail(test *t, const char *file, int line, const char *what)
 {
@@ -86,8 +88,16 @@ static inline void *test_resize(void *user, void *ptr, size_t old, size_t fresh,
     if (fresh > old && test_inject(t)) return NULL;
     return t->real.resize(t->real.user, ptr, old, fresh, tag);
 }
-static inline uint64_t test_now_ns(void *u) { return ((test *)u)->real.now_ns(((test *)u)->real.user); }
-static inline int64_t test_wall_ms(void *u) { return ((test *)u)->real.wall_ms(((test *)u)->real.user); }
+static inline uint64_t test_now_ns(void *u)
+{
+    test *t = (test *)u;
+    return t->real.now_ns(t->real.user);
+}
+static inline int64_t test_wall_ms(void *u)
+{
+    test *t = (test *)u;
+    return t->real.wall_ms(t->real.user);
+}
 static inline void test_close(void *u, int fd)
 {
     test *t = (test *)u;
