@@ -46,7 +46,7 @@
 
 #if defined(SYKLI_IMPLEMENTATION) && defined(__linux__) && !defined(_GNU_SOURCE)
 #if defined(_FEATURES_H)
-#error "sykli.h: #define _GNU_SOURCE before the first #include of the file with SYKLI_IMPLEMENTATION"
+#error "sykli.h: #define _GNU_SOURCE before the first #include beside SYKLI_IMPLEMENTATION"
 #endif
 #define _GNU_SOURCE 1
 #endif
@@ -332,7 +332,7 @@ typedef struct sykli_task_desc {
     struct { const char *name, *path; } outputs[SYKLI_INLINE_MAX]; // file, folder or glob
     sykli_task after[SYKLI_INLINE_MAX];
     sykli_pair env[SYKLI_INLINE_MAX];
-    const char *secrets[SYKLI_INLINE_MAX]; // variables of this process: required, masked, not in key
+    const char *secrets[SYKLI_INLINE_MAX]; // variables of the process: required, masked, not in key
     const char *const *input_list; size_t input_count;
     const sykli_pair *output_list; size_t output_count;
     const sykli_task *after_list;  size_t after_count;
@@ -532,7 +532,7 @@ typedef struct sykli_op {
 
 // Adds an op: from now on it is in call, remote call and the table `ops`.
 //   op       the struct is copied; what it points to must outlive the context
-//   returns  0, EEXIST, EINVAL, ELIMIT                                       example examples/query.c
+//   returns  0, EEXIST, EINVAL, ELIMIT                                      example examples/query.c
 int sykli_op_add(sykli *s, const sykli_op *op);
 
 // Ends a call whose handler returned SYKLI_PENDING. result: JSON, copied; message: for errors.
@@ -598,6 +598,7 @@ typedef struct sykli_hooks {
     int (*offer)(void *user, const char *kind, const sykli_json_doc *fact, sykli_role role);
 } sykli_hooks;
 
+// Attaches the hooks, copied; NULL takes them away.
 void sykli_hooks_set(sykli *s, const sykli_hooks *hooks);
 // from: the node a lookup's entry came from.
 void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from);
@@ -1024,10 +1025,12 @@ void sykli_buf_drop(sykli_buf *b, size_t count)
 // Ruby): keys of a map may come from a peer.
 static void sykli__base_sip_round(uint64_t v[4])
 {
-    v[0] += v[1]; v[1] = sykli__base_rotl(v[1], 13); v[1] ^= v[0]; v[0] = sykli__base_rotl(v[0], 32);
+    v[0] += v[1]; v[1] = sykli__base_rotl(v[1], 13); v[1] ^= v[0];
+    v[0] = sykli__base_rotl(v[0], 32);
     v[2] += v[3]; v[3] = sykli__base_rotl(v[3], 16); v[3] ^= v[2];
     v[0] += v[3]; v[3] = sykli__base_rotl(v[3], 21); v[3] ^= v[0];
-    v[2] += v[1]; v[1] = sykli__base_rotl(v[1], 17); v[1] ^= v[2]; v[2] = sykli__base_rotl(v[2], 32);
+    v[2] += v[1]; v[1] = sykli__base_rotl(v[1], 17); v[1] ^= v[2];
+    v[2] = sykli__base_rotl(v[2], 32);
 }
 
 uint64_t sykli_siphash(const uint64_t key[2], const void *data, size_t size)

@@ -1,4 +1,4 @@
-/* sykli_mesh.h - v0.1.0 - joins sykli nodes into an encrypted peer mesh - MIT or public domain, text at the end
+/* sykli_mesh.h - v0.1.0 - joins sykli nodes into an encrypted mesh - MIT or public domain
 
    CONTENTS
      public
@@ -9,7 +9,7 @@
      >>link      HELLO, handshake, records, frames, streams, credit, priority: bytes in, bytes out
      >>member    who is in the mesh: SWIM semantics over sessions
      >>net       sockets
-     >>mesh      the node: control socket, routes, cache lookups, config push, invites               */
+     >>mesh      the node: control socket, routes, cache lookups, config push, invites */
 
 #ifndef SYKLI_MESH_H_INCLUDED
 #define SYKLI_MESH_H_INCLUDED
