@@ -532,7 +532,7 @@ typedef struct sykli_op {
 
 // Adds an op: from now on it is in call, remote call and the table `ops`.
 //   op       the struct is copied; what it points to must outlive the context
-//   returns  0, EEXIST, EINVAL, ELIMIT                                      example examples/query.c
+//   returns  0, EEXIST, EINVAL, ELIMIT      example examples/query.c
 int sykli_op_add(sykli *s, const sykli_op *op);
 
 // Ends a call whose handler returned SYKLI_PENDING. result: JSON, copied; message: for errors.
