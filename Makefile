@@ -4,23 +4,25 @@ CC       = cc
 HOSTCC   = cc
 CFLAGS   = -O2 -g
 PREFIX   = /usr/local
+B        = build
 STATIC   =
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 TEST_CFLAGS = -O1 -g $(SANITIZE)
 TEST_RUN =
+EXCEPT   =
 
 WARN   = -std=c11 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
          -Wmissing-prototypes -Wundef -Wcast-qual
-ALL    = $(WARN) -I. -Ibuild/gen $(if $(STATIC),-static)
+ALL    = $(WARN) -I. -I$(B)/gen $(if $(STATIC),-static)
 # Tests see one room at a time: what a test does not use of the others must not warn.
-TEST   = $(WARN) -Wno-unused-function -Wno-unused-const-variable $(TEST_CFLAGS) -I. -Ibuild/gen \
+TEST   = $(WARN) -Wno-unused-function -Wno-unused-const-variable $(TEST_CFLAGS) -I. -I$(B)/gen \
          $(if $(STATIC),-static)
 HEADERS = sykli.h sykli_mesh.h
-NODE    = $(patsubst examples/sykli/%.c,build/obj/%.o,$(wildcard examples/sykli/*.c))
-SMALL   = $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
+NODE    = $(patsubst examples/sykli/%.c,$(B)/obj/%.o,$(wildcard examples/sykli/*.c))
+SMALL   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 SODIUM  = $(shell tools/has $(CC) sodium.h)
 SKIPPED = $(if $(SODIUM),,$(shell grep -l '<sodium.h>' tests/test_*.c))
-TESTS   = $(patsubst tests/%.c,build/test/%,$(filter-out $(SKIPPED),$(wildcard tests/test_*.c)))
+TESTS   = $(patsubst tests/%.c,$(B)/test/%,$(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c)))
 SYKLI_SHARED ?= $(if $(wildcard ../shared/vectors),$(abspath ../shared))
 ifneq ($(SYKLI_SHARED),)
 export SYKLI_SHARED
@@ -28,44 +30,44 @@ endif
 # The node stands on the last room of sykli.h.
 HAS_NODE = $(shell grep -A1 '^sykli .sykli_open.const' sykli.h | grep '^{')
 
-all: $(if $(HAS_NODE),build/sykli) ## builds the node, build/sykli
+all: $(if $(HAS_NODE),$(B)/sykli) ## builds the node, build/sykli
 
-build/sykli: $(NODE)
+$(B)/sykli: $(NODE)
 	$(CC) $(CFLAGS) $(ALL) $(NODE) -lpthread -lm -o $@
 
-build/obj/%.o: examples/sykli/%.c Makefile
-	@mkdir -p build/obj build/gen
+$(B)/obj/%.o: examples/sykli/%.c Makefile
+	@mkdir -p $(B)/obj $(B)/gen
 	$(CC) $(CFLAGS) $(ALL) -MMD -c $< -o $@
 
 examples: $(if $(HAS_NODE),$(SMALL)) ## builds the small programs in examples/
 
-$(SMALL): build/%: examples/%.c $(HEADERS)
-	@mkdir -p build/gen
+$(SMALL): $(B)/%: examples/%.c $(HEADERS)
+	@mkdir -p $(B)/gen
 	$(CC) $(CFLAGS) $(ALL) $< -lpthread -lm -o $@
 
-build/test/%: tests/%.c tests/test.h $(HEADERS) Makefile
-	@mkdir -p build/test build/gen
+$(B)/test/%: tests/%.c tests/test.h $(HEADERS) Makefile
+	@mkdir -p $(B)/test $(B)/gen
 	@echo "cc $<"; $(CC) $(TEST) $< $(if $(SODIUM),$(shell grep -q '<sodium.h>' $< && echo -lsodium)) \
 	    -lpthread -lm -o $@
 
 test: tests-build ## builds and runs all tests: no root, no network, under three minutes
-	@TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" CC="$(CC)" tests/run.sh $(TESTS) tests/form.sh
+	@B="$(B)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" CC="$(CC)" tests/run.sh $(TESTS) tests/form.sh
 
 tests-build: $(TESTS) all
 
 tests-run: tests-build ## as test, the programs alone: for a matrix of compilers
-	@TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh $(TESTS)
+	@B="$(B)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh $(TESTS)
 
 lint: ## checks the shape of the code: sections, prefixes, comments, exports
 	@CC="$(CC)" tools/lint
 
 install: all ## installs the node and the headers below PREFIX
 	mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
-	install -m 755 build/sykli $(DESTDIR)$(PREFIX)/bin/sykli
+	install -m 755 $(B)/sykli $(DESTDIR)$(PREFIX)/bin/sykli
 	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include
 
 clean: ## removes build/
-	rm -rf build
+	rm -rf $(B)
 
 help: ## prints this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

@@ -3,9 +3,9 @@
 # any order, twice, in several files of one program, with nothing exported but our names.
 set -u
 CC=${CC-cc}
-work=build/test/form
+work=${B-build}/test/form
 rm -rf "$work"
-mkdir -p "$work" build/gen
+mkdir -p "$work"
 passed=0 failed=0
 
 # check NAME COMMAND...: one check; what it prints is shown if it fails.

@@ -3,7 +3,7 @@
 # then all of them together. A program ends with "NAME: N passed, N failed"; one that does not has
 # failed. TEST_RUN is put before each program: an emulator.
 set -u
-logs=build/test
+logs=${B-build}/test
 mkdir -p "$logs"
 export logs TEST_RUN="${TEST_RUN-}"
 ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=0}
