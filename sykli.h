@@ -237,7 +237,17 @@ typedef struct sykli_exit {
     X(int, listen, (void *u, const char *address), (u, address))                                   \
     X(int, accept, (void *u, int fd, char *address, size_t size), (u, fd, address, size))          \
     X(int, dial, (void *u, const char *address), (u, address))                                     \
-    X(int, dialled, (void *u, int fd), (u, fd))
+    X(int, dialled, (void *u, int fd), (u, fd))                                                    \
+    X(int, ended, (void *u, int pid, sykli_exit *out), (u, pid, out))                              \
+    X(int, exit_fd, (void *u, int pid), (u, pid))                                                  \
+    X(int, signal_fd, (void *u, int exit_fd, int sig), (u, exit_fd, sig))                          \
+    X(int, resolve, (void *u, const char *host, int index, char *out, size_t size),                \
+      (u, host, index, out, size))                                                                 \
+    X(int, peer_pid, (void *u, int fd), (u, fd))                                                   \
+    X(int, nonblock, (void *u, int fd), (u, fd))                                                   \
+    X(int, pid, (void *u), (u))                                                                    \
+    X(int, processors, (void *u), (u))                                                             \
+    X(int, host_name, (void *u, char *out, size_t size), (u, out, size))
 
 typedef struct sykli_sys {
     void *user;
@@ -1952,6 +1962,905 @@ static uint64_t sykli__sched_deadline(const sykli__sched *s)
 }
 
 // >>sys ---- the operating system behind one struct
+// The only code that talks to the host. Everything is a thin, restartable call that answers with
+// the negated errno, so that a simulation or a failure test can stand in for any of them. What
+// Linux alone has (openat2, pidfd, reflinks, clone) has a POSIX way beside it, taken with
+// SYKLI_PORTABLE and elsewhere. No signal handler is installed, no process-wide state is changed,
+// no child is reaped that was not asked for by its pid.
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__linux__) && !defined(SYKLI_PORTABLE)
+#define SYKLI__SYS_LINUX 1
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#endif
+
+// The result of a call, or the negated errno.
+static int sykli__sys_int(int rc) { return rc < 0 ? -errno : rc; }
+
+static int sykli__sys_dir(int dir) { return dir == SYKLI_CWD ? AT_FDCWD : dir; }
+
+static void *sykli__sys_resize(void *u, void *ptr, size_t size_old, size_t size_new, int tag)
+{
+    (void)u, (void)size_old, (void)tag;
+    if (size_new) return realloc(ptr, size_new);
+    free(ptr);
+    return NULL;
+}
+
+static uint64_t sykli__sys_now_ns(void *u)
+{
+    (void)u;
+    struct timespec t;
+#if defined(SYKLI__SYS_LINUX)
+    clock_gettime(CLOCK_BOOTTIME, &t); // deadlines of a laptop's peers go on while it sleeps
+#else
+    clock_gettime(CLOCK_MONOTONIC, &t);
+#endif
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int64_t sykli__sys_wall_ms(void *u)
+{
+    (void)u;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void sykli__sys_close(void *u, int fd)
+{
+    (void)u;
+    close(fd); // after EINTR the descriptor is gone on Linux; a second close could hit a stranger
+}
+
+static void sykli__sys_unmap(void *u, void *map, size_t size)
+{
+    (void)u;
+    munmap(map, size);
+}
+
+static int64_t sykli__sys_read(void *u, int fd, void *out, size_t size)
+{
+    (void)u;
+    ssize_t got;
+    do got = read(fd, out, size);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
+// A write to a pipe whose reader is gone would raise SIGPIPE, which ends a host program that has
+// not asked for anything. It is held back, taken out of the queue, and reported as EPIPE.
+static int64_t sykli__sys_write_pipe(int fd, const void *data, size_t size)
+{
+    sigset_t pipe_only, before, pending;
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    sigemptyset(&pending);
+    sigpending(&pending);
+    bool was_pending = sigismember(&pending, SIGPIPE) == 1;
+    if (sigprocmask(SIG_BLOCK, &pipe_only, &before)) return -errno;
+    ssize_t put;
+    do put = write(fd, data, size);
+    while (put < 0 && errno == EINTR);
+    int64_t rc = put < 0 ? -errno : put;
+    if (rc == -EPIPE && !was_pending) {
+        int taken;
+        sigpending(&pending);
+        if (sigismember(&pending, SIGPIPE) == 1) sigwait(&pipe_only, &taken);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+static int64_t sykli__sys_write(void *u, int fd, const void *data, size_t size)
+{
+    (void)u;
+    ssize_t put;
+#if defined(MSG_NOSIGNAL)
+    do put = send(fd, data, size, MSG_NOSIGNAL);
+    while (put < 0 && errno == EINTR);
+    if (put >= 0 || errno != ENOTSOCK) return put < 0 ? -errno : put;
+#endif
+    struct stat st;
+    if (!fstat(fd, &st) && S_ISFIFO(st.st_mode)) return sykli__sys_write_pipe(fd, data, size);
+    do put = write(fd, data, size);
+    while (put < 0 && errno == EINTR);
+    return put < 0 ? -errno : put;
+}
+
+static int64_t sykli__sys_pread(void *u, int fd, void *out, size_t size, uint64_t at)
+{
+    (void)u;
+    ssize_t got;
+    do got = pread(fd, out, size, (off_t)at);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
+static int64_t sykli__sys_pwrite(void *u, int fd, const void *data, size_t size, uint64_t at)
+{
+    (void)u;
+    ssize_t put;
+    do put = pwrite(fd, data, size, (off_t)at);
+    while (put < 0 && errno == EINTR);
+    return put < 0 ? -errno : put;
+}
+
+static int sykli__sys_open_flags(int flags)
+{
+    bool in = flags & SYKLI_OPEN_read, out = flags & SYKLI_OPEN_write;
+    int f = O_CLOEXEC | (out ? in ? O_RDWR : O_WRONLY : O_RDONLY);
+    if (flags & SYKLI_OPEN_create) f |= O_CREAT;
+    if (flags & SYKLI_OPEN_exclusive) f |= O_EXCL;
+    if (flags & SYKLI_OPEN_truncate) f |= O_TRUNC;
+    if (flags & SYKLI_OPEN_append) f |= O_APPEND;
+    if (flags & SYKLI_OPEN_directory) f |= O_DIRECTORY;
+    if (flags & SYKLI_OPEN_nofollow) f |= O_NOFOLLOW;
+    return f;
+}
+
+// openat2 by hand: one component after the other, and no symbolic link at all. Stricter than the
+// kernel's way, which lets links pass that stay inside.
+static int sykli__sys_open_walk(int dir, const char *path, int flags, int mode)
+{
+    if (*path == '/') return -EXDEV;
+    char name[256];
+    int at = dir, rc = -EINVAL;
+    while (*path) {
+        size_t size = strcspn(path, "/");
+        const char *rest = path + size + strspn(path + size, "/");
+        if (size >= sizeof name) rc = -ENAMETOOLONG;
+        else if (size == 2 && !memcmp(path, "..", 2)) rc = -EXDEV;
+        else {
+            memcpy(name, path, size);
+            name[size] = 0;
+            int how = *rest ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : flags;
+            rc = sykli__sys_int(openat(at, name, how | O_NOFOLLOW, (mode_t)mode));
+        }
+        if (at != dir) close(at);
+        if (rc < 0) return rc;
+        at = rc;
+        path = rest;
+    }
+    return rc;
+}
+
+static int sykli__sys_open_beneath(int dir, const char *path, int flags, int mode)
+{
+#if defined(SYKLI__SYS_LINUX) && defined(SYS_openat2)
+    // openat2(2): RESOLVE_NO_MAGICLINKS 0x02, RESOLVE_BENEATH 0x08. EAGAIN: something was renamed
+    // meanwhile and the kernel cannot tell; each try is a fresh look.
+    uint64_t how[3] = { (uint64_t)flags, flags & O_CREAT ? (uint64_t)mode : 0, 0x0a };
+    for (int tries = 0; tries < 16; tries++) {
+        int fd = (int)syscall(SYS_openat2, dir, path, how, sizeof how);
+        if (fd >= 0) return fd;
+        if (errno != EAGAIN && errno != EINTR) break;
+    }
+    if (errno != ENOSYS && errno != EPERM) return -errno; // EPERM: a seccomp filter of old
+#endif
+    return sykli__sys_open_walk(dir, path, flags, mode);
+}
+
+static int sykli__sys_open(void *u, int dir, const char *path, int flags, int mode)
+{
+    (void)u;
+    int fd, f = sykli__sys_open_flags(flags);
+    if (flags & SYKLI_OPEN_beneath)
+        return sykli__sys_open_beneath(sykli__sys_dir(dir), path, f, mode);
+    do fd = openat(sykli__sys_dir(dir), path, f, (mode_t)mode);
+    while (fd < 0 && errno == EINTR);
+    return sykli__sys_int(fd);
+}
+
+static int sykli__sys_sync(void *u, int fd)
+{
+    (void)u;
+#if defined(__APPLE__)
+    if (!fcntl(fd, F_FULLFSYNC)) return 0; // fsync stops at the drive's cache there
+#endif
+    return sykli__sys_int(fsync(fd));
+}
+
+static sykli_file_type sykli__sys_type(mode_t mode)
+{
+    return S_ISREG(mode) ? SYKLI_FILE_regular : S_ISDIR(mode) ? SYKLI_FILE_directory
+         : S_ISLNK(mode) ? SYKLI_FILE_symlink : SYKLI_FILE_other;
+}
+
+static void sykli__sys_stat_fill(sykli_stat *out, const struct stat *st)
+{
+#if defined(__APPLE__)
+    struct timespec m = st->st_mtimespec, c = st->st_ctimespec;
+#else
+    struct timespec m = st->st_mtim, c = st->st_ctim;
+#endif
+    out->size_bytes = (uint64_t)st->st_size;
+    out->mtime_ns = (int64_t)m.tv_sec * 1000000000 + m.tv_nsec;
+    out->ctime_ns = (int64_t)c.tv_sec * 1000000000 + c.tv_nsec;
+    out->inode = (uint64_t)st->st_ino;
+    out->device = (uint64_t)st->st_dev;
+    out->mode = (uint32_t)st->st_mode & 07777;
+    out->type = sykli__sys_type(st->st_mode);
+}
+
+static int sykli__sys_stat(void *u, int dir, const char *path, sykli_stat *out)
+{
+    (void)u;
+    struct stat st;
+    if (fstatat(sykli__sys_dir(dir), path, &st, AT_SYMLINK_NOFOLLOW)) return -errno;
+    sykli__sys_stat_fill(out, &st);
+    return 0;
+}
+
+static int sykli__sys_fstat(void *u, int fd, sykli_stat *out)
+{
+    (void)u;
+    struct stat st;
+    if (fstat(fd, &st)) return -errno;
+    sykli__sys_stat_fill(out, &st);
+    return 0;
+}
+
+static sykli_file_type sykli__sys_entry_type(int fd, const struct dirent *entry)
+{
+    switch (entry->d_type) {
+    case DT_REG: return SYKLI_FILE_regular;
+    case DT_DIR: return SYKLI_FILE_directory;
+    case DT_LNK: return SYKLI_FILE_symlink;
+    case DT_UNKNOWN: break;
+    default: return SYKLI_FILE_other;
+    }
+    struct stat st; // some file systems do not say
+    if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW)) return SYKLI_FILE_none;
+    return sykli__sys_type(st.st_mode);
+}
+
+static int sykli__sys_list(void *u, int fd, int (*each)(void *to, const char *name, int type),
+                           void *to)
+{
+    (void)u;
+    int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); // with a position of its own
+    if (own < 0) return -errno;
+    DIR *dir = fdopendir(own);
+    if (!dir) {
+        int rc = -errno;
+        close(own);
+        return rc;
+    }
+    int rc = 0;
+    while (!rc) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry) {
+            rc = -errno;
+            break;
+        }
+        const char *name = entry->d_name;
+        if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))) continue;
+        rc = each(to, name, (int)sykli__sys_entry_type(own, entry));
+    }
+    closedir(dir);
+    return rc;
+}
+
+static int sykli__sys_mkdir(void *u, int dir, const char *path, int mode)
+{
+    (void)u;
+    return sykli__sys_int(mkdirat(sykli__sys_dir(dir), path, (mode_t)mode));
+}
+
+static int sykli__sys_rename(void *u, int from_dir, const char *from, int to_dir, const char *to)
+{
+    (void)u;
+    return sykli__sys_int(renameat(sykli__sys_dir(from_dir), from, sykli__sys_dir(to_dir), to));
+}
+
+static int sykli__sys_remove(void *u, int dir, const char *path, int is_directory)
+{
+    (void)u;
+    return sykli__sys_int(unlinkat(sykli__sys_dir(dir), path, is_directory ? AT_REMOVEDIR : 0));
+}
+
+static int sykli__sys_symlink(void *u, const char *to, int dir, const char *path)
+{
+    (void)u;
+    return sykli__sys_int(symlinkat(to, sykli__sys_dir(dir), path));
+}
+
+static int64_t sykli__sys_readlink(void *u, int dir, const char *path, char *out, size_t size)
+{
+    (void)u;
+    ssize_t got = readlinkat(sykli__sys_dir(dir), path, out, size);
+    return got < 0 ? -errno : got;
+}
+
+static int sykli__sys_chmod(void *u, int fd, int mode)
+{
+    (void)u;
+    return sykli__sys_int(fchmod(fd, (mode_t)mode));
+}
+
+static int sykli__sys_utime(void *u, int dir, const char *path, int64_t mtime_ns)
+{
+    (void)u;
+    int64_t seconds = mtime_ns / 1000000000, rest = mtime_ns % 1000000000;
+    if (rest < 0) seconds--, rest += 1000000000;
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+                                 { .tv_sec = (time_t)seconds, .tv_nsec = (long)rest } };
+    return sykli__sys_int(utimensat(sykli__sys_dir(dir), path, times, AT_SYMLINK_NOFOLLOW));
+}
+
+static int sykli__sys_clone(void *u, int from_fd, int to_fd)
+{
+    (void)u;
+#if defined(SYKLI__SYS_LINUX)
+    return sykli__sys_int(ioctl(to_fd, _IOW(0x94, 9, int), from_fd)); // FICLONE, ioctl_ficlone(2)
+#else
+    (void)from_fd, (void)to_fd;
+    return -ENOSYS;
+#endif
+}
+
+static int sykli__sys_lock(void *u, int fd, int exclusive)
+{
+    (void)u;
+    int rc;
+    do rc = flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
+    while (rc < 0 && errno == EINTR);
+    return sykli__sys_int(rc);
+}
+
+// Zeros behind the end. Slower than asking for blocks, but a hole would mean SIGBUS in whoever maps
+// the file when the disk is full.
+static int sykli__sys_fill(int fd, uint64_t size)
+{
+    static const char zeros[4096];
+    struct stat st;
+    if (fstat(fd, &st)) return -errno;
+    for (uint64_t at = (uint64_t)st.st_size; at < size;) {
+        uint64_t left = size - at;
+        ssize_t put = pwrite(fd, zeros, left < sizeof zeros ? (size_t)left : sizeof zeros,
+                             (off_t)at);
+        if (put < 0 && errno != EINTR) return -errno;
+        if (put > 0) at += (uint64_t)put;
+    }
+    return 0;
+}
+
+static int sykli__sys_allocate(void *u, int fd, uint64_t size)
+{
+    (void)u;
+#if defined(SYKLI__SYS_LINUX)
+    int rc;
+    do rc = posix_fallocate(fd, 0, (off_t)size);
+    while (rc == EINTR);
+    if (rc != EOPNOTSUPP && rc != ENOSYS && rc != EINVAL) return -rc;
+#endif
+    return sykli__sys_fill(fd, size);
+}
+
+static int sykli__sys_map(void *u, int fd, size_t size, void **out)
+{
+    (void)u;
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) return -errno;
+    *out = at;
+    return 0;
+}
+
+static int sykli__sys_nonblock(void *u, int fd)
+{
+    (void)u;
+    int flags = fcntl(fd, F_GETFL);
+    return sykli__sys_int(flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+static int sykli__sys_random(void *u, void *out, size_t size)
+{
+    uint8_t *at = (uint8_t *)out;
+#if defined(SYKLI__SYS_LINUX) && defined(SYS_getrandom)
+    while (size) {
+        long got = syscall(SYS_getrandom, at, size, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        at += got;
+        size -= (size_t)got;
+    }
+    if (!size) return 0;
+#endif
+    int fd = sykli__sys_open(u, SYKLI_CWD, "/dev/urandom", SYKLI_OPEN_read, 0);
+    if (fd < 0) return fd;
+    int64_t got = 1;
+    while (size && (got = sykli__sys_read(u, fd, at, size)) > 0) {
+        at += got;
+        size -= (size_t)got;
+    }
+    close(fd);
+    return !size ? 0 : got < 0 ? (int)got : -EIO;
+}
+
+static int sykli__sys_pipe(void *u, int fds[2])
+{
+#if defined(SYKLI__SYS_LINUX)
+    if (pipe2(fds, O_CLOEXEC)) return -errno;
+#else
+    if (pipe(fds)) return -errno;
+    for (int i = 0; i < 2; i++) fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+#endif
+    return sykli__sys_nonblock(u, fds[0]);
+}
+
+// What the child needs, ready before it is made: between fork and exec nothing may be allocated.
+typedef struct sykli__sys_child {
+    const char *const *argv, *const *env, *workdir, *path;
+    int out_fd, err_fd;
+    bool new_session;
+    volatile int error; // written by the child, which shares our memory
+} sykli__sys_child;
+
+// A child that borrows our memory leaves by exec without returning: AddressSanitizer would keep the
+// guard zones of its frames and later report whoever uses that stack again.
+#if defined(__GNUC__)
+#define SYKLI__SYS_NEVER_RETURNS __attribute__((no_sanitize_address))
+#else
+#define SYKLI__SYS_NEVER_RETURNS
+#endif
+
+// Tries every folder of PATH as execvp(3) does, with a buffer of its own.   returns  errno
+SYKLI__SYS_NEVER_RETURNS static int sykli__sys_exec(const sykli__sys_child *c)
+{
+    // execve does not write to them; its prototype is older than const.
+    union { const char *const *in; char *const *out; } argv = { c->argv }, env = { c->env };
+    const char *name = c->argv[0];
+    if (!*name) return ENOENT;
+    if (strchr(name, '/')) {
+        execve(name, argv.out, env.out);
+        return errno;
+    }
+    char file[1024];
+    size_t name_size = strlen(name);
+    int denied = 0;
+    for (const char *at = c->path, *end;; at = end + 1) {
+        end = at + strcspn(at, ":");
+        size_t size = (size_t)(end - at);
+        if (size + name_size + 2 <= sizeof file) {
+            memcpy(file, at, size);
+            if (size) file[size++] = '/'; // an empty entry is the current folder
+            memcpy(file + size, name, name_size + 1);
+            execve(file, argv.out, env.out);
+            if (errno == EACCES) denied = EACCES;
+            else if (errno != ENOENT && errno != ENOTDIR) return errno;
+        }
+        if (!*end) return denied ? denied : ENOENT;
+    }
+}
+
+SYKLI__SYS_NEVER_RETURNS static int sykli__sys_child_setup(const sykli__sys_child *c)
+{
+    // A handler of the host must not run here, in memory shared with it, and what the host ignores
+    // is not to be ignored by the task.
+    struct sigaction normal;
+    memset(&normal, 0, sizeof normal);
+    normal.sa_handler = SIG_DFL;
+    for (int sig = 1; sig < NSIG; sig++) sigaction(sig, &normal, NULL);
+    if (c->new_session && setsid() < 0) return errno;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) return errno;
+    // Above 2 first: the host may have closed its own 0, 1 or 2, and ours may stand there.
+    int in = fcntl(null, F_DUPFD_CLOEXEC, 3);
+    int out = c->out_fd < 0 ? in : fcntl(c->out_fd, F_DUPFD_CLOEXEC, 3);
+    int err = c->err_fd < 0 ? in : fcntl(c->err_fd, F_DUPFD_CLOEXEC, 3);
+    if (in < 0 || out < 0 || err < 0) return errno;
+    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) return errno;
+#if defined(SYKLI__SYS_LINUX) && defined(SYS_close_range)
+    syscall(SYS_close_range, 3u, ~0u, 4u); // CLOSE_RANGE_CLOEXEC: what a careless host left open
+#endif
+    if (c->workdir && chdir(c->workdir)) return errno;
+    sigset_t none;
+    sigemptyset(&none);
+    return sigprocmask(SIG_SETMASK, &none, NULL) ? errno : 0;
+}
+
+SYKLI__SYS_NEVER_RETURNS static int sykli__sys_child_main(void *at)
+{
+    sykli__sys_child *c = (sykli__sys_child *)at;
+    int error = sykli__sys_child_setup(c);
+    c->error = error ? error : sykli__sys_exec(c);
+    return 127;
+}
+
+#if defined(SYKLI__SYS_LINUX)
+// vfork with a stack of its own: the child borrows our memory until it execs, no page table is
+// copied, and its errno of exec is simply there when we go on.
+#if defined(__GNUC__)
+__attribute__((noinline))
+#endif
+static int sykli__sys_fork(sykli__sys_child *c)
+{
+    union { char bytes[24 << 10]; long double align; } stack;
+    char *top = stack.bytes + sizeof stack.bytes;
+#if defined(__hppa__)
+    top = stack.bytes; // the one Linux whose stack grows upwards
+#endif
+    int pid = clone(sykli__sys_child_main, top, CLONE_VM | CLONE_VFORK | SIGCHLD, c);
+    return pid < 0 ? -errno : pid;
+}
+#else
+// fork, and the errno comes through a pipe that a successful exec closes.
+static int sykli__sys_fork(sykli__sys_child *c)
+{
+    int fds[2], rc = sykli__sys_pipe(NULL, fds);
+    if (rc < 0) return rc;
+    fcntl(fds[0], F_SETFL, 0); // this one read is to wait
+    int error, pid = fork();
+    if (!pid) {
+        if (fds[1] < 3) fds[1] = fcntl(fds[1], F_DUPFD_CLOEXEC, 3);
+        sykli__sys_child_main(c);
+        error = c->error;
+        _exit(write(fds[1], &error, sizeof error) > 0 ? 127 : 126);
+    }
+    rc = pid < 0 ? -errno : pid;
+    close(fds[1]);
+    if (pid > 0 && sykli__sys_read(NULL, fds[0], &error, sizeof error) == sizeof error)
+        c->error = error;
+    close(fds[0]);
+    return rc;
+}
+#endif
+
+static int sykli__sys_spawn(void *u, const sykli_spawn *desc)
+{
+    (void)u;
+    sykli__sys_child c = { desc->argv, desc->env, desc->workdir, "/usr/local/bin:/usr/bin:/bin",
+                           desc->out_fd, desc->err_fd, desc->new_session, 0 };
+    for (const char *const *env = desc->env; *env; env++)
+        if (!strncmp(*env, "PATH=", 5)) c.path = *env + 5;
+    sigset_t all, before;
+    sigfillset(&all);
+    if (sigprocmask(SIG_SETMASK, &all, &before)) return -errno;
+    int pid = sykli__sys_fork(&c);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0 || !c.error) return pid;
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    return -c.error;
+}
+
+static int sykli__sys_signal(void *u, int pid, int sig, int whole_group)
+{
+    (void)u;
+    if (pid <= 1) return -EINVAL; // 0, -1 and 1 would be ourselves, everybody and init
+    return sykli__sys_int(kill(whole_group ? -pid : pid, sig));
+}
+
+static void sykli__sys_exit_fill(sykli_exit *out, int code, int sig, const struct rusage *used)
+{
+    out->code = sig ? -1 : code;
+    out->signal = sig;
+    out->cpu_us = (uint64_t)(used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000000u
+                + (uint64_t)(used->ru_utime.tv_usec + used->ru_stime.tv_usec);
+#if defined(__APPLE__)
+    out->rss_max_bytes = (uint64_t)used->ru_maxrss;
+#else
+    out->rss_max_bytes = (uint64_t)used->ru_maxrss * 1024;
+#endif
+    out->read_bytes = (uint64_t)used->ru_inblock * 512; // getrusage(2): blocks of 512
+    out->write_bytes = (uint64_t)used->ru_oublock * 512;
+}
+
+static int sykli__sys_wait(void *u, int pid, sykli_exit *out)
+{
+    (void)u;
+    if (pid <= 0) return -EINVAL;
+    int status, got;
+    struct rusage used;
+    memset(&used, 0, sizeof used);
+    do got = wait4(pid, &status, WNOHANG, &used);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0) return sykli__sys_int(got);
+    bool killed = WIFSIGNALED(status);
+    sykli__sys_exit_fill(out, WEXITSTATUS(status), killed ? WTERMSIG(status) : 0, &used);
+    return 1;
+}
+
+static int sykli__sys_ended(void *u, int pid, sykli_exit *out)
+{
+    (void)u;
+    if (pid <= 0) return -EINVAL;
+#if defined(SYKLI__SYS_LINUX) && defined(SYS_waitid)
+    siginfo_t info;
+    struct rusage used;
+    memset(&info, 0, sizeof info);
+    memset(&used, 0, sizeof used);
+    int flags = WEXITED | WNOHANG | WNOWAIT; // the system call's fifth argument has no libc name
+    if (syscall(SYS_waitid, P_PID, pid, &info, flags, &used)) return -errno;
+    if (!info.si_pid) return 0;
+    bool killed = info.si_code != CLD_EXITED;
+    sykli__sys_exit_fill(out, info.si_status, killed ? info.si_status : 0, &used);
+    return 1;
+#else
+    (void)out;
+    return -ENOSYS;
+#endif
+}
+
+static int sykli__sys_exit_fd(void *u, int pid)
+{
+    (void)u;
+#if defined(SYKLI__SYS_LINUX) && defined(SYS_pidfd_open)
+    return sykli__sys_int((int)syscall(SYS_pidfd_open, pid, 0));
+#else
+    (void)pid;
+    return -ENOSYS;
+#endif
+}
+
+static int sykli__sys_signal_fd(void *u, int exit_fd, int sig)
+{
+    (void)u;
+#if defined(SYKLI__SYS_LINUX) && defined(SYS_pidfd_send_signal)
+    return sykli__sys_int((int)syscall(SYS_pidfd_send_signal, exit_fd, sig, NULL, 0));
+#else
+    (void)exit_fd, (void)sig;
+    return -ENOSYS;
+#endif
+}
+
+static int sykli__sys_poll(void *u, sykli_poll_fd *fds, int count, int timeout_ms)
+{
+    (void)u;
+    if (count < 0) return -EINVAL;
+    struct pollfd few[64], *list = few;
+    if (count > 64) list = (struct pollfd *)malloc((size_t)count * sizeof *list);
+    if (!list) return -ENOMEM;
+    for (int i = 0; i < count; i++) {
+        int want = (fds[i].want & SYKLI_POLL_in ? POLLIN : 0)
+                 | (fds[i].want & SYKLI_POLL_out ? POLLOUT : 0);
+        list[i] = (struct pollfd){ fds[i].fd, (short)want, 0 };
+    }
+    int rc = sykli__sys_int(poll(list, (nfds_t)count, timeout_ms));
+    for (int i = 0; i < count; i++) {
+        int got = rc > 0 ? list[i].revents : 0;
+        fds[i].got = (short)((got & POLLIN ? SYKLI_POLL_in : 0)
+                           | (got & POLLOUT ? SYKLI_POLL_out : 0)
+                           | (got & (POLLHUP | POLLERR | POLLNVAL) ? SYKLI_POLL_closed : 0));
+    }
+    if (list != few) free(list);
+    return rc == -EINTR ? 0 : rc; // a handler of the host ran: let the caller look at its world
+}
+
+typedef union sykli__sys_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un local;
+    struct sockaddr_storage room;
+} sykli__sys_address;
+
+// "IP:PORT", "[IP6]:PORT" or "unix:PATH".    returns  the size, or the negated errno
+static int sykli__sys_address_parse(const char *text, sykli__sys_address *out)
+{
+    memset(out, 0, sizeof *out);
+    if (!strncmp(text, "unix:", 5)) {
+        size_t size = strlen(text + 5);
+        if (!size) return -EINVAL;
+        if (size >= sizeof out->local.sun_path) return -ENAMETOOLONG;
+        out->local.sun_family = AF_UNIX;
+        memcpy(out->local.sun_path, text + 5, size + 1);
+        return (int)(offsetof(struct sockaddr_un, sun_path) + size + 1);
+    }
+    char host[80];
+    bool v6 = *text == '[';
+    const char *from = text + v6, *colon = strrchr(text, ':');
+    const char *end = colon && v6 ? colon - 1 : colon;
+    if (!end || end <= from || (v6 && *end != ']') || (size_t)(end - from) >= sizeof host)
+        return -EINVAL;
+    memcpy(host, from, (size_t)(end - from));
+    host[end - from] = 0;
+    struct addrinfo hints, *found = NULL;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = v6 ? AF_INET6 : AF_INET;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    if (!colon[1] || getaddrinfo(host, colon + 1, &hints, &found) || !found) return -EINVAL;
+    int size = (int)found->ai_addrlen;
+    memcpy(out, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    return size;
+}
+
+static int sykli__sys_address_print(const sykli__sys_address *a, char *out, size_t size)
+{
+    char host[INET6_ADDRSTRLEN];
+    unsigned port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
+    int used;
+    if (a->any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof host);
+        used = snprintf(out, size, "%s:%u", host, port);
+    } else if (a->any.sa_family == AF_INET6) {
+        const uint8_t *b = a->v6.sin6_addr.s6_addr;
+        bool mapped = IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr); // of a socket that takes both
+        inet_ntop(mapped ? AF_INET : AF_INET6, mapped ? b + 12 : b, host, sizeof host);
+        used = snprintf(out, size, mapped ? "%s:%u" : "[%s]:%u", host, port);
+    } else {
+        used = snprintf(out, size, "unix:");
+    }
+    return used < 0 || (size_t)used >= size ? -ENAMETOOLONG : 0;
+}
+
+static int sykli__sys_socket_setup(int fd, int family)
+{
+    int on = 1, rc = fcntl(fd, F_SETFD, FD_CLOEXEC) ? -errno : sykli__sys_nonblock(NULL, fd);
+    if (family != AF_UNIX) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+#if defined(SO_NOSIGPIPE)
+    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+    return rc;
+}
+
+static int sykli__sys_socket(int family)
+{
+#if defined(SYKLI__SYS_LINUX)
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+#else
+    int fd = socket(family, SOCK_STREAM, 0);
+#endif
+    if (fd < 0) return -errno;
+    int rc = sykli__sys_socket_setup(fd, family);
+    if (rc < 0) close(fd);
+    return rc < 0 ? rc : fd;
+}
+
+static int sykli__sys_listen(void *u, const char *address)
+{
+    (void)u;
+    sykli__sys_address a;
+    int on = 1, size = sykli__sys_address_parse(address, &a);
+    if (size < 0) return size;
+    int fd = sykli__sys_socket(a.any.sa_family);
+    if (fd < 0) return fd;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    // The umask belongs to the whole process; but nobody can connect before listen().
+    if (bind(fd, &a.any, (socklen_t)size)
+        || (a.any.sa_family == AF_UNIX && chmod(a.local.sun_path, 0600)) || listen(fd, 128)) {
+        int rc = -errno;
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+static int sykli__sys_accept(void *u, int fd, char *address, size_t size)
+{
+    (void)u;
+    sykli__sys_address a;
+    socklen_t room = sizeof a;
+    int got;
+    memset(&a, 0, sizeof a);
+#if defined(SYKLI__SYS_LINUX)
+    do got = accept4(fd, &a.any, &room, SOCK_CLOEXEC | SOCK_NONBLOCK);
+#else
+    do got = accept(fd, &a.any, &room);
+#endif
+    while (got < 0 && errno == EINTR);
+    if (got < 0) return -errno;
+    int rc = sykli__sys_socket_setup(got, a.any.sa_family);
+    if (rc >= 0 && size) rc = sykli__sys_address_print(&a, address, size);
+    if (rc < 0) close(got);
+    return rc < 0 ? rc : got;
+}
+
+static int sykli__sys_dial(void *u, const char *address)
+{
+    (void)u;
+    sykli__sys_address a;
+    int size = sykli__sys_address_parse(address, &a);
+    if (size < 0) return size;
+    int fd = sykli__sys_socket(a.any.sa_family);
+    if (fd < 0 || !connect(fd, &a.any, (socklen_t)size)) return fd;
+    if (errno == EINPROGRESS || errno == EINTR) return fd;
+    int rc = -errno;
+    close(fd);
+    return rc;
+}
+
+static int sykli__sys_dialled(void *u, int fd)
+{
+    (void)u;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size)) return -errno;
+    return -error;
+}
+
+static int sykli__sys_resolve(void *u, const char *host, int index, char *out, size_t size)
+{
+    (void)u;
+    struct addrinfo hints, *found = NULL;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_socktype = SOCK_STREAM;
+    int rc = getaddrinfo(host, NULL, &hints, &found);
+    if (rc) return rc == EAI_SYSTEM ? -errno : rc == EAI_MEMORY ? -ENOMEM : -ENOENT;
+    const struct addrinfo *at = found;
+    while (at && index-- > 0) at = at->ai_next;
+    int none = at ? getnameinfo(at->ai_addr, at->ai_addrlen, out, (socklen_t)size, NULL, 0,
+                                NI_NUMERICHOST) : 0;
+    rc = !at ? -ENOENT : none ? -ENAMETOOLONG : at->ai_family == AF_INET6 ? 6 : 4;
+    freeaddrinfo(found);
+    return rc;
+}
+
+static int sykli__sys_peer_pid(void *u, int fd)
+{
+    (void)u;
+#if defined(SYKLI__SYS_LINUX)
+    struct ucred who;
+    socklen_t size = sizeof who;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) ? -errno : who.pid;
+#else
+    (void)fd;
+    return -ENOSYS;
+#endif
+}
+
+static int sykli__sys_pid(void *u)
+{
+    (void)u;
+    return getpid();
+}
+
+static int sykli__sys_processors(void *u)
+{
+    (void)u;
+#if defined(SYKLI__SYS_LINUX)
+    cpu_set_t set; // those this process may use, not those of the machine
+    if (!sched_getaffinity(0, sizeof set, &set) && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+#endif
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (int)count : 1;
+}
+
+static int sykli__sys_host_name(void *u, char *out, size_t size)
+{
+    (void)u;
+    if (!size) return -EINVAL;
+    if (gethostname(out, size)) return -errno;
+    out[size - 1] = 0;
+    return 0;
+}
+
+void sykli_sys_init(sykli_sys *out)
+{
+    memset(out, 0, sizeof *out);
+    out->resize = sykli__sys_resize;
+    out->now_ns = sykli__sys_now_ns;
+    out->wall_ms = sykli__sys_wall_ms;
+    out->close = sykli__sys_close;
+    out->unmap = sykli__sys_unmap;
+#define SYKLI_X(type, name, params, args) out->name = sykli__sys_##name;
+    SYKLI_SYS_CALLS(SYKLI_X)
+#undef SYKLI_X
+}
+
 // >>rows ---- row files: pools of rows that other processes can read
 // >>tree ---- confined walk, stat cache, tree digests
 // >>store ---- blobs and action entries on disk

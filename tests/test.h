@@ -111,7 +111,7 @@ static inline void test_unmap(void *u, void *map, size_t size)
 }
 // ENOENT is what callers handle as an everyday answer, EIO as a fault: the second is injected.
 #define TEST_OPENS(name) (!strcmp(name, "open") || !strcmp(name, "listen") || !strcmp(name, "accept") \
-                          || !strcmp(name, "dial"))
+                          || !strcmp(name, "dial") || !strcmp(name, "exit_fd"))
 #define SYKLI_X(type, name, params, args)                                                          \
     static inline type test_sys_##name params                                                      \
     {                                                                                              \
