@@ -121,7 +121,8 @@ typedef struct sykli sykli;
 typedef struct sykli_task { uint64_t id; } sykli_task;
 typedef struct sykli_handle { uint64_t id; } sykli_handle;
 
-// How a task ended, or where it stands. The first six are terminal with the Elixir engine's names.
+// How a task ended, or where it stands. The first SYKLI_ENDINGS are terminal; the names are those
+// of the Elixir engine.
 #define SYKLI_STATUSES(X) X(passed) X(failed) X(errored) X(cached) X(skipped) X(blocked)           \
     X(cancelled) X(waiting) X(ready) X(hashing) X(lookup) X(restoring) X(queued) X(running)        \
     X(publishing)
@@ -132,6 +133,7 @@ typedef enum sykli_status {
     SYKLI_STATUS_COUNT
 } sykli_status;
 extern const char *const sykli_status_names[SYKLI_STATUS_COUNT + 1]; // NULL at the end
+#define SYKLI_ENDINGS 7 // statuses in which a task ends: passed to cancelled
 
 // Whom a call is made for. A row's column and an op name the least role that may see or do it.
 typedef enum sykli_role {
@@ -290,6 +292,10 @@ typedef struct sykli_event {
     const char *from;         // hits: "local" or the node
     const char *key;          // action key, hex
     uint64_t duration_ms, cpu_ms, rss_max_bytes, in_ms, saved_ms;
+    const char *target, *node; // task_started: where it runs
+    uint32_t tasks, workers;   // run_started
+    uint32_t counts[SYKLI_ENDINGS];             // run_finished: tasks by status
+    const char *const *path; size_t path_count; // run_finished: tasks on the critical path
 } sykli_event;
 
 // Everything has a default: 0 means "the default" in every field.
@@ -531,7 +537,7 @@ typedef struct sykli_op {
     uint32_t id;                // stable; own ops start at SYKLI_OP_OWN
     const char *name;           // "noun.verb"
     const char *help;
-    sykli_role role;            // the least role that may call it
+    sykli_role role;            // the least role that may call it; 0: owner
     bool consent;               // also needs the local owner's consent
     const sykli_param *params;
     size_t param_count;
@@ -765,6 +771,48 @@ int sykli_json_quote(sykli_buf *b, const char *text, size_t size);
 bool sykli_glob_match(const char *pattern, const char *path);
 // Where the pattern's fixed leading folders end: walking may start there.
 size_t sykli_glob_fixed(const char *pattern);
+
+// An event as one JSON object without a newline, the line that `sykli run --events` prints.
+//   returns  0, or the error that sticks in `out`
+int sykli_event_json(const sykli_event *event, sykli_buf *out);
+
+// A key of the live configuration; what it points to must outlive the context.
+typedef struct sykli_config_key {
+    const char *name;           // [a-z0-9_] words with dots: "cache.max_size"
+    sykli_kind kind;            // U64, BOOL or TEXT
+    sykli_unit unit;            // of a U64: bytes ("20GB"), ms ("5s") or none
+    const char *fallback;       // the value when nobody sets one
+    uint64_t min, max;          // of a U64; max 0: no limit
+    const char *const *choices; // of a TEXT, NULL-terminated; NULL: any text
+    bool local;                 // changes only on this machine, a push that names it is refused
+    bool secret;                // the value is never shown
+    uint32_t since;             // version of the set of keys in which it appeared, from 1
+    const char *help;
+} sykli_config_key;
+
+// Where a value comes from; a later one wins. The last lasts until the process ends.
+#define SYKLI_CONFIG_LAYERS(X) X(fallback, "default") X(file, "file") X(pushed, "pushed")          \
+    X(environment, "environment") X(command, "command line") X(override, "override")
+typedef enum sykli_config_layer {
+#define SYKLI_X(name, text) SYKLI_CONFIG_##name,
+    SYKLI_CONFIG_LAYERS(SYKLI_X)
+#undef SYKLI_X
+    SYKLI_CONFIG_LAYER_COUNT
+} sykli_config_layer;
+
+// What a task writes can hold anything. Behind a filter there are only printable UTF-8, tabs,
+// newlines and, with `colour`, SGR sequences (ESC [ digits ; m); carriage returns are newlines,
+// other controls are shown as ^X, invalid UTF-8 as U+FFFD. One filter a stream: sequences may be
+// cut anywhere between two calls. `end` shows what is left of one and switches colours off.
+typedef struct sykli_log_filter {
+    bool colour, coloured, after_return;
+    uint8_t held_size, held[32];
+} sykli_log_filter;
+void sykli_log_filter_init(sykli_log_filter *f, bool colour);
+int sykli_log_filter_add(sykli_log_filter *f, sykli_buf *out, const char *text, size_t size);
+int sykli_log_filter_end(sykli_log_filter *f, sykli_buf *out);
+// The same for one whole text: a name, a message.
+int sykli_log_safe(sykli_buf *out, const char *text, size_t size, bool colour);
 
 // Results of queries: encoded bytes that every place can read.
 typedef struct sykli_value {
@@ -1202,6 +1250,27 @@ bool sykli_utf8_valid(const char *text, size_t size)
     return true;
 }
 
+// Text from outside as a message may show it: at most 40 bytes, and '?' for whatever could drive a
+// terminal or is not UTF-8.
+static const char *sykli__base_shown(char out[48], const char *text, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    size_t used = 0, step;
+    for (; size && used < 40; p += step, size -= step) {
+        step = sykli__base_utf8_step(p, size);
+        bool control = !step || *p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0);
+        if (control) {
+            out[used++] = '?';
+            step += !step;
+            continue;
+        }
+        memcpy(out + used, p, step);
+        used += step;
+    }
+    memcpy(out + used, size ? "..." : "", size ? 4 : 1);
+    return out;
+}
+
 // A decimal number with up to three places, in thousandths, and what follows it.
 static int sykli__base_milli(const char *text, uint64_t *out, const char **rest)
 {
@@ -1396,7 +1465,538 @@ void sykli_sort(void *items, size_t count, size_t size, void *scratch,
 // >>table ---- columns, row values, the registry of tables
 // >>query ---- the SELECT subset: parse, scan, sort, render, encode
 // >>op ---- the registry of ops, argument checking, roles
+// Everything that changes something is one row here, and every way in (a C call, the control
+// socket, the mesh, HTTP) asks sykli__op_check before the handler runs: role, consent and
+// arguments are judged in one place and refused in one wording. An op registered without a role is
+// the owner's, so that a forgotten field never opens a door.
+
+#define SYKLI__OP_MAX 256       // ops of a context
+#define SYKLI__OP_PARAMS_MAX 32 // parameters of an op
+#define SYKLI__OP_NAME_MAX 64   // bytes of a name
+
+typedef struct sykli__op_registry {
+    sykli_mem *mem;
+    sykli_op **ops; // allocated one by one: a call in progress keeps its pointer
+    size_t count, capacity;
+    sykli_map names; // index in `ops` by name
+} sykli__op_registry;
+
+static void sykli__op_init(sykli__op_registry *reg, sykli_mem *m, const uint64_t seed[2])
+{
+    memset(reg, 0, sizeof *reg);
+    reg->mem = m;
+    sykli_map_init(&reg->names, m, seed);
+}
+
+static void sykli__op_free(sykli__op_registry *reg)
+{
+    for (size_t i = 0; i < reg->count; i++)
+        sykli_mem_resize(reg->mem, SYKLI_TAG_table, reg->ops[i], sizeof *reg->ops[i], 0);
+    if (reg->ops)
+        sykli_mem_resize(reg->mem, SYKLI_TAG_table, reg->ops, reg->capacity * sizeof *reg->ops, 0);
+    sykli_map_free(&reg->names);
+    reg->ops = NULL;
+    reg->count = reg->capacity = 0;
+}
+
+// The op of that name, NULL if there is none. Valid until sykli__op_free.
+static const sykli_op *sykli__op_find(const sykli__op_registry *reg, const char *name)
+{
+    const uint64_t *index = sykli_map_get(&reg->names, name, strlen(name));
+    return index ? reg->ops[*index] : NULL;
+}
+
+static const sykli_op *sykli__op_find_id(const sykli__op_registry *reg, uint32_t id)
+{
+    for (size_t i = 0; i < reg->count; i++)
+        if (reg->ops[i]->id == id) return reg->ops[i];
+    return NULL;
+}
+
+// At least two words of [a-z_] with dots between them.
+static bool sykli__op_name_valid(const char *name)
+{
+    size_t dots = 0, word = 0, size = 0;
+    for (; name[size] && size <= SYKLI__OP_NAME_MAX; size++) {
+        char c = name[size];
+        bool letter = (c >= 'a' && c <= 'z') || c == '_';
+        if (!letter && (c != '.' || !word)) return false;
+        dots += c == '.';
+        word = letter ? word + 1 : 0;
+    }
+    return dots && word && size <= SYKLI__OP_NAME_MAX;
+}
+
+// What a parameter of that kind takes, NULL for kinds that cannot be a parameter.
+static const char *sykli__op_kind_text(sykli_kind kind)
+{
+    switch (kind) {
+    case SYKLI_KIND_BOOL: return "true or false";
+    case SYKLI_KIND_I64: return "a whole number";
+    case SYKLI_KIND_U64: return "a whole number of at least 0";
+    case SYKLI_KIND_F64: return "a number";
+    case SYKLI_KIND_TEXT: return "text";
+    default: return NULL;
+    }
+}
+
+static int sykli__op_validate(const sykli_op *op, sykli_fault *f)
+{
+    char shown[48];
+    const char *name = op->name ? op->name : "";
+    if (!sykli__op_name_valid(name))
+        return sykli_fail(f, SYKLI_EINVAL, "op name \"%s\": a name is noun.verb of [a-z_], at most "
+                          "%d bytes", sykli__base_shown(shown, name, strlen(name)),
+                          SYKLI__OP_NAME_MAX);
+    if (!op->id) return sykli_fail(f, SYKLI_EINVAL, "op %s: the id must not be 0", name);
+    if (!op->handler) return sykli_fail(f, SYKLI_EINVAL, "op %s: there is no handler", name);
+    if (op->role < SYKLI_ROLE_none || op->role >= SYKLI_ROLE_COUNT)
+        return sykli_fail(f, SYKLI_EINVAL, "op %s: %d is not a role", name, (int)op->role);
+    if (op->param_count > SYKLI__OP_PARAMS_MAX)
+        return sykli_fail(f, SYKLI_ELIMIT, "op %s: at most %d parameters", name,
+                          SYKLI__OP_PARAMS_MAX);
+    for (size_t i = 0; i < op->param_count; i++) {
+        const sykli_param *param = &op->params[i];
+        if (!param->name || !*param->name)
+            return sykli_fail(f, SYKLI_EINVAL, "op %s: parameter %d has no name", name, (int)i);
+        if (!sykli__op_kind_text(param->kind))
+            return sykli_fail(f, SYKLI_EINVAL, "op %s: parameter %s must be BOOL, I64, U64, F64 or "
+                              "TEXT", name, param->name);
+    }
+    return 0;
+}
+
+// Adds a copy of the row.     returns  0, EINVAL, EEXIST, ELIMIT, ENOMEM
+static int sykli__op_add(sykli__op_registry *reg, const sykli_op *op, sykli_fault *f)
+{
+    int rc = sykli__op_validate(op, f);
+    if (rc) return rc;
+    if (sykli__op_find(reg, op->name))
+        return sykli_fail(f, SYKLI_EEXIST, "op %s is already there", op->name);
+    const sykli_op *same = sykli__op_find_id(reg, op->id);
+    if (same)
+        return sykli_fail(f, SYKLI_EEXIST, "op %s: id %u belongs to %s", op->name,
+                          (unsigned)op->id, same->name);
+    if (reg->count == SYKLI__OP_MAX)
+        return sykli_fail(f, SYKLI_ELIMIT, "op %s: at most %d ops", op->name, SYKLI__OP_MAX);
+    sykli_op *copy = NULL;
+    if (sykli__base_room(reg->mem, SYKLI_TAG_table, &reg->ops, &reg->capacity, reg->count,
+                         sizeof *reg->ops, SYKLI__OP_MAX))
+        copy = (sykli_op *)sykli_mem_resize(reg->mem, SYKLI_TAG_table, NULL, 0, sizeof *copy);
+    if (copy && sykli_map_put(&reg->names, op->name, strlen(op->name), reg->count) < 0)
+        copy = (sykli_op *)sykli_mem_resize(reg->mem, SYKLI_TAG_table, copy, sizeof *copy, 0);
+    if (!copy) return sykli_fail(f, SYKLI_ENOMEM, "op %s: out of memory", op->name);
+    *copy = *op;
+    if (copy->role == SYKLI_ROLE_none) copy->role = SYKLI_ROLE_owner;
+    reg->ops[reg->count++] = copy;
+    return 0;
+}
+
+// The parameters in one line, "count:u64 node:text?"; what does not fit is left out.
+static const char *sykli__op_params_text(const sykli_op *op, char *out, size_t room)
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < op->param_count; i++) {
+        const sykli_param *param = &op->params[i];
+        const char *kind = param->kind == SYKLI_KIND_BOOL ? "bool" : param->kind == SYKLI_KIND_I64
+            ? "i64" : param->kind == SYKLI_KIND_U64 ? "u64" : param->kind == SYKLI_KIND_F64 ? "f64"
+            : "text";
+        int size = snprintf(out + used, room - used, "%s%s:%s%s", i ? " " : "", param->name, kind,
+                            param->required ? "" : "?");
+        if (size < 0 || (size_t)size >= room - used) {
+            out[used] = 0;
+            break;
+        }
+        used += (size_t)size;
+    }
+    return out;
+}
+
+static const sykli_param *sykli__op_param(const sykli_op *op, const char *name)
+{
+    for (size_t i = 0; i < op->param_count; i++)
+        if (!strcmp(op->params[i].name, name)) return &op->params[i];
+    return NULL;
+}
+
+static int sykli__op_unknown(const sykli_op *op, const char *name, sykli_fault *f)
+{
+    const char *known[SYKLI__OP_PARAMS_MAX];
+    char shown[48], takes[192];
+    for (size_t i = 0; i < op->param_count; i++) known[i] = op->params[i].name;
+    const char *near = sykli_nearest(name, known, op->param_count);
+    sykli__base_shown(shown, name, strlen(name));
+    if (near)
+        return sykli_fail(f, SYKLI_EINVAL, "op %s: there is no argument \"%s\", did you mean %s?",
+                          op->name, shown, near);
+    sykli__op_params_text(op, takes, sizeof takes);
+    return sykli_fail(f, SYKLI_EINVAL, "op %s: there is no argument \"%s\", it takes %s", op->name,
+                      shown, *takes ? takes : "none");
+}
+
+static bool sykli__op_fits(const sykli_json_doc *args, uint32_t node, sykli_kind kind)
+{
+    uint64_t u64;
+    int64_t i64;
+    double f64;
+    uint8_t type = args->nodes[node].type;
+    switch (kind) {
+    case SYKLI_KIND_BOOL: return type == SYKLI_JSON_true || type == SYKLI_JSON_false;
+    case SYKLI_KIND_U64: return sykli_json_u64(args, node, &u64);
+    case SYKLI_KIND_I64: return sykli_json_i64(args, node, &i64);
+    case SYKLI_KIND_F64: return sykli_json_f64(args, node, &f64);
+    default: return type == SYKLI_JSON_string;
+    }
+}
+
+static int sykli__op_misfit(const sykli_op *op, const sykli_param *param,
+                            const sykli_json_doc *args, uint32_t at, sykli_fault *f)
+{
+    static const char *const names[] = { "nothing", "null", "false", "true", "", "", "a list",
+                                         "an object" };
+    const sykli_json_node *node = &args->nodes[at];
+    const char *quote = node->type == SYKLI_JSON_string ? "\"" : "", *given = names[node->type];
+    char shown[48];
+    if (node->type == SYKLI_JSON_string || node->type == SYKLI_JSON_number)
+        given = sykli__base_shown(shown, args->text + node->text, node->text_size);
+    return sykli_fail(f, SYKLI_EINVAL, "op %s: argument %s must be %s, not %s%s%s", op->name,
+                      param->name, sykli__op_kind_text(param->kind), quote, given, quote);
+}
+
+static int sykli__op_check_args(const sykli_op *op, const sykli_json_doc *args, sykli_fault *f)
+{
+    bool empty = !args || !args->count;
+    if (!empty && args->nodes[0].type != SYKLI_JSON_object)
+        return sykli_fail(f, SYKLI_EINVAL, "op %s: the arguments must be one JSON object",
+                          op->name);
+    for (uint32_t n = empty ? 0 : sykli_json_first(args, 0); n; n = sykli_json_next(args, 0, n)) {
+        const sykli_param *param = sykli__op_param(op, sykli_json_key(args, n));
+        if (!param) return sykli__op_unknown(op, sykli_json_key(args, n), f);
+        if (args->nodes[n].type != SYKLI_JSON_null && !sykli__op_fits(args, n, param->kind))
+            return sykli__op_misfit(op, param, args, n, f);
+    }
+    for (size_t i = 0; i < op->param_count; i++) {
+        const sykli_param *param = &op->params[i];
+        if (param->required && (empty || !sykli_json_get(args, 0, param->name)))
+            return sykli_fail(f, SYKLI_EINVAL, "op %s: argument %s is missing, it must be %s",
+                              op->name, param->name, sykli__op_kind_text(param->kind));
+    }
+    return 0;
+}
+
+// May this call be made? Who may not call learns nothing about the arguments. The owner's own call
+// is the consent; no role that comes over a link is the owner.
+//   args     NULL or an empty document: {}
+//   returns  0, EPERM, ECONSENT, EINVAL
+static int sykli__op_check(const sykli_op *op, const sykli_json_doc *args, sykli_role role,
+                           bool consent_given, sykli_fault *f)
+{
+    if (role < op->role) {
+        bool known = role >= SYKLI_ROLE_none && role < SYKLI_ROLE_COUNT;
+        return sykli_fail(f, SYKLI_EPERM, "op %s needs the role %s, the caller has %s", op->name,
+                          sykli_role_names[op->role], known ? sykli_role_names[role] : "none");
+    }
+    if (op->consent && !consent_given && role < SYKLI_ROLE_owner)
+        return sykli_fail(f, SYKLI_ECONSENT, "op %s needs the consent of this machine's owner",
+                          op->name);
+    return sykli__op_check_args(op, args, f);
+}
+
+#define SYKLI__OP_COLUMNS(X, T)                                                                    \
+    X(T, U64, id, 0, none, public, "stable number, the same in every version")                     \
+    X(T, TEXT, name, 0, none, public, "noun.verb")                                                 \
+    X(T, ENUM, role, sykli_role_names, none, public, "the least role that may call it")            \
+    X(T, BOOL, consent, 0, none, public, "also needs the consent of the machine's owner")          \
+    X(T, TEXT, params, 0, none, public, "arguments and their kinds, ? after optional ones")        \
+    X(T, TEXT, help, 0, none, public, "what it does")
+SYKLI_ROW(sykli__op_row, SYKLI__OP_COLUMNS)
+SYKLI_COLUMNS(sykli__op_row, SYKLI__OP_COLUMNS)
+
+// The scan of the table `ops`; user is the registry.
+static int sykli__op_scan(void *user, sykli_emit *to)
+{
+    const sykli__op_registry *reg = (const sykli__op_registry *)user;
+    char params[512];
+    for (size_t i = 0; i < reg->count; i++) {
+        const sykli_op *op = reg->ops[i];
+        sykli__op_row row = { op->id, op->name, (uint32_t)op->role, op->consent,
+                              sykli__op_params_text(op, params, sizeof params), op->help };
+        int rc = to->row(to, &row);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
 // >>event ---- the ring of what happened
+// What happened, in a ring that is allocated once: storing an event never fails, never waits and
+// costs one row. A reader remembers the serial it saw last and is told how many rows it missed; no
+// reader can hold back a writer. Output of tasks is in their logs, never here.
+
+#define SYKLI__EVENT_ROWS 4096 // default capacity
+
+#define SYKLI__EVENT_COLUMNS(X, T)                                                                 \
+    X(T, U64, serial, 0, none, public, "counts up from 1; a gap means lost rows")                  \
+    X(T, I64, at, 0, time, public, "when")                                                         \
+    X(T, ENUM, event, sykli_event_names, none, public, "what happened")                            \
+    X(T, ENUM, status, sykli_status_names, none, public, "how a task or run ended")                \
+    X(T, U64, run, 0, none, public, "the run it belongs to")                                       \
+    X(T, STR, name, 48, none, public, "task, node or config key, cut to fit")                      \
+    X(T, U64, attempt, 0, none, public, "of a task, from 1")                                       \
+    X(T, U64, pid, 0, none, public, "first process of the task")                                   \
+    X(T, I64, exit_code, 0, none, public, "of the task's process")                                 \
+    X(T, U64, signal, 0, none, public, "that ended the task's process")                            \
+    X(T, U64, duration_ms, 0, ms, public, "wall time of the task or run")                          \
+    X(T, STR, source, 48, none, public, "where a hit came from")                                   \
+    X(T, STR, text, 80, none, observer, "reason or message, cut to fit")
+SYKLI_ROW(sykli__event_row, SYKLI__EVENT_COLUMNS)
+SYKLI_COLUMNS(sykli__event_row, SYKLI__EVENT_COLUMNS)
+_Static_assert(sizeof(sykli__event_row) <= 256, "a stored event is at most 256 bytes");
+
+typedef struct sykli__event_ring {
+    sykli_mem *mem;
+    sykli__event_row *rows; // serial s is at (s - 1) % capacity
+    size_t capacity;
+    uint64_t newest;        // serial of the row stored last, 0: none
+} sykli__event_ring;
+
+//   capacity  rows; 0: SYKLI__EVENT_ROWS
+static int sykli__event_init(sykli__event_ring *ring, sykli_mem *m, size_t capacity,
+                             sykli_fault *f)
+{
+    memset(ring, 0, sizeof *ring);
+    ring->mem = m;
+    if (!capacity) capacity = SYKLI__EVENT_ROWS;
+    if (capacity > SIZE_MAX / 2 / sizeof *ring->rows)
+        return sykli_fail(f, SYKLI_ELIMIT, "an event ring of that many rows is too large");
+    size_t size = capacity * sizeof *ring->rows;
+    ring->rows = (sykli__event_row *)sykli_mem_resize(m, SYKLI_TAG_event, NULL, 0, size);
+    if (!ring->rows) return sykli_fail(f, SYKLI_ENOMEM, "no memory for the event ring");
+    ring->capacity = capacity;
+    return 0;
+}
+
+static void sykli__event_free(sykli__event_ring *ring)
+{
+    size_t size = ring->capacity * sizeof *ring->rows;
+    if (ring->rows) sykli_mem_resize(ring->mem, SYKLI_TAG_event, ring->rows, size, 0);
+    memset(ring, 0, sizeof *ring);
+}
+
+// Copies what fits and ends at a whole character.
+static void sykli__event_cut(char *out, size_t room, const char *text, size_t size)
+{
+    if (size >= room)
+        for (size = room - 1; size && ((uint8_t)text[size] & 0xc0) == 0x80;) size--;
+    if (size) memcpy(out, text, size);
+    memset(out + size, 0, room - size);
+}
+
+// Messages may leave text_size 0, output never does.
+static size_t sykli__event_text_size(const sykli_event *e)
+{
+    if (!e->text || e->text_size || e->kind == SYKLI_EVENT_task_output) return e->text_size;
+    return strlen(e->text);
+}
+
+// Whether a process of the task ended, so that exit code and signal say something.
+static bool sykli__event_ended(const sykli_event *e)
+{
+    return e->kind == SYKLI_EVENT_task_finished && e->status != SYKLI_STATUS_cached
+        && e->status != SYKLI_STATUS_skipped && e->status != SYKLI_STATUS_blocked;
+}
+
+static bool sykli__event_finished(const sykli_event *e)
+{
+    return e->kind == SYKLI_EVENT_task_finished || e->kind == SYKLI_EVENT_run_finished;
+}
+
+// What a run's first and last event say in numbers, for the one text that a row has room for.
+static void sykli__event_summary(char *out, size_t room, const sykli_event *e)
+{
+    size_t used = 0;
+    if (e->kind == SYKLI_EVENT_run_started)
+        snprintf(out, room, "%u tasks, %u workers", (unsigned)e->tasks, (unsigned)e->workers);
+    for (int i = 0; e->kind == SYKLI_EVENT_run_finished && i < SYKLI_ENDINGS; i++) {
+        if (!e->counts[i]) continue;
+        int size = snprintf(out + used, room - used, "%s%u %s", used ? ", " : "",
+                            (unsigned)e->counts[i], sykli_status_names[i]);
+        if (size < 0 || (size_t)size >= room - used) return;
+        used += (size_t)size;
+    }
+}
+
+static void sykli__event_store(sykli__event_ring *ring, const sykli_event *e)
+{
+    if (e->kind == SYKLI_EVENT_task_output || !ring->capacity) return;
+    bool ended = sykli__event_ended(e);
+    sykli__event_row *row = &ring->rows[ring->newest++ % ring->capacity];
+    memset(row, 0, sizeof *row);
+    row->serial = ring->newest;
+    row->at = e->at_ms;
+    row->event = (uint32_t)e->kind;
+    row->status = sykli__event_finished(e) ? (uint32_t)e->status : SYKLI_NULL_ENUM;
+    row->run = e->run ? e->run : SYKLI_NULL_U64;
+    row->attempt = e->attempt > 0 ? (uint64_t)e->attempt : SYKLI_NULL_U64;
+    row->pid = e->pid > 0 ? (uint64_t)e->pid : SYKLI_NULL_U64;
+    row->exit_code = ended && e->exit_code >= 0 && !e->signal ? e->exit_code : SYKLI_NULL_I64;
+    row->signal = ended && e->signal > 0 ? (uint64_t)e->signal : SYKLI_NULL_U64;
+    row->duration_ms = sykli__event_finished(e) ? e->duration_ms : SYKLI_NULL_U64;
+    sykli__event_cut(row->name, sizeof row->name, e->name, e->name ? strlen(e->name) : 0);
+    sykli__event_cut(row->source, sizeof row->source, e->from, e->from ? strlen(e->from) : 0);
+    if (e->text) sykli__event_cut(row->text, sizeof row->text, e->text, sykli__event_text_size(e));
+    else sykli__event_summary(row->text, sizeof row->text, e);
+}
+
+// The first row behind *serial.
+//   serial   in: the last one seen, 0 at first; out: this one's
+//   lost     rows that were overwritten before they could be read
+//   out      valid until the next store
+//   returns  1, or 0: nothing new
+static int sykli__event_read(const sykli__event_ring *ring, uint64_t *serial,
+                             const sykli__event_row **out, uint64_t *lost)
+{
+    *lost = 0;
+    if (*serial >= ring->newest) return 0;
+    uint64_t oldest = ring->newest > ring->capacity ? ring->newest - ring->capacity + 1 : 1;
+    if (*serial + 1 < oldest) {
+        *lost = oldest - *serial - 1;
+        *serial = oldest - 1;
+    }
+    *out = &ring->rows[*serial % ring->capacity];
+    ++*serial;
+    return 1;
+}
+
+// The scan of the table `events`, oldest first; user is the ring.
+static int sykli__event_scan(void *user, sykli_emit *to)
+{
+    const sykli__event_ring *ring = (const sykli__event_ring *)user;
+    const sykli__event_row *row;
+    uint64_t serial = 0, lost;
+    while (sykli__event_read(ring, &serial, &row, &lost)) {
+        int rc = to->row(to, row);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+// Members of a JSON object. Errors stick in the buffer, so only the last call is looked at.
+static void sykli__event_bytes(sykli_buf *b, const char *name, const char *text, size_t size)
+{
+    sykli_buf_print(b, ",\"%s\":", name);
+    if (text) sykli_json_quote(b, text, size);
+    else sykli_buf_text(b, "null");
+}
+
+static void sykli__event_text(sykli_buf *b, const char *name, const char *text)
+{
+    sykli__event_bytes(b, name, text, text ? strlen(text) : 0);
+}
+
+static void sykli__event_u64(sykli_buf *b, const char *name, uint64_t value)
+{
+    sykli_buf_print(b, ",\"%s\":%llu", name, (unsigned long long)value);
+}
+
+// A number, or null where it says nothing.
+static void sykli__event_int(sykli_buf *b, const char *name, int value, bool known)
+{
+    if (known) sykli_buf_print(b, ",\"%s\":%d", name, value);
+    else sykli_buf_print(b, ",\"%s\":null", name);
+}
+
+static void sykli__event_head(sykli_buf *b, uint32_t kind, int64_t at_ms, uint64_t run)
+{
+    char at[32], id[24];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)run); // text: readers parse doubles
+    sykli_buf_print(b, "{\"event\":\"%s\",\"at\":\"%s\"", sykli_event_names[kind],
+                    sykli_format_time(at, at_ms));
+    sykli__event_text(b, "run", run && run != SYKLI_NULL_U64 ? id : NULL);
+}
+
+static void sykli__event_task_finished(sykli_buf *b, const sykli_event *e)
+{
+    bool ended = sykli__event_ended(e);
+    sykli__event_text(b, "status", sykli_status_names[e->status]);
+    sykli__event_int(b, "exit_code", e->exit_code, ended && e->exit_code >= 0 && !e->signal);
+    sykli__event_int(b, "signal", e->signal, ended && e->signal > 0);
+    sykli__event_text(b, "from", e->from);
+    sykli__event_text(b, "key", e->key && *e->key ? e->key : NULL);
+    sykli__event_u64(b, "duration_ms", e->duration_ms);
+    sykli__event_u64(b, "cpu_ms", e->cpu_ms);
+    sykli__event_u64(b, "rss_max_bytes", e->rss_max_bytes);
+    sykli__event_bytes(b, "why", e->text, sykli__event_text_size(e));
+}
+
+static void sykli__event_run_finished(sykli_buf *b, const sykli_event *e)
+{
+    sykli__event_text(b, "status", sykli_status_names[e->status]);
+    for (int i = 0; i < SYKLI_ENDINGS; i++)
+        sykli__event_u64(b, sykli_status_names[i], e->counts[i]);
+    sykli__event_u64(b, "wall_ms", e->duration_ms);
+    sykli__event_u64(b, "saved_ms", e->saved_ms);
+    sykli_buf_text(b, ",\"critical_path\":[");
+    for (size_t i = 0; i < e->path_count; i++) {
+        if (i) sykli_buf_text(b, ",");
+        sykli_json_quote(b, e->path[i], strlen(e->path[i]));
+    }
+    sykli_buf_text(b, "]");
+}
+
+// A row as JSON: what it has, without the members that are NULL.
+static int sykli__event_row_json(const sykli__event_row *row, sykli_buf *out)
+{
+    sykli__event_head(out, row->event, row->at, row->run);
+    sykli__event_u64(out, "serial", row->serial);
+    if (*row->name) sykli__event_text(out, "name", row->name);
+    if (row->status < SYKLI_STATUS_COUNT)
+        sykli__event_text(out, "status", sykli_status_names[row->status]);
+    if (row->attempt != SYKLI_NULL_U64) sykli__event_u64(out, "attempt", row->attempt);
+    if (row->pid != SYKLI_NULL_U64) sykli__event_u64(out, "pid", row->pid);
+    if (row->exit_code != SYKLI_NULL_I64)
+        sykli__event_int(out, "exit_code", (int)row->exit_code, true);
+    if (row->signal != SYKLI_NULL_U64) sykli__event_u64(out, "signal", row->signal);
+    if (row->duration_ms != SYKLI_NULL_U64) sykli__event_u64(out, "duration_ms", row->duration_ms);
+    if (*row->source) sykli__event_text(out, "from", row->source);
+    if (*row->text) sykli__event_text(out, "text", row->text);
+    return sykli_buf_text(out, "}");
+}
+
+int sykli_event_json(const sykli_event *e, sykli_buf *out)
+{
+    static const char *const subjects[SYKLI_EVENT_COUNT] = {
+        NULL, "task", "task", "task", "task", "task", NULL, "node", "node", "node", "node", "key",
+        "name", "name" };
+    sykli__event_head(out, (uint32_t)e->kind, e->at_ms, e->run);
+    if (subjects[e->kind]) sykli__event_text(out, subjects[e->kind], e->name);
+    switch (e->kind) {
+    case SYKLI_EVENT_run_started:
+        sykli__event_u64(out, "tasks", e->tasks);
+        sykli__event_u64(out, "workers", e->workers);
+        break;
+    case SYKLI_EVENT_task_ready: break;
+    case SYKLI_EVENT_task_started:
+        sykli__event_int(out, "attempt", e->attempt, true);
+        sykli__event_text(out, "target", e->target ? e->target : "local");
+        sykli__event_text(out, "node", e->node);
+        sykli__event_int(out, "pid", e->pid, e->pid > 0);
+        break;
+    case SYKLI_EVENT_task_output:
+        sykli__event_text(out, "stream", e->stream == 2 ? "stderr" : "stdout");
+        sykli__event_bytes(out, "text", e->text ? e->text : "", e->text_size);
+        break;
+    case SYKLI_EVENT_task_retry:
+        sykli__event_int(out, "attempt", e->attempt, true);
+        sykli__event_u64(out, "in_ms", e->in_ms);
+        break;
+    case SYKLI_EVENT_task_finished: sykli__event_task_finished(out, e); break;
+    case SYKLI_EVENT_run_finished: sykli__event_run_finished(out, e); break;
+    default: sykli__event_bytes(out, "text", e->text, sykli__event_text_size(e));
+    }
+    return sykli_buf_text(out, "}");
+}
+
 // >>config ---- versioned keys
 // >>log ---- lines, masks, terminal control
 // >>sched ---- readiness, priorities, retries: facts in, actions out
