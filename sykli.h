@@ -746,12 +746,15 @@ struct sykli_json_doc {
     char *text;               // decoded strings, each NUL-terminated
     size_t text_size, text_capacity;
 };
-// Parses RFC 8259 text; duplicate keys, NUL in strings, invalid UTF-8, depth and size beyond the
-// limits are refused.        returns  0 or EPARSE / ELIMIT / ENOMEM with "line:column: ..." in `f`
+// Parses RFC 8259 text, strictly.
+//   returns  0, ENOMEM, or with "line:column: ..." in `f`: EPARSE (what the RFC refuses), ELIMIT
+//            ("too_deep: ...", "too_large: ..."), EINVAL ("duplicate_key: ...",
+//            "nul_in_string: ...", "lone_surrogate: ..."). Columns count bytes, from 1
 int sykli_json_parse(sykli_json_doc *doc, sykli_mem *m, const char *text, size_t size,
                      sykli_fault *f);
 void sykli_json_free(sykli_json_doc *doc);
 // Node numbers; 0 (the root, never a child) means "not there". Null members count as not there.
+// The root is asked for as 0, so test what `get` returned before you look below it.
 uint32_t sykli_json_get(const sykli_json_doc *doc, uint32_t object, const char *key);
 uint32_t sykli_json_first(const sykli_json_doc *doc, uint32_t container);
 uint32_t sykli_json_next(const sykli_json_doc *doc, uint32_t container, uint32_t child);
@@ -1461,6 +1464,520 @@ void sykli_sort(void *items, size_t count, size_t size, void *scratch,
 
 // >>hash ---- SHA-256, SHA256TREE
 // >>json ---- reader with positions, writer
+// Pipelines, op arguments and index entries come from programs and peers, so the reader is strict:
+// what two parsers could read differently (a key twice, a NUL, half a surrogate pair) is refused.
+// One pass fills one array of nodes and one block of decoded text; a decoded string is never longer
+// than its source, so the text is allocated once and nothing in it moves. Errors of RFC 8259 are
+// EPARSE; our own limits begin with a word of their own ("too_deep: ...") and another code.
+
+#define SYKLI__JSON_NODES_MAX (1u << 24) // 16 million values, about 600 MB of nodes
+#define SYKLI__JSON_FEW 16               // members that are compared pair by pair
+
+typedef struct sykli__json_reader {
+    sykli_json_doc *doc;
+    sykli_fault *fault;
+    const char *at, *end, *line_start;
+    uint32_t line;
+} sykli__json_reader;
+
+// Columns count bytes, from 1.
+static uint32_t sykli__json_column(const sykli__json_reader *r, const char *at)
+{
+    return (uint32_t)(at - r->line_start) + 1;
+}
+
+static int sykli__json_refuse(const sykli__json_reader *r, int code, const char *at,
+                              const char *text)
+{
+    return sykli_fail(r->fault, code, "%u:%u: %s", (unsigned)r->line,
+                      (unsigned)sykli__json_column(r, at), text);
+}
+
+static int sykli__json_expected(const sykli__json_reader *r, const char *what)
+{
+    char found[16] = "the end";
+    if (r->at < r->end) {
+        uint8_t c = (uint8_t)*r->at;
+        snprintf(found, sizeof found, c > 0x20 && c < 0x7f ? "'%c'" : "byte 0x%02x", c);
+    }
+    return sykli_fail(r->fault, SYKLI_EPARSE, "%u:%u: expected %s, found %s", (unsigned)r->line,
+                      (unsigned)sykli__json_column(r, r->at), what, found);
+}
+
+static void sykli__json_space(sykli__json_reader *r)
+{
+    for (; r->at < r->end; r->at++) {
+        if (*r->at == '\n') {
+            r->line++;
+            r->line_start = r->at + 1;
+        } else if (*r->at != ' ' && *r->at != '\t' && *r->at != '\r') {
+            return;
+        }
+    }
+}
+
+static bool sykli__json_take(sykli__json_reader *r, char c)
+{
+    if (r->at == r->end || *r->at != c) return false;
+    r->at++;
+    return true;
+}
+
+static bool sykli__json_digit(const sykli__json_reader *r)
+{
+    return r->at < r->end && *r->at >= '0' && *r->at <= '9';
+}
+
+// Four hex digits at p, or -1.
+static int32_t sykli__json_hex4(const char *p, const char *end)
+{
+    int32_t value = 0;
+    if (end - p < 4) return -1;
+    for (int i = 0; i < 4; i++) {
+        int digit = sykli__base_hex_digit(p[i]);
+        if (digit < 0) return -1;
+        value = value << 4 | digit;
+    }
+    return value;
+}
+
+static void sykli__json_put(sykli_json_doc *doc, uint32_t c)
+{
+    char *out = doc->text + doc->text_size;
+    if (c < 0x80) {
+        *out++ = (char)c;
+    } else if (c < 0x800) {
+        *out++ = (char)(0xc0 | c >> 6);
+        *out++ = (char)(0x80 | (c & 0x3f));
+    } else {
+        if (c < 0x10000) {
+            *out++ = (char)(0xe0 | c >> 12);
+        } else {
+            *out++ = (char)(0xf0 | c >> 18);
+            *out++ = (char)(0x80 | (c >> 12 & 0x3f));
+        }
+        *out++ = (char)(0x80 | (c >> 6 & 0x3f));
+        *out++ = (char)(0x80 | (c & 0x3f));
+    }
+    doc->text_size = (size_t)(out - doc->text);
+}
+
+// The character of "\uXXXX" or of a surrogate pair; r->at stands behind the 'u'.
+static int sykli__json_unicode(sykli__json_reader *r)
+{
+    const char *start = r->at - 2;
+    int32_t high = sykli__json_hex4(r->at, r->end), low;
+    if (high < 0) return sykli__json_refuse(r, SYKLI_EPARSE, start, "\\u needs four hex digits");
+    r->at += 4;
+    if (!high)
+        return sykli__json_refuse(r, SYKLI_EINVAL, start, "nul_in_string: \\u0000 is not allowed");
+    if (high >= 0xd800 && high < 0xe000) {
+        bool pair = high < 0xdc00 && r->end - r->at >= 6 && r->at[0] == '\\' && r->at[1] == 'u';
+        low = pair ? sykli__json_hex4(r->at + 2, r->end) : -1;
+        if (low < 0xdc00 || low > 0xdfff)
+            return sykli__json_refuse(r, SYKLI_EINVAL, start,
+                                      "lone_surrogate: half of a surrogate pair");
+        r->at += 6;
+        high = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+    }
+    sykli__json_put(r->doc, (uint32_t)high);
+    return 0;
+}
+
+static int sykli__json_escape(sykli__json_reader *r)
+{
+    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    const char *start = r->at++;
+    if (r->at == r->end) return sykli__json_refuse(r, SYKLI_EPARSE, start, "the string has no end");
+    char c = *r->at++;
+    if (c == 'u') return sykli__json_unicode(r);
+    const char *name = c ? strchr(names, c) : NULL;
+    if (!name) return sykli__json_refuse(r, SYKLI_EPARSE, start, "unknown escape in a string");
+    sykli__json_put(r->doc, (uint32_t)values[name - names]);
+    return 0;
+}
+
+// Decodes the string whose opening quote is at r->at.
+static int sykli__json_string(sykli__json_reader *r, uint32_t *out, uint32_t *out_size)
+{
+    sykli_json_doc *doc = r->doc;
+    const char *start = r->at++;
+    *out = (uint32_t)doc->text_size;
+    while (r->at < r->end && *r->at != '"') {
+        if (*r->at == '\\') {
+            int rc = sykli__json_escape(r);
+            if (rc) return rc;
+            continue;
+        }
+        if ((uint8_t)*r->at < 0x20)
+            return sykli__json_refuse(r, SYKLI_EPARSE, r->at,
+                                      "a control character in a string; write it as \\u00XX");
+        size_t step = sykli__base_utf8_step((const uint8_t *)r->at, (size_t)(r->end - r->at));
+        if (!step) return sykli__json_refuse(r, SYKLI_EPARSE, r->at, "not valid UTF-8");
+        memcpy(doc->text + doc->text_size, r->at, step);
+        doc->text_size += step;
+        r->at += step;
+    }
+    if (!sykli__json_take(r, '"'))
+        return sykli__json_refuse(r, SYKLI_EPARSE, start, "the string has no end");
+    *out_size = (uint32_t)doc->text_size - *out;
+    doc->text[doc->text_size++] = 0;
+    return 0;
+}
+
+static int sykli__json_number(sykli__json_reader *r, sykli_json_node *node)
+{
+    const char *start = r->at;
+    sykli__json_take(r, '-');
+    if (!sykli__json_digit(r)) return sykli__json_expected(r, "a digit");
+    if (sykli__json_take(r, '0') && sykli__json_digit(r))
+        return sykli__json_refuse(r, SYKLI_EPARSE, start, "a number with leading zeros");
+    while (sykli__json_digit(r)) r->at++;
+    if (sykli__json_take(r, '.')) {
+        if (!sykli__json_digit(r)) return sykli__json_expected(r, "a digit after '.'");
+        while (sykli__json_digit(r)) r->at++;
+    }
+    if (sykli__json_take(r, 'e') || sykli__json_take(r, 'E')) {
+        if (!sykli__json_take(r, '-')) sykli__json_take(r, '+');
+        if (!sykli__json_digit(r)) return sykli__json_expected(r, "a digit of the exponent");
+        while (sykli__json_digit(r)) r->at++;
+    }
+    node->type = SYKLI_JSON_number;
+    node->text = (uint32_t)r->doc->text_size;
+    node->text_size = (uint32_t)(r->at - start);
+    memcpy(r->doc->text + node->text, start, node->text_size);
+    r->doc->text_size += node->text_size + 1u;
+    r->doc->text[r->doc->text_size - 1] = 0;
+    return 0;
+}
+
+// A string, a number or a word.
+static int sykli__json_scalar(sykli__json_reader *r, sykli_json_node *node)
+{
+    static const struct { const char *word; sykli_json_type type; } words[] = {
+        { "null", SYKLI_JSON_null }, { "false", SYKLI_JSON_false }, { "true", SYKLI_JSON_true } };
+    if (r->at < r->end && *r->at == '"') {
+        node->type = SYKLI_JSON_string;
+        return sykli__json_string(r, &node->text, &node->text_size);
+    }
+    if (sykli__json_digit(r) || (r->at < r->end && *r->at == '-'))
+        return sykli__json_number(r, node);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t size = strlen(words[i].word);
+        if ((size_t)(r->end - r->at) < size || memcmp(r->at, words[i].word, size)) continue;
+        node->type = (uint8_t)words[i].type;
+        r->at += size;
+        return 0;
+    }
+    return sykli__json_expected(r, "a value");
+}
+
+// Adds a node at the current position.   returns its index or the error
+static int64_t sykli__json_node_add(sykli__json_reader *r)
+{
+    sykli_json_doc *doc = r->doc;
+    size_t capacity = doc->capacity;
+    if (doc->count == SYKLI__JSON_NODES_MAX)
+        return sykli__json_refuse(r, SYKLI_ELIMIT, r->at, "too_large: more than 2^24 values");
+    if (!sykli__base_room(doc->mem, SYKLI_TAG_json, &doc->nodes, &capacity, doc->count,
+                          sizeof *doc->nodes, SYKLI__JSON_NODES_MAX))
+        return sykli_fail(r->fault, SYKLI_ENOMEM, "no memory for a JSON document");
+    doc->capacity = (uint32_t)capacity;
+    doc->nodes[doc->count] = (sykli_json_node){ .line = r->line,
+                                                .column = sykli__json_column(r, r->at) };
+    return doc->count++;
+}
+
+static int sykli__json_key_order(const void *a, const void *b, void *user)
+{
+    const sykli_json_doc *doc = (const sykli_json_doc *)user;
+    uint32_t left, right;
+    memcpy(&left, a, sizeof left);
+    memcpy(&right, b, sizeof right);
+    const sykli_json_node *x = &doc->nodes[left], *y = &doc->nodes[right];
+    if (x->key_size != y->key_size) return x->key_size < y->key_size ? -1 : 1;
+    return memcmp(doc->text + x->key, doc->text + y->key, x->key_size);
+}
+
+// The first member of `order` (all members, in reading order) that has the key of an earlier one.
+// Sorting keeps an object of a million hostile keys at n log n without a secret for a hash.
+static uint32_t sykli__json_twin(sykli_json_doc *doc, uint32_t *order, uint32_t count,
+                                 uint32_t *earlier)
+{
+    uint32_t twin = 0;
+    if (count > SYKLI__JSON_FEW)
+        sykli_sort(order, count, sizeof *order, order + count, sykli__json_key_order, doc);
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t j = count > SYKLI__JSON_FEW ? i - 1 : 0; j < i; j++)
+            if (!sykli__json_key_order(&order[i], &order[j], doc)
+                && (!twin || order[i] < twin)) {
+                twin = order[i];
+                *earlier = order[j];
+            }
+    return twin;
+}
+
+// Refuses an object that has a key twice; r->at may stand behind it.
+static int sykli__json_keys_check(sykli__json_reader *r, uint32_t object)
+{
+    sykli_json_doc *doc = r->doc;
+    uint32_t few[SYKLI__JSON_FEW], *order = few, count = doc->nodes[object].count, earlier = 0;
+    size_t size = 2 * (size_t)count * sizeof *order;
+    if (count > SYKLI__JSON_FEW)
+        order = (uint32_t *)sykli_mem_resize(doc->mem, SYKLI_TAG_json, NULL, 0, size);
+    if (!order) return sykli_fail(r->fault, SYKLI_ENOMEM, "no memory for a JSON document");
+    for (uint32_t i = 0, at = object + 1; i < count; i++, at = doc->nodes[at].next) order[i] = at;
+    uint32_t twin = sykli__json_twin(doc, order, count, &earlier);
+    if (order != few) sykli_mem_resize(doc->mem, SYKLI_TAG_json, order, size, 0);
+    if (!twin) return 0;
+    const sykli_json_node *second = &doc->nodes[twin], *first = &doc->nodes[earlier];
+    return sykli_fail(r->fault, SYKLI_EINVAL,
+                      "%u:%u: duplicate_key: \"%.64s\" has a second value; the first is at %u:%u",
+                      (unsigned)second->line, (unsigned)second->column, doc->text + second->key,
+                      (unsigned)first->line, (unsigned)first->column);
+}
+
+// Reads one value with all below it.
+static int sykli__json_value(sykli__json_reader *r, int depth)
+{
+    sykli_json_doc *doc = r->doc;
+    sykli__json_space(r);
+    int64_t self = sykli__json_node_add(r);
+    if (self < 0) return (int)self;
+    bool object = r->at < r->end && *r->at == '{', array = r->at < r->end && *r->at == '[';
+    if (!object && !array) {
+        int rc = sykli__json_scalar(r, &doc->nodes[self]);
+        doc->nodes[self].next = doc->count;
+        return rc;
+    }
+    if (depth == SYKLI_JSON_DEPTH_MAX)
+        return sykli__json_refuse(r, SYKLI_ELIMIT, r->at, "too_deep: nested more than 64 levels");
+    doc->nodes[self].type = object ? SYKLI_JSON_object : SYKLI_JSON_array;
+    char close = object ? '}' : ']';
+    r->at++;
+    sykli__json_space(r);
+    while (!sykli__json_take(r, close)) {
+        uint32_t key = 0, key_size = 0, child = doc->count;
+        if (doc->nodes[self].count && !sykli__json_take(r, ','))
+            return sykli__json_expected(r, object ? "',' or '}'" : "',' or ']'");
+        sykli__json_space(r);
+        if (object) {
+            if (r->at == r->end || *r->at != '"') return sykli__json_expected(r, "a key in quotes");
+            int rc = sykli__json_string(r, &key, &key_size);
+            if (rc) return rc;
+            sykli__json_space(r);
+            if (!sykli__json_take(r, ':')) return sykli__json_expected(r, "':' after the key");
+        }
+        int rc = sykli__json_value(r, depth + 1);
+        if (rc) return rc;
+        doc->nodes[child].key = key;
+        doc->nodes[child].key_size = key_size;
+        doc->nodes[self].count++;
+        sykli__json_space(r);
+    }
+    doc->nodes[self].next = doc->count;
+    return object ? sykli__json_keys_check(r, (uint32_t)self) : 0;
+}
+
+void sykli_json_free(sykli_json_doc *doc)
+{
+    if (doc->nodes)
+        sykli_mem_resize(doc->mem, SYKLI_TAG_json, doc->nodes, doc->capacity * sizeof *doc->nodes,
+                         0);
+    if (doc->text) sykli_mem_resize(doc->mem, SYKLI_TAG_json, doc->text, doc->text_capacity, 0);
+    memset(doc, 0, sizeof *doc);
+}
+
+int sykli_json_parse(sykli_json_doc *doc, sykli_mem *m, const char *text, size_t size,
+                     sykli_fault *f)
+{
+    memset(doc, 0, sizeof *doc);
+    doc->mem = m;
+    sykli__json_reader r = { doc, f, text, text + size, text, 1 };
+    if (size > SYKLI_JSON_SIZE_MAX)
+        return sykli__json_refuse(&r, SYKLI_ELIMIT, text, "too_large: more than 64 MiB");
+    // Each string has its quotes and each number a separator to pay for its NUL, but for a lone
+    // number; offset 0 is kept for "no key".
+    doc->text = (char *)sykli_mem_resize(m, SYKLI_TAG_json, NULL, 0, size + 2);
+    if (!doc->text) return sykli_fail(f, SYKLI_ENOMEM, "no memory for a JSON document");
+    doc->text_capacity = size + 2;
+    doc->text_size = 1;
+    int rc = sykli__json_value(&r, 0);
+    sykli__json_space(&r);
+    if (!rc && r.at < r.end) rc = sykli__json_expected(&r, "the end of the document");
+    if (rc) sykli_json_free(doc);
+    return rc;
+}
+
+static bool sykli__json_there(const sykli_json_doc *doc, uint32_t node, sykli_json_type type)
+{
+    return node < doc->count && doc->nodes[node].type == type;
+}
+
+uint32_t sykli_json_first(const sykli_json_doc *doc, uint32_t container)
+{
+    return container < doc->count && doc->nodes[container].count ? container + 1 : 0;
+}
+
+uint32_t sykli_json_next(const sykli_json_doc *doc, uint32_t container, uint32_t child)
+{
+    if (container >= doc->count || child >= doc->count) return 0;
+    uint32_t next = doc->nodes[child].next;
+    return next < doc->nodes[container].next ? next : 0;
+}
+
+uint32_t sykli_json_get(const sykli_json_doc *doc, uint32_t object, const char *key)
+{
+    if (!sykli__json_there(doc, object, SYKLI_JSON_object)) return 0;
+    size_t size = strlen(key);
+    uint32_t at = sykli_json_first(doc, object);
+    for (; at; at = sykli_json_next(doc, object, at)) {
+        const sykli_json_node *node = &doc->nodes[at];
+        if (node->key_size == size && !memcmp(doc->text + node->key, key, size))
+            return node->type == SYKLI_JSON_null ? 0 : at;
+    }
+    return 0;
+}
+
+const char *sykli_json_text(const sykli_json_doc *doc, uint32_t node)
+{
+    if (!sykli__json_there(doc, node, SYKLI_JSON_string)) return NULL;
+    return doc->text + doc->nodes[node].text;
+}
+
+const char *sykli_json_key(const sykli_json_doc *doc, uint32_t node)
+{
+    return node < doc->count && doc->nodes[node].key ? doc->text + doc->nodes[node].key : NULL;
+}
+
+// The decimal integer that is all of `text`.   returns false: another form, or too large
+static bool sykli__json_whole(const char *text, uint64_t *out)
+{
+    uint64_t value = 0;
+    if (!*text) return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9') return false;
+        uint64_t digit = (uint64_t)(*text - '0');
+        if (value > (UINT64_MAX - digit) / 10) return false;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return true;
+}
+
+bool sykli_json_u64(const sykli_json_doc *doc, uint32_t node, uint64_t *out)
+{
+    return sykli__json_there(doc, node, SYKLI_JSON_number)
+        && sykli__json_whole(doc->text + doc->nodes[node].text, out);
+}
+
+bool sykli_json_i64(const sykli_json_doc *doc, uint32_t node, int64_t *out)
+{
+    if (!sykli__json_there(doc, node, SYKLI_JSON_number)) return false;
+    const char *text = doc->text + doc->nodes[node].text;
+    bool negative = *text == '-';
+    uint64_t value;
+    if (!sykli__json_whole(text + negative, &value) || value > (uint64_t)INT64_MAX + negative)
+        return false;
+    *out = !negative ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
+    return true;
+}
+
+// The value of a number of JSON's grammar; strtod would follow the host's locale. Exact for up to
+// 15 digits and small exponents (Clinger 1990, the fast path), else within a few units in the last
+// place.
+static double sykli__json_decimal(const char *text)
+{
+    const char *p = text + (*text == '-');
+    uint64_t digits = 0;
+    int scale = 0, exponent = 0;
+    bool point = false;
+    for (; (*p >= '0' && *p <= '9') || *p == '.'; p++) {
+        if (*p == '.') {
+            point = true;
+        } else if (digits < UINT64_MAX / 16) {
+            digits = digits * 10 + (uint64_t)(*p - '0');
+            scale -= point && scale > -100000;
+        } else {
+            scale += !point && scale < 100000;
+        }
+    }
+    if (*p == 'e' || *p == 'E') {
+        bool minus = *++p == '-';
+        for (p += *p == '-' || *p == '+'; *p; p++)
+            if (exponent < 100000) exponent = exponent * 10 + (*p - '0');
+        if (minus) exponent = -exponent;
+    }
+    double value = (double)digits, power = 1, base = 10;
+    int steps = scale + exponent;
+    bool divide = steps < 0;
+    if (divide) steps = -steps;
+    // What is left beyond 10^300 goes in a second step, so that tiny numbers do not vanish early.
+    for (; steps > 300 && value > 0 && value < 1e308; steps -= 300)
+        value = divide ? value / 1e300 : value * 1e300;
+    if (steps > 300) steps = 300;
+    for (; steps; steps >>= 1, base *= base)
+        if (steps & 1) power *= base;
+    value = divide ? value / power : value * power;
+    return *text == '-' ? -value : value;
+}
+
+bool sykli_json_f64(const sykli_json_doc *doc, uint32_t node, double *out)
+{
+    if (!sykli__json_there(doc, node, SYKLI_JSON_number)) return false;
+    double value = sykli__json_decimal(doc->text + doc->nodes[node].text);
+    if (value - value != 0) return false; // beyond what a double can hold
+    *out = value;
+    return true;
+}
+
+bool sykli_json_bool(const sykli_json_doc *doc, uint32_t node, bool fallback)
+{
+    if (sykli__json_there(doc, node, SYKLI_JSON_true)) return true;
+    return sykli__json_there(doc, node, SYKLI_JSON_false) ? false : fallback;
+}
+
+const char *sykli_arg_text(const sykli_json_doc *args, const char *name, const char *fallback)
+{
+    const char *text = sykli_json_text(args, sykli_json_get(args, 0, name));
+    return text ? text : fallback;
+}
+
+uint64_t sykli_arg_u64(const sykli_json_doc *args, const char *name, uint64_t fallback)
+{
+    uint64_t value;
+    return sykli_json_u64(args, sykli_json_get(args, 0, name), &value) ? value : fallback;
+}
+
+// Appends one character of `step` bytes. Control characters, C1 too, are escaped, so that JSON on a
+// terminal cannot drive it.
+static int sykli__json_quote_one(sykli_buf *b, const uint8_t *p, size_t step)
+{
+    static const char names[] = "bfnrt\"\\", values[] = "\b\f\n\r\t\"\\";
+    const char *short_form = *p ? strchr(values, *p) : NULL;
+    if (short_form) return sykli_buf_print(b, "\\%c", names[short_form - values]);
+    if (*p < 0x20 || *p == 0x7f) return sykli_buf_print(b, "\\u%04x", *p);
+    if (*p == 0xc2 && p[1] < 0xa0) return sykli_buf_print(b, "\\u%04x", p[1]);
+    return sykli_buf_add(b, p, step);
+}
+
+int sykli_json_quote(sykli_buf *b, const char *text, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)text, *end = p + size;
+    sykli_buf_text(b, "\"");
+    while (p < end) {
+        const uint8_t *plain = p;
+        while (p < end && *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\') p++;
+        if (p > plain) sykli_buf_add(b, plain, (size_t)(p - plain));
+        if (p == end) break;
+        size_t step = sykli__base_utf8_step(p, (size_t)(end - p));
+        if (step) sykli__json_quote_one(b, p, step);
+        else sykli_buf_text(b, "\xef\xbf\xbd");
+        p += step ? step : 1;
+    }
+    return sykli_buf_text(b, "\"");
+}
+
 // >>glob ---- pattern matching, no file access
 // >>table ---- columns, row values, the registry of tables
 // >>query ---- the SELECT subset: parse, scan, sort, render, encode
