@@ -3983,6 +3983,566 @@ void sykli_sys_init(sykli_sys *out)
 // >>store ---- blobs and action entries on disk
 // >>key ---- the action key and what changed in it
 // >>spawn ---- starting, capturing and ending a task's process tree
+// A task is a tree of processes, and none of it may outlive the task or be mistaken for another.
+// The first one leads a session of its own; when it has ended it is looked at but not reaped, so
+// that its pid, which is the number of its group, cannot be given to a stranger while the group is
+// being ended. Whoever left the group is found in /proc by a variable that only this attempt's
+// environment has. Every such process is held by a descriptor before it is looked at, and signalled
+// through that descriptor.
+
+#define SYKLI__SPAWN_UID "SYKLI_TASK_UID="
+#define SYKLI__SPAWN_UID_MAX 64        // bytes of the unique id of an attempt
+#define SYKLI__SPAWN_ENV_MAX (4u << 20) // bytes of an environment; Linux takes 6 MiB at most
+
+typedef enum sykli__spawn_containment {
+    SYKLI__SPAWN_group, // the session and process group, nothing else can be found
+    SYKLI__SPAWN_scan   // and whoever left them, by /proc
+} sykli__spawn_containment;
+
+typedef struct sykli__spawn_desc {
+    const char *command;
+    const char *const *env; // the whole environment, NULL-terminated
+    const char *workdir;    // NULL: the current one
+    const char *uid;        // of this attempt, 1..SYKLI__SPAWN_UID_MAX bytes; SYKLI_TASK_UID there
+} sykli__spawn_desc;
+
+typedef struct sykli__spawn_proc {
+    int pid;                        // 0: never started
+    int out_fd, err_fd, exit_fd;    // -1: closed or not to be had
+    sykli_exit exit;                // once exited
+    bool exited, reaped, group_gone;
+    sykli__spawn_containment containment;
+    uint64_t started_ns, ticks;     // ticks: /proc's start time, 0 until it was needed
+    char mark[sizeof SYKLI__SPAWN_UID + SYKLI__SPAWN_UID_MAX]; // "SYKLI_TASK_UID=..."
+} sykli__spawn_proc;
+
+typedef struct sykli__spawn_block {
+    sykli_buf text, list; // list: the pointers, NULL-terminated
+    size_t count;
+} sykli__spawn_block;
+
+static const char *const *sykli__spawn_block_env(const sykli__spawn_block *block)
+{
+    return (const char *const *)(const void *)block->list.data;
+}
+
+static void sykli__spawn_block_free(sykli__spawn_block *block)
+{
+    sykli_buf_free(&block->text);
+    sykli_buf_free(&block->list);
+}
+
+static bool sykli__spawn_named(const char *entry, const char *name)
+{
+    size_t size = strlen(name);
+    if (size && name[size - 1] == '*') return !strncmp(entry, name, size - 1);
+    return !strncmp(entry, name, size) && entry[size] == '=';
+}
+
+// Whether an inherited variable goes on to the task.
+static bool sykli__spawn_env_kept(const char *entry, const char *const *drop, size_t drop_count,
+                                  const sykli_pair *add, size_t add_count)
+{
+    if (!strchr(entry, '=') || *entry == '=') return false;
+    for (size_t i = 0; i < drop_count; i++)
+        if (sykli__spawn_named(entry, drop[i])) return false;
+    for (size_t i = 0; i < add_count; i++)
+        if (sykli__spawn_named(entry, add[i].name)) return false;
+    return true;
+}
+
+// Builds the environment of a task: what is inherited, less what is dropped, plus what is added.
+//   drop     names; "SYKLI_*" drops all that begin so
+//   add      a later pair of the same name wins
+static int sykli__spawn_env(sykli__spawn_block *out, sykli_mem *mem, const char *const *inherited,
+                            const char *const *drop, size_t drop_count, const sykli_pair *add,
+                            size_t add_count, sykli_fault *f)
+{
+    out->count = 0;
+    sykli_buf_init(&out->text, mem, SYKLI_TAG_spawn);
+    sykli_buf_init(&out->list, mem, SYKLI_TAG_spawn);
+    out->text.max_bytes = SYKLI__SPAWN_ENV_MAX;
+    for (size_t i = 0; inherited && inherited[i]; i++) {
+        if (!sykli__spawn_env_kept(inherited[i], drop, drop_count, add, add_count)) continue;
+        sykli_buf_add(&out->text, inherited[i], strlen(inherited[i]) + 1);
+        out->count++;
+    }
+    for (size_t i = 0; i < add_count; i++) {
+        bool again = false;
+        for (size_t j = i + 1; j < add_count; j++) again |= !strcmp(add[i].name, add[j].name);
+        if (!*add[i].name || strchr(add[i].name, '='))
+            return sykli_fail(f, SYKLI_EINVAL, "environment: \"%s\" is no name of a variable",
+                              add[i].name);
+        if (again) continue;
+        sykli_buf_print(&out->text, "%s=%s", add[i].name, add[i].value);
+        sykli_buf_add(&out->text, "", 1);
+        out->count++;
+    }
+    // The text has its final place only now.
+    const char *at = (const char *)out->text.data;
+    for (size_t i = 0; i < out->count && !out->text.error; i++, at += strlen(at) + 1)
+        sykli_buf_add(&out->list, &at, sizeof at);
+    const char *end = NULL;
+    sykli_buf_add(&out->list, &end, sizeof end);
+    int rc = out->text.error ? out->text.error : out->list.error;
+    return rc ? sykli_fail(f, rc, "environment: %s", sykli_error_text(rc)) : 0;
+}
+
+// What a shell would not hand to exec: the keywords and builtins of sh, dash, bash, ksh and zsh.
+static bool sykli__spawn_shell_word(const char *word, size_t size)
+{
+    static const char words[] =
+        " . : alias autoload bg bind break builtin caller case cd chdir command compgen complete "
+        "compopt continue coproc declare dirs disown do done echo elif else enable end esac eval "
+        "exec exit export false fc fg fi float for foreach function functions getopts hash help "
+        "history if in inlib integer jobs kill let local login logout mapfile namespace newgrp "
+        "nocorrect noglob popd print printf pushd pwd r read readarray readonly rehash repeat "
+        "return select set setvar shift shopt source suspend test then time times trap true "
+        "type typeset ulimit umask unalias unfunction unset unsetopt until wait whence where which "
+        "while ";
+    for (const char *at = words; (at = strchr(at, ' ')) && at[1]; at++)
+        if (!strncmp(at + 1, word, size) && at[1 + size] == ' ') return true;
+    return false;
+}
+
+// Whether a command means the same to exec as to a shell.
+static bool sykli__spawn_plain(const char *command)
+{
+    static const char safe[] = "./:,@%+-= \t"
+        "_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    if (command[strspn(command, safe)]) return false;
+    const char *first = command + strspn(command, " \t");
+    size_t size = strcspn(first, " \t");
+    bool assignment = first[strspn(first, strchr(safe, '_'))] == '=';
+    return size && !assignment && !sykli__spawn_shell_word(first, size);
+}
+
+// The words of a plain command in place: blanks become NUL.   returns  how many
+static size_t sykli__spawn_split(char *command, const char **argv)
+{
+    size_t count = 0;
+    for (char *at = command;;) {
+        while (*at == ' ' || *at == '\t') *at++ = 0;
+        if (!*at) return count;
+        if (argv) argv[count] = at;
+        count++;
+        at += strcspn(at, " \t");
+    }
+}
+
+static void sykli__spawn_fd_close(sykli_mem *mem, int *fd)
+{
+    if (*fd >= 0) mem->sys->close(mem->sys->user, *fd);
+    *fd = -1;
+}
+
+static int sykli__spawn_sh(sykli_mem *mem, sykli_spawn *sys_desc, const char *command)
+{
+    const char *const argv[] = { "/bin/sh", "-c", command, NULL };
+    sys_desc->argv = argv;
+    return mem->sys->spawn(mem->sys->user, sys_desc);
+}
+
+// Starts the command, directly where that means the same.   returns  pid or negated errno
+static int sykli__spawn_exec(sykli_mem *mem, sykli_spawn *sys_desc, const char *command)
+{
+    if (!sykli__spawn_plain(command)) return sykli__spawn_sh(mem, sys_desc, command);
+    size_t size = strlen(command) + 1, words = (size + 1) / 2 + 1;
+    char *copy = sykli_mem_text(mem, SYKLI_TAG_spawn, command, size - 1);
+    const char **argv = (const char **)sykli_mem_resize(mem, SYKLI_TAG_spawn, NULL, 0,
+                                                        words * sizeof *argv);
+    int rc = -ENOMEM;
+    if (copy && argv) {
+        sykli__spawn_split(copy, argv);
+        sys_desc->argv = argv;
+        rc = mem->sys->spawn(mem->sys->user, sys_desc);
+        if (rc == -ENOEXEC) rc = sykli__spawn_sh(mem, sys_desc, command); // a script without #!
+    }
+    if (argv) sykli_mem_resize(mem, SYKLI_TAG_spawn, argv, words * sizeof *argv, 0);
+    if (copy) sykli_mem_resize(mem, SYKLI_TAG_spawn, copy, size, 0);
+    return rc;
+}
+
+// The exit code a shell gives when it cannot exec, 0 if the fault is not the command's.
+static int sykli__spawn_exec_code(int rc)
+{
+    switch (-rc) {
+    case ENOENT: case ENOTDIR: return 127;
+    case EACCES: case ENOEXEC: case E2BIG: case EISDIR: case ELOOP: case ENAMETOOLONG:
+    case ETXTBSY: return 126;
+    default: return 0;
+    }
+}
+
+// What to make of a failed spawn: the command's own fault is an exit, with words on its stderr.
+static int sykli__spawn_refused(sykli_mem *mem, const sykli__spawn_desc *desc,
+                                sykli__spawn_proc *out, int err_fd, int rc, sykli_fault *f)
+{
+    const sykli_sys *sys = mem->sys;
+    sykli_fault own;
+    if (!f) f = &own;
+    if (desc->workdir && sykli__spawn_exec_code(rc)) {
+        int fd = sys->open(sys->user, SYKLI_CWD, desc->workdir,
+                           SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+        if (fd < 0) return sykli_fail_sys(f, fd, "working folder %s", desc->workdir);
+        sys->close(sys->user, fd);
+    }
+    int code = sykli__spawn_exec_code(rc);
+    if (!code || !sykli__spawn_plain(desc->command))
+        return sykli_fail_sys(f, rc, "%s cannot be started", code ? "/bin/sh" : "a process");
+    const char *first = desc->command + strspn(desc->command, " \t");
+    int size = (int)strcspn(first, " \t");
+    sykli_fail(f, SYKLI_ENOENT, "%.*s: %s", size < 256 ? size : 256, first,
+               code == 127 ? "not found" : strerror(-rc));
+    sys->write(sys->user, err_fd, f->text, strlen(f->text)); // as a shell would; may be lost
+    sys->write(sys->user, err_fd, "\n", 1);
+    out->exit.code = code;
+    out->exited = out->reaped = out->group_gone = true;
+    return 0;
+}
+
+// The environment with the mark of the attempt in front.   returns  NULL: no memory
+static const char **sykli__spawn_marked(sykli_mem *mem, const sykli__spawn_proc *proc,
+                                        const char *const *env, size_t *out_size)
+{
+    size_t count = 0, at = 1;
+    while (env[count]) count++;
+    *out_size = (count + 2) * sizeof(char *);
+    const char **list = (const char **)sykli_mem_resize(mem, SYKLI_TAG_spawn, NULL, 0, *out_size);
+    if (!list) return NULL;
+    list[0] = proc->mark;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(env[i], SYKLI__SPAWN_UID, sizeof SYKLI__SPAWN_UID - 1)) list[at++] = env[i];
+    return list;
+}
+
+static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
+                               sykli__spawn_proc *out, int write_fds[2], sykli_fault *f)
+{
+    const sykli_sys *sys = mem->sys;
+    int fds[2], rc = sys->pipe(sys->user, fds);
+    if (rc < 0) return sykli_fail_sys(f, rc, "a pipe for the task's output");
+    out->out_fd = fds[0], write_fds[0] = fds[1];
+    if ((rc = sys->pipe(sys->user, fds)) < 0)
+        return sykli_fail_sys(f, rc, "a pipe for the task's errors");
+    out->err_fd = fds[0], write_fds[1] = fds[1];
+    size_t env_size;
+    const char **env = sykli__spawn_marked(mem, out, desc->env, &env_size);
+    if (!env) return sykli_fail(f, SYKLI_ENOMEM, "no memory for the task's environment");
+    sykli_spawn sys_desc = { NULL, env, desc->workdir, write_fds[0], write_fds[1], true };
+    out->started_ns = sys->now_ns(sys->user);
+    rc = sykli__spawn_exec(mem, &sys_desc, desc->command);
+    sykli_mem_resize(mem, SYKLI_TAG_spawn, env, env_size, 0);
+    if (rc < 0) return sykli__spawn_refused(mem, desc, out, write_fds[1], rc, f);
+    out->pid = rc;
+    out->exit_fd = sys->exit_fd(sys->user, out->pid);
+    if (out->exit_fd < 0) out->exit_fd = -1;
+    sykli_stat proc_folder;
+    if (!sys->stat(sys->user, SYKLI_CWD, "/proc/self", &proc_folder))
+        out->containment = SYKLI__SPAWN_scan;
+    return 0;
+}
+
+// Starts a command in a session of its own, with pipes for what it prints.
+//   returns  0; then `exited` may already be true: the command cannot be executed, exit.code is 127
+//            (not found) or 126, and the words for it are in the fault and on its stderr.
+//            Otherwise the error: no process, pipe, shell or working folder
+static int sykli__spawn_start(sykli_mem *mem, const sykli__spawn_desc *desc,
+                              sykli__spawn_proc *out, sykli_fault *f)
+{
+    memset(out, 0, sizeof *out);
+    out->out_fd = out->err_fd = out->exit_fd = -1;
+    size_t uid_size = desc->uid ? strlen(desc->uid) : 0;
+    if (!uid_size || uid_size > SYKLI__SPAWN_UID_MAX)
+        return sykli_fail(f, SYKLI_EINVAL, "spawn: the uid of an attempt has 1 to %d bytes",
+                          SYKLI__SPAWN_UID_MAX);
+    snprintf(out->mark, sizeof out->mark, SYKLI__SPAWN_UID "%s", desc->uid);
+    int write_fds[2] = { -1, -1 };
+    int rc = sykli__spawn_launch(mem, desc, out, write_fds, f);
+    sykli__spawn_fd_close(mem, &write_fds[0]); // the end of output is when the task has closed it
+    sykli__spawn_fd_close(mem, &write_fds[1]);
+    if (rc < 0) {
+        sykli__spawn_fd_close(mem, &out->out_fd);
+        sykli__spawn_fd_close(mem, &out->err_fd);
+    }
+    return rc;
+}
+
+// Reads what the task printed.
+//   stream   1 stdout, 2 stderr
+//   returns  bytes; 0 nothing now; SYKLI_EOF when all who held the pipe have closed it
+static int64_t sykli__spawn_read(sykli_mem *mem, sykli__spawn_proc *proc, int stream, void *out,
+                                 size_t size)
+{
+    int *fd = stream == 1 ? &proc->out_fd : &proc->err_fd;
+    if (*fd < 0) return SYKLI_EOF;
+    int64_t got = mem->sys->read(mem->sys->user, *fd, out, size);
+    if (got > 0) return got;
+    if (got == -EAGAIN || got == -EWOULDBLOCK) return 0;
+    sykli__spawn_fd_close(mem, fd);
+    return got ? SYKLI_EIO : SYKLI_EOF;
+}
+
+// Whether the first process has ended; then `exit` is filled in.
+//   returns  0 it runs, 1 it has ended, ECLOSED: ended, but somebody else reaped it
+static int sykli__spawn_reap(sykli_mem *mem, sykli__spawn_proc *proc)
+{
+    const sykli_sys *sys = mem->sys;
+    if (proc->exited) return 1;
+    int rc = sys->ended(sys->user, proc->pid, &proc->exit);
+    if (rc == -ENOSYS) {
+        rc = sys->wait(sys->user, proc->pid, &proc->exit);
+        proc->reaped = rc == 1;
+        if (proc->reaped) proc->group_gone = sys->signal(sys->user, proc->pid, 0, 1) < 0;
+    }
+    if (rc == -ECHILD) {
+        proc->exited = proc->reaped = proc->group_gone = true;
+        proc->exit.code = -1;
+        return SYKLI_ECLOSED;
+    }
+    if (rc < 0) return SYKLI_EIO;
+    proc->exited = rc == 1;
+    return rc;
+}
+
+// proc(5), /proc/PID/stat.
+typedef struct sykli__spawn_stat {
+    char state;
+    int group, session;
+    uint64_t cpu_ticks, ticks; // used by it and by children it waited for; start, since boot
+} sykli__spawn_stat;
+
+// A small file of /proc, with a NUL behind it.   returns  the size, or negative
+static int64_t sykli__spawn_slurp(sykli_mem *mem, int pid, const char *name, char *out, size_t size)
+{
+    const sykli_sys *sys = mem->sys;
+    char path[64];
+    if (pid) snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    else snprintf(path, sizeof path, "/proc/%s", name);
+    int fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    if (fd < 0) return fd;
+    int64_t got = sys->read(sys->user, fd, out, size - 1);
+    sys->close(sys->user, fd);
+    out[got > 0 ? got : 0] = 0;
+    return got;
+}
+
+static bool sykli__spawn_stat_read(sykli_mem *mem, int pid, sykli__spawn_stat *out)
+{
+    char text[1024];
+    if (sykli__spawn_slurp(mem, pid, "stat", text, sizeof text) <= 0) return false;
+    char *at = strrchr(text, ')'); // the name before it may hold anything
+    if (!at || strlen(at) < 4) return false;
+    out->state = at[2];
+    uint64_t fields[22] = { 0 }; // the page counts from 1
+    at += 3;
+    for (int i = 3; i < 22; i++) fields[i] = strtoull(at, &at, 10);
+    out->group = (int)fields[4], out->session = (int)fields[5];
+    out->cpu_ticks = fields[13] + fields[14] + fields[15] + fields[16];
+    out->ticks = fields[21];
+    return out->ticks != 0;
+}
+
+// Whether the process was started with the attempt's mark in its environment.
+static bool sykli__spawn_marked_by(sykli_mem *mem, int pid, const char *mark)
+{
+    const sykli_sys *sys = mem->sys;
+    char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/%d/environ", pid);
+    int fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    if (fd < 0) return false; // not ours, or gone
+    size_t mark_size = strlen(mark) + 1, kept = 1, total = 0;
+    bool found = false;
+    text[0] = 0; // as if a variable had ended before the first
+    while (!found && total < SYKLI__SPAWN_ENV_MAX) {
+        int64_t got = sys->read(sys->user, fd, text + kept, sizeof text - kept);
+        if (got <= 0) break;
+        size_t size = kept + (size_t)got;
+        for (size_t i = 0; i + mark_size < size && !found; i++)
+            found = !text[i] && !memcmp(text + i + 1, mark, mark_size);
+        kept = size < mark_size ? size : mark_size;
+        memmove(text, text + size - kept, kept);
+        total += (size_t)got;
+    }
+    sys->close(sys->user, fd);
+    return found;
+}
+
+typedef struct sykli__spawn_search {
+    sykli_mem *mem;
+    sykli__spawn_proc *proc;
+    int sig;   // 0: count only
+    int found;
+} sykli__spawn_search;
+
+// Whether the process, started after the task's first one, is a live part of the task.
+static bool sykli__spawn_belongs(const sykli__spawn_search *s, int pid)
+{
+    const sykli__spawn_proc *proc = s->proc;
+    sykli__spawn_stat stat;
+    if (pid == proc->pid || !sykli__spawn_stat_read(s->mem, pid, &stat)) return false;
+    if (stat.ticks < proc->ticks || stat.state == 'Z' || stat.state == 'X') return false;
+    bool same_group = stat.session == proc->pid || stat.group == proc->pid;
+    if (same_group && !proc->reaped) return true; // its number is still taken by the first process
+    return sykli__spawn_marked_by(s->mem, pid, proc->mark);
+}
+
+static void sykli__spawn_visit(sykli__spawn_search *s, int pid)
+{
+    const sykli_sys *sys = s->mem->sys;
+    if (pid <= 1 || !sykli__spawn_belongs(s, pid)) return;
+    if (!s->sig) {
+        s->found++;
+        return;
+    }
+    // Held first, then looked at again: if it is ours now, the descriptor is of this very process.
+    int fd = sys->exit_fd(sys->user, pid);
+    if (fd < 0 && fd != -ENOSYS) return;
+    if (sykli__spawn_belongs(s, pid)) {
+        s->found++;
+        if (fd >= 0) sys->signal_fd(sys->user, fd, s->sig);
+        else sys->signal(sys->user, pid, s->sig, 0);
+    }
+    if (fd >= 0) sys->close(sys->user, fd);
+}
+
+static int sykli__spawn_visit_name(void *to, const char *name, int type)
+{
+    (void)type;
+    char *end;
+    long pid = *name >= '1' && *name <= '9' ? strtol(name, &end, 10) : 0;
+    if (pid > 0 && pid < INT32_MAX && !*end) sykli__spawn_visit((sykli__spawn_search *)to, (int)pid);
+    return 0;
+}
+
+// The newest pid of the machine: the last word of /proc/loadavg (proc(5)).   returns  0: unknown
+static int sykli__spawn_newest(sykli_mem *mem)
+{
+    char text[128];
+    if (sykli__spawn_slurp(mem, 0, "loadavg", text, sizeof text) <= 0) return 0;
+    const char *last = strrchr(text, ' ');
+    long pid = last ? strtol(last, NULL, 10) : 0;
+    return pid > 0 && pid < INT32_MAX ? (int)pid : 0;
+}
+
+// Goes over the live processes of the tree, except the first one.
+static void sykli__spawn_each(sykli__spawn_search *s)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli__spawn_proc *proc = s->proc;
+    sykli__spawn_stat stat;
+    if (!proc->ticks && !proc->reaped && sykli__spawn_stat_read(s->mem, proc->pid, &stat))
+        proc->ticks = stat.ticks;
+    // After a short task only a few pids are new; no counter gets around 32,768 in a second.
+    int newest = sykli__spawn_newest(s->mem), near = 64;
+    if (newest >= proc->pid && newest - proc->pid <= near
+        && sys->now_ns(sys->user) - proc->started_ns < 1000000000u) {
+        for (int pid = proc->pid + 1; pid <= newest; pid++) sykli__spawn_visit(s, pid);
+        return;
+    }
+    int fd = sys->open(sys->user, SYKLI_CWD, "/proc", SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+    if (fd < 0) return;
+    sys->list(sys->user, fd, sykli__spawn_visit_name, s);
+    sys->close(sys->user, fd);
+}
+
+// How many processes of the tree live, not counting the first.
+//   cost     30 us after a short task, some 10 us a process of the machine after a long one
+static int sykli__spawn_survivors(sykli_mem *mem, sykli__spawn_proc *proc)
+{
+    const sykli_sys *sys = mem->sys;
+    sykli__spawn_search s = { mem, proc, 0, 0 };
+    if (!proc->pid) return 0;
+    if (proc->containment == SYKLI__SPAWN_scan) sykli__spawn_each(&s);
+    // Without /proc a group can be asked only once its first process is reaped. Seen empty, it is
+    // never asked again: the number may be somebody else's by then.
+    else if (proc->reaped && !proc->group_gone) {
+        proc->group_gone = sys->signal(sys->user, proc->pid, 0, 1) < 0;
+        s.found = !proc->group_gone;
+    }
+    return s.found;
+}
+
+// Sends a signal to the whole tree.   returns  0, ENOENT: nothing of it was there
+static int sykli__spawn_signal(sykli_mem *mem, sykli__spawn_proc *proc, int sig)
+{
+    const sykli_sys *sys = mem->sys;
+    if (!proc->pid) return SYKLI_ENOENT;
+    bool reached = false;
+    if (!proc->reaped || !proc->group_gone)
+        reached = sys->signal(sys->user, proc->pid, sig, 1) >= 0;
+    // What forks while it is searched for is found in the next round; what forks faster than it can
+    // be found is stopped by the limits of the machine, not by us.
+    int rounds = sig == SIGKILL ? 8 : 1;
+    for (int i = 0; i < rounds && proc->containment == SYKLI__SPAWN_scan; i++) {
+        sykli__spawn_search s = { mem, proc, sig, 0 };
+        sykli__spawn_each(&s);
+        if (!s.found) break;
+        reached = true;
+    }
+    return reached ? 0 : SYKLI_ENOENT;
+}
+
+// Gives all back. What still runs is killed first.
+static void sykli__spawn_close(sykli_mem *mem, sykli__spawn_proc *proc)
+{
+    const sykli_sys *sys = mem->sys;
+    if (proc->pid && !proc->exited) {
+        sykli__spawn_signal(mem, proc, SIGKILL);
+        for (int i = 0; i < 100 && !proc->exited; i++) {
+            sykli__spawn_reap(mem, proc);
+            sykli_poll_fd end = { proc->exit_fd, SYKLI_POLL_in, 0 };
+            if (!proc->exited) sys->poll(sys->user, &end, proc->exit_fd >= 0, 10);
+        }
+    }
+    sykli_exit again;
+    if (proc->pid && !proc->reaped) sys->wait(sys->user, proc->pid, &again);
+    sykli__spawn_fd_close(mem, &proc->out_fd);
+    sykli__spawn_fd_close(mem, &proc->err_fd);
+    sykli__spawn_fd_close(mem, &proc->exit_fd);
+    proc->pid = 0;
+}
+
+// One process of the tree: its memory in KiB and its time.   returns  false: gone
+static bool sykli__spawn_usage(sykli_mem *mem, int pid, uint64_t *kib, uint64_t *ticks)
+{
+    sykli__spawn_stat stat;
+    char text[2048];
+    if (!sykli__spawn_stat_read(mem, pid, &stat)) return false;
+    *ticks += stat.cpu_ticks;
+    if (sykli__spawn_slurp(mem, pid, "status", text, sizeof text) <= 0) return true;
+    const char *rss = strstr(text, "\nVmRSS:");
+    if (rss) *kib += strtoull(rss + 7, NULL, 10);
+    return true;
+}
+
+// Figures of the running tree: the first process and its descendants, 64 at most.
+//   out      SYKLI_NULL_U64 where the machine does not say
+static void sykli__spawn_sample(sykli_mem *mem, const sykli__spawn_proc *proc,
+                                uint64_t *memory_bytes, uint64_t *cpu_ms)
+{
+    int pids[64];
+    size_t count = 1;
+    uint64_t kib = 0, ticks = 0;
+    char text[1024];
+    *memory_bytes = *cpu_ms = SYKLI_NULL_U64;
+    if (!proc->pid || proc->exited || !sykli__spawn_usage(mem, proc->pid, &kib, &ticks)) return;
+    pids[0] = proc->pid;
+    for (size_t i = 0; i < count; i++) {
+        char name[40], *at = text;
+        snprintf(name, sizeof name, "task/%d/children", pids[i]);
+        if (sykli__spawn_slurp(mem, pids[i], name, text, sizeof text) <= 0) continue;
+        while (count < sizeof pids / sizeof *pids) {
+            long child = strtol(at, &at, 10);
+            if (child <= 0 || child >= INT32_MAX) break;
+            pids[count++] = (int)child;
+            sykli__spawn_usage(mem, (int)child, &kib, &ticks);
+        }
+    }
+    *memory_bytes = kib * 1024;
+    *cpu_ms = ticks * 10; // USER_HZ is 100 in the Linux ABI
+}
+
 // >>history ---- run records, durations, last keys
 // >>drive ---- carries out what the scheduler asks for
 // >>node ---- the context: tables, ops, requests, the public calls

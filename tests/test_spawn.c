@@ -1,0 +1,462 @@
+// A task is a tree of processes: how it starts, what it says, how it ends, and that nothing of it
+// is left. The program is its own zoo: `--zoo NAME` behaves badly in the way of that name.
+#define SYKLI_IMPLEMENTATION
+#include "test.h"
+
+static const char *zoo_program;
+static const char *const plain_env[] = { "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", NULL };
+
+// ---- the zoo --------------------------------------------------------------------------------
+static void zoo_forever(void) { for (;;) pause(); }
+
+static void zoo_say(const char *text) { if (write(1, text, strlen(text)) < 0) _exit(9); }
+
+static int zoo(const char *kind)
+{
+    if (!strcmp(kind, "stubborn")) { // ignores what can be ignored
+        for (int sig = 1; sig < 32; sig++) signal(sig, SIG_IGN);
+        zoo_say("ready\n");
+        zoo_forever();
+    }
+    if (!strcmp(kind, "daemon")) { // leaves session, group and pipes
+        if (fork()) return 0;
+        setsid();
+        if (fork()) return 0;
+        signal(SIGTERM, SIG_IGN);
+        for (int fd = 0; fd < 3; fd++) close(fd);
+        zoo_forever();
+    }
+    if (!strcmp(kind, "holder")) { // ends, but a grandchild keeps the pipe
+        zoo_say("ready\n");
+        if (fork()) return 0;
+        zoo_forever();
+    }
+    if (!strcmp(kind, "regroup")) { // a grandchild with a group of its own
+        if (fork()) return 3;
+        setpgid(0, 0);
+        zoo_forever();
+    }
+    if (!strcmp(kind, "stopped")) {
+        zoo_say("ready\n");
+        raise(SIGSTOP);
+    }
+    if (!strcmp(kind, "bomb")) { // 60 processes, each in a session of its own
+        for (int i = 0; i < 60; i++)
+            if (!fork()) {
+                setsid();
+                zoo_forever();
+            }
+        zoo_say("ready\n");
+        zoo_forever();
+    }
+    if (!strcmp(kind, "inherits")) { // which descriptors and signals came along
+        for (int fd = 3; fd < 200; fd++)
+            if (fcntl(fd, F_GETFD) >= 0) printf("fd %d\n", fd);
+        sigset_t mask;
+        sigprocmask(SIG_SETMASK, NULL, &mask);
+        struct sigaction act;
+        for (int sig = 1; sig < 32; sig++) {
+            sigaction(sig, NULL, &act);
+            if (sigismember(&mask, sig) || act.sa_handler == SIG_IGN) printf("signal %d\n", sig);
+        }
+        printf("%s\n", getsid(0) == getpid() ? "leader" : "follower");
+        char byte;
+        printf("stdin %d\n", (int)read(0, &byte, 1));
+        return 0;
+    }
+    if (!strncmp(kind, "die", 3)) {
+        struct sigaction normal;
+        memset(&normal, 0, sizeof normal);
+        sigaction(atoi(kind + 3), &normal, NULL); // a sanitizer may have its own idea
+        raise(atoi(kind + 3));
+    }
+    return 99;
+}
+
+// ---- helpers --------------------------------------------------------------------------------
+typedef struct ran { int code, signal, rc; char out[8192], err[8192]; } ran;
+
+static int start_in(test *t, const char *command, const char *workdir, sykli__spawn_proc *proc)
+{
+    sykli__spawn_desc desc = { command, plain_env, workdir, "test-1" };
+    return sykli__spawn_start(&t->mem, &desc, proc, &t->fault);
+}
+
+static int zoo_start(test *t, const char *kind, sykli__spawn_proc *proc)
+{
+    char command[600];
+    snprintf(command, sizeof command, "%s --zoo %s", zoo_program, kind);
+    return start_in(t, command, NULL, proc);
+}
+
+// Reads both streams to their ends.
+static int drain(test *t, sykli__spawn_proc *proc, ran *r)
+{
+    size_t used[2] = { 0, 0 };
+    char *to[2] = { r->out, r->err };
+    while (proc->out_fd >= 0 || proc->err_fd >= 0) {
+        sykli_poll_fd fds[2] = { { proc->out_fd, SYKLI_POLL_in, 0 },
+                                 { proc->err_fd, SYKLI_POLL_in, 0 } };
+        if (t->real.poll(NULL, fds, 2, 10000) <= 0) return -1;
+        for (int i = 0; i < 2; i++) {
+            int64_t got = sykli__spawn_read(&t->mem, proc, i + 1, to[i] + used[i],
+                                            sizeof r->out - 1 - used[i]);
+            if (got < 0 && got != SYKLI_EOF) return (int)got;
+            if (got > 0) used[i] += (size_t)got;
+        }
+    }
+    return 0;
+}
+
+static int await_exit(test *t, sykli__spawn_proc *proc)
+{
+    for (int i = 0, rc; i < 1000; i++) {
+        if ((rc = sykli__spawn_reap(&t->mem, proc))) return rc;
+        sykli_poll_fd end = { proc->exit_fd, SYKLI_POLL_in, 0 };
+        t->real.poll(NULL, &end, proc->exit_fd >= 0, 10);
+    }
+    return -1;
+}
+
+static int await_ready(test *t, sykli__spawn_proc *proc)
+{
+    sykli_poll_fd fd = { proc->out_fd, SYKLI_POLL_in, 0 };
+    char text[64];
+    if (t->real.poll(NULL, &fd, 1, 10000) <= 0) return -1;
+    return sykli__spawn_read(&t->mem, proc, 1, text, sizeof text) > 0 ? 0 : -1;
+}
+
+// Milliseconds until nothing of the tree lives, -1 if that takes longer than a second.
+static int await_none(test *t, sykli__spawn_proc *proc)
+{
+    uint64_t from = t->real.now_ns(NULL);
+    for (;;) {
+        if (!sykli__spawn_survivors(&t->mem, proc) && sykli__spawn_reap(&t->mem, proc) == 1)
+            return (int)((t->real.now_ns(NULL) - from) / 1000000);
+        if (t->real.now_ns(NULL) - from > 1000000000u) return -1;
+        t->real.poll(NULL, NULL, 0, 2);
+    }
+}
+
+static ran run_in(test *t, const char *command, const char *workdir)
+{
+    ran r;
+    sykli__spawn_proc proc;
+    memset(&r, 0, sizeof r);
+    r.rc = start_in(t, command, workdir, &proc);
+    if (r.rc < 0) return r;
+    r.rc = drain(t, &proc, &r);
+    if (!r.rc) r.rc = await_exit(t, &proc);
+    r.code = proc.exit.code, r.signal = proc.exit.signal;
+    sykli__spawn_close(&t->mem, &proc);
+    return r;
+}
+
+// ---- stories --------------------------------------------------------------------------------
+static void plain_words_are_told_from_shell(test *t)
+{
+    static const char *const yes[] = { "cc -c a.c -o a.o", "./check", "make -j4 CC=gcc all",
+        " ls\t-l ", "./a=b/c/../d", "sleep 1", "/bin/echo a", "echoes", "git log --oneline -5" };
+    static const char *const no[] = { "", "  ", "A=1 make", "echo a", "cd x", "exit 3", "a | b",
+        "a\nb", "ls *.c", "ls ~", "a 'b'", "a $B", "a;b", "if a", "a #b", "[ 1 ]", ". ./env",
+        "a > b", "{ a", "! a", "a\\b", "time ls", "a=b", "\xc3\xa4", "true", ":" };
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        if (!sykli__spawn_plain(yes[i])) CHECK_TEXT(yes[i], "plain");
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        if (sykli__spawn_plain(no[i])) CHECK_TEXT(no[i], "not plain");
+}
+
+static void environment_is_inherited_less_secrets(test *t)
+{
+    const char *const inherited[] = { "PATH=/bin", "TOKEN=s3cret", "TOKENS=many", "SYKLI_TOKEN=x",
+                                      "HOME=/root", "=odd", "broken", NULL };
+    const char *const drop[] = { "TOKEN", "SYKLI_*" };
+    const sykli_pair add[] = { { "HOME", "/work" }, { "A", "1" }, { "A", "2=2" } };
+    const sykli_pair bad[] = { { "A=B", "1" } };
+    sykli__spawn_block block, refused;
+    int rc = sykli__spawn_env(&block, &t->mem, inherited, drop, 2, add, 3, &t->fault);
+    sykli_buf_init(&refused.text, &t->mem, SYKLI_TAG_spawn);
+    sykli_buf_init(&refused.list, &t->mem, SYKLI_TAG_spawn);
+    TRY(rc);
+    const char *const *env = sykli__spawn_block_env(&block);
+    CHECK_INT(block.count, 4);
+    CHECK_TEXT(env[0], "PATH=/bin");
+    CHECK_TEXT(env[1], "TOKENS=many");
+    CHECK_TEXT(env[2], "HOME=/work");
+    CHECK_TEXT(env[3], "A=2=2");
+    CHECK(!env[4]);
+    CHECK_INT(sykli__spawn_env(&refused, &t->mem, NULL, NULL, 0, bad, 1, &t->fault), SYKLI_EINVAL);
+    CHECK_TEXT(t->fault.text, "environment: \"A=B\" is no name of a variable");
+out:
+    sykli__spawn_block_free(&block);
+    sykli__spawn_block_free(&refused);
+}
+
+static void output_and_status_come_back(test *t)
+{
+    sykli__spawn_proc proc;
+    ran r;
+    memset(&r, 0, sizeof r);
+    int started = start_in(t, "echo out; echo err >&2; exit 7", "/", &proc);
+    TRY(started);
+    TRY(drain(t, &proc, &r));
+    TRY(await_exit(t, &proc));
+    if (!t->injected && t->real.exit_fd(NULL, -1) != -ENOSYS) CHECK(proc.exit_fd >= 0);
+    CHECK_TEXT(r.out, "out\n");
+    CHECK_TEXT(r.err, "err\n");
+    CHECK_INT(proc.exit.code, 7);
+    CHECK_INT(proc.exit.signal, 0);
+    CHECK(proc.exit.rss_max_bytes > 100000);
+    if (!t->injected) CHECK_INT(sykli__spawn_survivors(&t->mem, &proc), 0);
+    CHECK_INT(sykli__spawn_read(&t->mem, &proc, 1, r.out, 1), SYKLI_EOF);
+out:
+    if (started >= 0) sykli__spawn_close(&t->mem, &proc);
+}
+
+static void workdir_and_environment_arrive(test *t)
+{
+    ran r = run_in(t, "pwd; echo $SYKLI_TASK_UID; echo $LC_ALL", "/usr");
+    TRY(r.rc);
+    CHECK_TEXT(r.out, "/usr\ntest-1\nC\n");
+out:;
+}
+
+// What a command is to blame for is its exit code, as a shell would have it; all else is an error.
+static void exec_failures_end_like_in_a_shell(test *t)
+{
+    char folder[] = "/tmp/sykli-spawn-XXXXXX", path[80];
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/script", folder);
+    FILE *file = fopen(path, "w");
+    if (!file) return;
+    fputs("echo from script $1\n", file);
+    fclose(file);
+    ran r = run_in(t, "nonesuch-command a", folder);
+    CHECK_INT(r.code, 127);
+    CHECK_TEXT(r.err, "nonesuch-command: not found\n");
+    CHECK_TEXT(t->fault.text, "nonesuch-command: not found");
+    r = run_in(t, "./script", folder); // not executable
+    CHECK_INT(r.code, 126);
+    CHECK_TEXT(r.err, "./script: Permission denied\n");
+    CHECK_INT(run_in(t, "./script/x", folder).code, 127);
+    CHECK_INT(run_in(t, "/tmp", folder).code, 126);
+    chmod(path, 0755);
+    r = run_in(t, "./script one", folder); // executable, but without #!
+    CHECK_INT(r.code, 0);
+    CHECK_TEXT(r.out, "from script one\n");
+    r = run_in(t, "ls", "/nonesuch");
+    CHECK_INT(r.rc, SYKLI_ENOENT);
+    CHECK_TEXT(t->fault.text, "working folder /nonesuch: No such file or directory");
+    char *large = (char *)malloc(400000);
+    if (large) {
+        memset(large, 'a', 399999);
+        memcpy(large, "ls ", 3);
+        large[399999] = 0;
+        CHECK_INT(run_in(t, large, folder).code, 126); // E2BIG: one argument has 128 KiB at most
+        free(large);
+    }
+    remove(path);
+    remove(folder);
+}
+
+static void signals_are_told_from_codes(test *t)
+{
+    static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGABRT, SIGFPE, SIGKILL,
+                                   SIGSEGV, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2 };
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        char kind[16];
+        sykli__spawn_proc proc;
+        snprintf(kind, sizeof kind, "die%d", signals[i]);
+        if (zoo_start(t, kind, &proc) < 0) CHECK(false);
+        CHECK_INT(await_exit(t, &proc), 1);
+        CHECK_INT(proc.exit.signal, signals[i]);
+        CHECK_INT(proc.exit.code, -1);
+        sykli__spawn_close(&t->mem, &proc);
+    }
+}
+
+// Neither the host's open files nor its signal habits reach a task.
+static void nothing_is_inherited(test *t)
+{
+    ran r;
+    sykli__spawn_proc proc;
+    int fds[2];
+    memset(&r, 0, sizeof r);
+    CHECK(!pipe(fds)); // a careless host: no CLOEXEC
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
+    sigset_t some, before;
+    sigemptyset(&some);
+    sigaddset(&some, SIGTERM);
+    sigprocmask(SIG_BLOCK, &some, &before);
+    CHECK(zoo_start(t, "inherits", &proc) >= 0);
+    CHECK_INT(drain(t, &proc, &r), 0);
+    CHECK_INT(await_exit(t, &proc), 1);
+#if defined(SYKLI__SYS_LINUX)
+    CHECK_TEXT(r.out, "leader\nstdin 0\n");
+#else
+    CHECK(strstr(r.out, "leader\nstdin 0\n") != NULL && !strstr(r.out, "signal"));
+#endif
+    sigset_t after;
+    sigprocmask(SIG_SETMASK, &before, &after);
+    CHECK(sigismember(&after, SIGTERM) && !sigismember(&after, SIGINT));
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGUSR1, SIG_DFL);
+    sykli__spawn_close(&t->mem, &proc);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void terminated_then_killed(test *t)
+{
+    sykli__spawn_proc proc;
+    CHECK(zoo_start(t, "stubborn", &proc) >= 0);
+    CHECK_INT(await_ready(t, &proc), 0);
+    CHECK_INT(sykli__spawn_signal(&t->mem, &proc, SIGTERM), 0);
+    CHECK_INT(sykli__spawn_reap(&t->mem, &proc), 0);
+    uint64_t memory, cpu;
+    sykli__spawn_sample(&t->mem, &proc, &memory, &cpu);
+    if (proc.containment == SYKLI__SPAWN_scan)
+        CHECK(memory > 100000 && memory != SYKLI_NULL_U64 && cpu < 10000);
+    CHECK_INT(sykli__spawn_signal(&t->mem, &proc, SIGKILL), 0);
+    CHECK_INT(await_exit(t, &proc), 1);
+    CHECK_INT(proc.exit.signal, SIGKILL);
+    sykli__spawn_sample(&t->mem, &proc, &memory, &cpu);
+    CHECK(memory == SYKLI_NULL_U64 && cpu == SYKLI_NULL_U64);
+    sykli__spawn_close(&t->mem, &proc);
+}
+
+// Every animal of the zoo: seen while it lives, gone a second after KILL at the latest.
+static void nothing_survives(test *t)
+{
+    static const struct { const char *kind; int leader_ends, count; } animals[] = {
+        { "stubborn", 0, 0 }, { "holder", 1, 1 }, { "regroup", 1, 1 }, { "daemon", 1, 1 },
+        { "stopped", 0, 0 }, { "bomb", 0, 60 } };
+    for (size_t i = 0; i < sizeof animals / sizeof *animals; i++) {
+        sykli__spawn_proc proc;
+        CHECK(zoo_start(t, animals[i].kind, &proc) >= 0);
+        if (proc.containment != SYKLI__SPAWN_scan && animals[i].count > 1) {
+            sykli__spawn_close(&t->mem, &proc);
+            continue;
+        }
+        if (animals[i].leader_ends) CHECK_INT(await_exit(t, &proc), 1);
+        else CHECK_INT(await_ready(t, &proc), 0);
+        for (int tries = 0; tries < 500; tries++) { // a grandchild may not be born yet
+            if (sykli__spawn_survivors(&t->mem, &proc) == animals[i].count) break;
+            t->real.poll(NULL, NULL, 0, 2);
+        }
+        if (proc.containment == SYKLI__SPAWN_scan)
+            CHECK_INT(sykli__spawn_survivors(&t->mem, &proc), animals[i].count);
+        CHECK_INT(sykli__spawn_signal(&t->mem, &proc, SIGKILL), 0);
+        if (await_none(t, &proc) < 0) CHECK_TEXT(animals[i].kind, "gone");
+        sykli__spawn_close(&t->mem, &proc);
+        if (t->failed) break;
+    }
+}
+
+static void closing_kills(test *t)
+{
+    sykli__spawn_proc proc;
+    CHECK(zoo_start(t, "bomb", &proc) >= 0);
+    CHECK_INT(await_ready(t, &proc), 0);
+    int pid = proc.pid;
+    sykli__spawn_close(&t->mem, &proc);
+    CHECK_INT(kill(pid, 0), -1);
+    CHECK_INT(proc.out_fd, -1);
+    sykli__spawn_close(&t->mem, &proc); // again: nothing happens
+}
+
+// While the group of an ended task is being looked after, its number stays taken; afterwards nobody
+// is signalled by it.
+static void an_ended_pid_is_not_reused(test *t)
+{
+    sykli__spawn_proc proc;
+    CHECK(start_in(t, "ls", "/", &proc) >= 0);
+    CHECK_INT(await_exit(t, &proc), 1);
+    int pid = proc.pid;
+#if defined(SYKLI__SYS_LINUX)
+    CHECK_INT(kill(pid, 0), 0); // still ours, though ended
+    CHECK_INT(sykli__spawn_survivors(&t->mem, &proc), 0);
+#endif
+    sykli__spawn_close(&t->mem, &proc);
+    CHECK_INT(kill(pid, 0), -1);
+    CHECK_INT(sykli__spawn_signal(&t->mem, &proc, SIGKILL), SYKLI_ENOENT);
+    CHECK_INT(t->real.signal(NULL, 1, 0, 0), -EINVAL);
+    CHECK_INT(t->real.signal(NULL, 0, SIGKILL, 1), -EINVAL);
+    CHECK_INT(t->real.signal(NULL, -1, SIGKILL, 0), -EINVAL);
+}
+
+// A stranger with the same group number but another start, or without the mark, is no part of it.
+static void strangers_are_left_alone(test *t)
+{
+    sykli__spawn_proc ours, theirs;
+    sykli__spawn_desc other = { "sleep 30", plain_env, "/", "test-10" }; // "test-1" is its prefix
+    CHECK(start_in(t, "ls", "/", &ours) >= 0);
+    CHECK_INT(await_exit(t, &ours), 1);
+    CHECK(sykli__spawn_start(&t->mem, &other, &theirs, &t->fault) >= 0);
+    CHECK_INT(sykli__spawn_survivors(&t->mem, &ours), 0);
+    sykli__spawn_signal(&t->mem, &ours, SIGKILL);
+    t->real.poll(NULL, NULL, 0, 20);
+    CHECK_INT(sykli__spawn_reap(&t->mem, &theirs), 0);
+    sykli__spawn_close(&t->mem, &theirs);
+    sykli__spawn_close(&t->mem, &ours);
+}
+
+static void a_host_that_reaps_everything(test *t)
+{
+    sykli__spawn_proc proc;
+    CHECK(start_in(t, "ls", "/", &proc) >= 0);
+    int status;
+    while (waitpid(-1, &status, 0) > 0) {}
+    CHECK_INT(sykli__spawn_reap(&t->mem, &proc), SYKLI_ECLOSED);
+    CHECK(proc.exited);
+    CHECK_INT(proc.exit.code, -1);
+    sykli__spawn_close(&t->mem, &proc);
+}
+
+static void both_ways_agree(test *t)
+{
+    static const char *const programs[] = { "/bin/ls -d", "basename", "dirname", "cat", "expr",
+        "wc -c", "nonesuch", "/nonesuch/x", "/etc/passwd", "head -n 2" };
+    static const char *const words[] = { "", "/", "/etc/hostname", "a/b.c", "1 + 2", "-Q", "x=y",
+        "/etc/passwd", "a,b", "--", "3 = 4", "/etc/", "./x", "%d", "@", "-", "a b c", "0", "1:2",
+        "+1", "./a/../b", "_", "A=1", "--version", "/nonesuch" };
+    int same = 0;
+    for (size_t i = 0; i < 10 && !t->failed; i++)
+        for (size_t j = 0; j < 25 && !t->failed; j++) {
+            char direct[128], shell[140];
+            snprintf(direct, sizeof direct, "%s %s", programs[i], words[j]);
+            snprintf(shell, sizeof shell, ":; %s", direct);
+            CHECK(sykli__spawn_plain(direct) && !sykli__spawn_plain(shell));
+            ran a = run_in(t, direct, "/"), b = run_in(t, shell, "/");
+            CHECK_INT(a.rc, b.rc);
+            CHECK_INT(a.code, b.code);
+            CHECK_INT(a.signal, b.signal);
+            CHECK_TEXT(a.out, b.out);
+            if (a.code < 126) CHECK_TEXT(a.err, b.err);
+            if (t->failed) printf("    by: %s\n", direct);
+            same += 2;
+        }
+    CHECK_INT(same, 500);
+}
+
+int main(int argc, char **argv)
+{
+    zoo_program = argv[0];
+    if (argc > 2 && !strcmp(argv[1], "--zoo")) return zoo(argv[2]);
+    TEST_ONCE(plain_words_are_told_from_shell);
+    TEST_STORY(environment_is_inherited_less_secrets);
+    TEST_STORY(output_and_status_come_back);
+    TEST_STORY(workdir_and_environment_arrive);
+    TEST_ONCE(exec_failures_end_like_in_a_shell);
+    TEST_ONCE(signals_are_told_from_codes);
+    TEST_ONCE(nothing_is_inherited);
+    TEST_ONCE(terminated_then_killed);
+    TEST_ONCE(nothing_survives);
+    TEST_ONCE(closing_kills);
+    TEST_ONCE(an_ended_pid_is_not_reused);
+    TEST_ONCE(strangers_are_left_alone);
+    TEST_ONCE(a_host_that_reaps_everything);
+    TEST_ONCE(both_ways_agree);
+    return test_end(argc, argv);
+}
