@@ -1462,7 +1462,260 @@ void sykli_sort(void *items, size_t count, size_t size, void *scratch,
     if (from != (char *)items) memcpy(items, from, count * size);
 }
 
-// >>hash ---- SHA-256, SHA256TREE
+// >>hash ---- SHA-256, SHA256TREE, SipHash
+// Names of blobs, so this is where a build's cache spends its processor time: SHA-256 of FIPS 180-4
+// in plain C, and with the SHA instructions of x86 where the processor has them. Which of the two
+// is asked anew in each call, because there are no globals to remember it in. SipHash stands in
+// base, where the maps need it.
+
+static const uint32_t sykli__hash_start[8] = {
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19
+};
+
+// Initial state of a join in SHA256TREE (bazelbuild/remote-apis).
+static const uint32_t sykli__hash_join_start[8] = {
+    0xcbbb9d5d, 0x629a292a, 0x9159015a, 0x152fecd8, 0x67332667, 0x8eb44a87, 0xdb0c2e0d, 0x47b5481d
+};
+
+// FIPS 180-4, section 4.2.2.
+static const uint32_t sykli__hash_k[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2
+};
+
+static uint32_t sykli__hash_rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
+
+static uint32_t sykli__hash_load32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void sykli__hash_store(uint8_t out[32], const uint32_t state[8])
+{
+    for (int i = 0; i < 32; i++) out[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+static void sykli__hash_plain(uint32_t state[8], const uint8_t *p, size_t blocks)
+{
+    for (; blocks--; p += 64) {
+        uint32_t w[64], s[8];
+        for (int i = 0; i < 16; i++) w[i] = sykli__hash_load32(p + 4 * i);
+        for (int i = 16; i < 64; i++) {
+            uint32_t a = w[i - 15], b = w[i - 2];
+            a = sykli__hash_rotr(a, 7) ^ sykli__hash_rotr(a, 18) ^ a >> 3;
+            b = sykli__hash_rotr(b, 17) ^ sykli__hash_rotr(b, 19) ^ b >> 10;
+            w[i] = w[i - 16] + a + w[i - 7] + b;
+        }
+        memcpy(s, state, sizeof s);
+        for (int i = 0; i < 64; i++) {
+            uint32_t a = s[0], e = s[4], t = s[7] + sykli__hash_k[i] + w[i], u;
+            t += sykli__hash_rotr(e, 6) ^ sykli__hash_rotr(e, 11) ^ sykli__hash_rotr(e, 25);
+            t += (e & s[5]) ^ (~e & s[6]);
+            u = sykli__hash_rotr(a, 2) ^ sykli__hash_rotr(a, 13) ^ sykli__hash_rotr(a, 22);
+            u += (a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]);
+            s[7] = s[6]; s[6] = s[5]; s[5] = e; s[4] = s[3] + t;
+            s[3] = s[2]; s[2] = s[1]; s[1] = a; s[0] = t + u;
+        }
+        for (int i = 0; i < 8; i++) state[i] += s[i];
+    }
+}
+
+#if !defined(SYKLI_PORTABLE) && defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+#include <cpuid.h>
+#include <immintrin.h>
+
+// Intel's SHA extensions do two rounds an instruction on a state kept as ABEF and CDGH.
+__attribute__((target("sha,sse4.1,ssse3")))
+static void sykli__hash_x86(uint32_t state[8], const uint8_t *p, size_t blocks)
+{
+    const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i dcba = _mm_loadu_si128((const __m128i *)state);
+    __m128i hgfe = _mm_loadu_si128((const __m128i *)(state + 4));
+    __m128i cdab = _mm_shuffle_epi32(dcba, 0xb1), efgh = _mm_shuffle_epi32(hgfe, 0x1b);
+    __m128i abef = _mm_alignr_epi8(cdab, efgh, 8), cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+    for (; blocks--; p += 64) {
+        __m128i abef_before = abef, cdgh_before = cdgh, w[4];
+        for (int i = 0; i < 4; i++)
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(p + 16 * i)), swap);
+        for (int i = 0; i < 64; i += 4) {
+            __m128i k = _mm_add_epi32(w[0], _mm_loadu_si128((const __m128i *)&sykli__hash_k[i]));
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, k);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(k, 0x0e));
+            __m128i next = _mm_add_epi32(_mm_sha256msg1_epu32(w[0], w[1]),
+                                         _mm_alignr_epi8(w[3], w[2], 4));
+            next = _mm_sha256msg2_epu32(next, w[3]);
+            w[0] = w[1]; w[1] = w[2]; w[2] = w[3]; w[3] = next;
+        }
+        abef = _mm_add_epi32(abef, abef_before);
+        cdgh = _mm_add_epi32(cdgh, cdgh_before);
+    }
+    __m128i feba = _mm_shuffle_epi32(abef, 0x1b), dchg = _mm_shuffle_epi32(cdgh, 0xb1);
+    _mm_storeu_si128((__m128i *)state, _mm_blend_epi16(feba, dchg, 0xf0));
+    _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+// Whether the processor has them, in a call that hashes `size` bytes. gcc's runtime remembers the
+// answer; without it, cpuid may trap into a hypervisor for 10 us and pays only for large inputs.
+static bool sykli__hash_fast(size_t size)
+{
+#if defined(__SHA__) && defined(__SSE4_1__)
+    return size != 0;
+#elif defined(__clang__)
+    unsigned a, b, c, d;
+    return size >= 1u << 16 && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSSE3) && (c & bit_SSE4_1)
+        && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29);
+#else
+    return size && __builtin_cpu_supports("sha") && __builtin_cpu_supports("sse4.1");
+#endif
+}
+
+static void sykli__hash_blocks(bool fast, uint32_t state[8], const uint8_t *p, size_t blocks)
+{
+    if (fast) sykli__hash_x86(state, p, blocks);
+    else sykli__hash_plain(state, p, blocks);
+}
+#else
+static bool sykli__hash_fast(size_t size)
+{
+    (void)size;
+    return false;
+}
+
+static void sykli__hash_blocks(bool fast, uint32_t state[8], const uint8_t *p, size_t blocks)
+{
+    (void)fast;
+    sykli__hash_plain(state, p, blocks);
+}
+#endif
+
+void sykli_sha256_init(sykli_sha256 *h)
+{
+    memset(h, 0, sizeof *h);
+    memcpy(h->state, sykli__hash_start, sizeof h->state);
+}
+
+static void sykli__hash_add(bool fast, sykli_sha256 *h, const uint8_t *p, size_t size)
+{
+    size_t used = (size_t)(h->total % 64);
+    h->total += size;
+    if (used) {
+        size_t take = size < 64 - used ? size : 64 - used;
+        if (take) memcpy(h->block + used, p, take);
+        if (used + take < 64) return;
+        sykli__hash_blocks(fast, h->state, h->block, 1);
+        p += take;
+        size -= take;
+    }
+    sykli__hash_blocks(fast, h->state, p, size / 64);
+    if (size % 64) memcpy(h->block, p + size / 64 * 64, size % 64);
+}
+
+void sykli_sha256_add(sykli_sha256 *h, const void *data, size_t size)
+{
+    if (size) sykli__hash_add(sykli__hash_fast(size), h, (const uint8_t *)data, size);
+}
+
+static void sykli__hash_end(bool fast, sykli_sha256 *h, uint8_t out[32])
+{
+    uint8_t padding[72] = { 0x80 };
+    uint64_t bits = h->total * 8;
+    size_t size = (size_t)(119 - h->total % 64) % 64 + 1; // up to 8 bytes before a block's end
+    for (int i = 0; i < 8; i++) padding[size + (size_t)i] = (uint8_t)(bits >> (56 - 8 * i));
+    sykli__hash_add(fast, h, padding, size + 8);
+    sykli__hash_store(out, h->state);
+}
+
+void sykli_sha256_end(sykli_sha256 *h, uint8_t out[32]) { sykli__hash_end(false, h, out); }
+
+static void sykli__hash_of(bool fast, const uint8_t *data, size_t size, uint8_t out[32])
+{
+    sykli_sha256 h;
+    sykli_sha256_init(&h);
+    if (size) sykli__hash_add(fast, &h, data, size);
+    sykli__hash_end(fast, &h, out);
+}
+
+void sykli_sha256_of(const void *data, size_t size, uint8_t out[32])
+{
+    sykli__hash_of(sykli__hash_fast(size), (const uint8_t *)data, size, out);
+}
+
+// Joins the subtrees at `left` and behind it into one at `left`: the block cipher alone, so what
+// SHA-256 adds at the end is taken off again.
+static void sykli__hash_join(bool fast, sykli_tree *t, unsigned left)
+{
+    uint8_t *pair = (uint8_t *)t->stack + 32 * (size_t)left;
+    uint32_t state[8];
+    memcpy(state, sykli__hash_join_start, sizeof state);
+    sykli__hash_blocks(fast, state, pair, 1);
+    for (int i = 0; i < 8; i++) state[i] -= sykli__hash_join_start[i];
+    sykli__hash_store(pair, state);
+}
+
+static unsigned sykli__hash_bits(uint64_t x)
+{
+    unsigned count = 0;
+    for (; x; x &= x - 1) count++;
+    return count;
+}
+
+// The stack holds one subtree for each bit of `leaves`, the largest first; a new leaf is a carry.
+static void sykli__hash_leaf(bool fast, sykli_tree *t, const uint8_t *leaf, size_t size)
+{
+    unsigned top = sykli__hash_bits(t->leaves);
+    assert(top < sizeof t->stack / sizeof *t->stack);
+    sykli__hash_of(fast, leaf, size, t->stack[top]);
+    for (uint64_t carry = t->leaves++; carry & 1; carry >>= 1)
+        sykli__hash_join(fast, t, --top);
+}
+
+void sykli_tree_init(sykli_tree *t) { memset(t, 0, sizeof *t); }
+
+void sykli_tree_add(sykli_tree *t, const void *data, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    bool fast = sykli__hash_fast(size);
+    while (size) {
+        size_t room = sizeof t->leaf - t->leaf_size, take = size < room ? size : room;
+        if (take == sizeof t->leaf) {
+            sykli__hash_leaf(fast, t, p, take); // whole leaves are not copied
+        } else {
+            memcpy(t->leaf + t->leaf_size, p, take);
+            t->leaf_size += (uint32_t)take;
+            if (t->leaf_size == sizeof t->leaf) {
+                sykli__hash_leaf(fast, t, t->leaf, sizeof t->leaf);
+                t->leaf_size = 0;
+            }
+        }
+        p += take;
+        size -= take;
+    }
+}
+
+void sykli_tree_end(sykli_tree *t, sykli_digest *out)
+{
+    bool fast = sykli__hash_fast(t->leaf_size);
+    if (t->leaf_size || !t->leaves) sykli__hash_leaf(fast, t, t->leaf, t->leaf_size);
+    for (unsigned top = sykli__hash_bits(t->leaves); top > 1; top--)
+        sykli__hash_join(fast, t, top - 2);
+    memcpy(out->bytes, t->stack[0], sizeof out->bytes);
+    sykli_tree_init(t);
+}
+
+void sykli_tree_of(const void *data, size_t size, sykli_digest *out)
+{
+    sykli_tree t;
+    sykli_tree_init(&t);
+    sykli_tree_add(&t, data, size);
+    sykli_tree_end(&t, out);
+}
+
 // >>json ---- reader with positions, writer
 // Pipelines, op arguments and index entries come from programs and peers, so the reader is strict:
 // what two parsers could read differently (a key twice, a NUL, half a surrogate pair) is refused.
