@@ -17,6 +17,34 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+// ---- crypto ---------------------------------------------------------------------------------
+// The primitives of the mesh behind one table, so that another library can be plugged in. All
+// work in place, none allocates; sizes are in bytes. SHA-256, HMAC and HKDF are not in it: they
+// are those of sykli.h everywhere.
+typedef struct sykli_crypto {
+    void *user;
+    // X25519, RFC 7748.       returns  0; EAUTH if `point` has a small order (`out` is then zero)
+    int (*x25519)(void *user, uint8_t out[32], const uint8_t secret[32], const uint8_t point[32]);
+    // Ed25519, RFC 8032: the public key of a seed, a signature, its check.
+    void (*sign_public)(void *user, uint8_t out[32], const uint8_t seed[32]);
+    void (*sign)(void *user, uint8_t out[64], const uint8_t seed[32], const void *data,
+                 size_t size);
+    //   returns  0 or EAUTH; S of L or more, small-order and non-canonical points are refused
+    int (*verify)(void *user, const uint8_t signature[64], const uint8_t public_key[32],
+                  const void *data, size_t size);
+    // ChaCha20-Poly1305, RFC 8439, in place; `extra` is authenticated too. A nonce is used once.
+    void (*seal)(void *user, const uint8_t key[32], const uint8_t nonce[12], const void *extra,
+                 size_t extra_size, void *data, size_t size, uint8_t tag[16]);
+    //   returns  0; EAUTH if anything differs, then `data` is as it was
+    int (*open)(void *user, const uint8_t key[32], const uint8_t nonce[12], const void *extra,
+                size_t extra_size, void *data, size_t size, const uint8_t tag[16]);
+} sykli_crypto;
+
+// Fills in the functions of this header: constant time, checked against published vectors, not
+// audited.
+void sykli_crypto_init(sykli_crypto *out);
+
 #ifdef __cplusplus
 }
 #endif
@@ -32,9 +60,9 @@ extern "C" {
 // >>wire ---- bytes in and out with every length checked
 // What a peer sends is read through a cursor that never passes its end: one `take` checks every
 // length, and after the first short read the cursor is bad and stays empty, so that a decoder reads
-// all its fields and asks once. What we send is appended to a sykli_buf, whose errors stick the same
-// way. Integers are big-endian on the wire; nothing is cast to a struct, so alignment, padding and
-// the host's byte order never matter.
+// all its fields and asks once. What we send is appended to a sykli_buf, whose errors stick the
+// same way. Integers are big-endian on the wire; nothing is cast to a struct, so alignment, padding
+// and the host's byte order never matter.
 
 typedef struct sykli__wire_in {
     const uint8_t *at;
@@ -203,6 +231,1211 @@ static void sykli__wire_put_tlv(sykli__wire_out *out, uint16_t type, const void 
 }
 
 // >>crypto ---- X25519, Ed25519, ChaCha20-Poly1305, HKDF behind one table of functions
+// The primitives of the handshake and of the records, from their papers and RFCs, behind one table
+// so that another library can stand in. What touches a secret has no branch and no index that
+// depends on it. Field arithmetic is written once for limbs of two sizes: 51 bits where the
+// compiler has a 128-bit product, 25.5 bits elsewhere. Nothing is precomputed but constants: a
+// table of multiples costs less to make than to read past. Checked against RFC and Wycheproof
+// vectors and libsodium; not audited.
+
+// A plain memset before a return is removed by compilers, one through volatile is not.
+static void sykli__crypto_wipe(void *data, size_t size)
+{
+    volatile uint8_t *p = (volatile uint8_t *)data;
+    while (size--) *p++ = 0;
+}
+
+// Compares without telling where the first difference is.
+static bool sykli__crypto_equal(const void *a, const void *b, size_t size)
+{
+    const uint8_t *x = (const uint8_t *)a, *y = (const uint8_t *)b;
+    uint32_t difference = 0;
+    for (size_t i = 0; i < size; i++) difference |= (uint32_t)(x[i] ^ y[i]);
+    return (1 & (difference - 1) >> 8) != 0;
+}
+
+static uint32_t sykli__crypto_load32(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint64_t sykli__crypto_load64(const uint8_t *p)
+{
+    return sykli__crypto_load32(p) | (uint64_t)sykli__crypto_load32(p + 4) << 32;
+}
+
+static void sykli__crypto_store32(uint8_t *p, uint32_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)(v >> 16);
+    p[3] = (uint8_t)(v >> 24);
+}
+
+static void sykli__crypto_store64(uint8_t *p, uint64_t v)
+{
+    sykli__crypto_store32(p, (uint32_t)v);
+    sykli__crypto_store32(p + 4, (uint32_t)(v >> 32));
+}
+
+// HMAC-SHA256 (RFC 2104, FIPS 198-1) in three steps, as messages come in parts.
+typedef struct sykli__crypto_hmac { sykli_sha256 inner, outer; } sykli__crypto_hmac;
+
+static void sykli__crypto_hmac_begin(sykli__crypto_hmac *h, const void *key, size_t size)
+{
+    uint8_t block[64] = { 0 };
+    if (size > sizeof block) sykli_sha256_of(key, size, block);
+    else if (size) memcpy(block, key, size);
+    sykli_sha256_init(&h->inner);
+    sykli_sha256_init(&h->outer);
+    for (size_t i = 0; i < sizeof block; i++) block[i] ^= 0x36;
+    sykli_sha256_add(&h->inner, block, sizeof block);
+    for (size_t i = 0; i < sizeof block; i++) block[i] ^= 0x36 ^ 0x5c;
+    sykli_sha256_add(&h->outer, block, sizeof block);
+    sykli__crypto_wipe(block, sizeof block);
+}
+
+static void sykli__crypto_hmac_add(sykli__crypto_hmac *h, const void *data, size_t size)
+{
+    sykli_sha256_add(&h->inner, data, size);
+}
+
+static void sykli__crypto_hmac_end(sykli__crypto_hmac *h, uint8_t out[32])
+{
+    sykli_sha256_end(&h->inner, out);
+    sykli_sha256_add(&h->outer, out, 32);
+    sykli_sha256_end(&h->outer, out);
+    sykli__crypto_wipe(h, sizeof *h);
+}
+
+// HKDF-SHA256 (RFC 5869). With the chaining key as salt and no info it is the HKDF of Noise too.
+//   size     at most SYKLI__CRYPTO_HKDF_MAX
+#define SYKLI__CRYPTO_HKDF_MAX ((size_t)255 * 32)
+static void sykli__crypto_hkdf(void *out, size_t size, const void *salt, size_t salt_size,
+                               const void *secret, size_t secret_size, const void *info,
+                               size_t info_size)
+{
+    assert(size <= SYKLI__CRYPTO_HKDF_MAX);
+    uint8_t key[32], block[32], *to = (uint8_t *)out;
+    sykli__crypto_hmac h;
+    sykli__crypto_hmac_begin(&h, salt, salt_size);
+    sykli__crypto_hmac_add(&h, secret, secret_size);
+    sykli__crypto_hmac_end(&h, key);
+    for (uint8_t count = 1; size; count++) {
+        sykli__crypto_hmac_begin(&h, key, sizeof key);
+        sykli__crypto_hmac_add(&h, block, count > 1 ? sizeof block : 0);
+        sykli__crypto_hmac_add(&h, info, info_size);
+        sykli__crypto_hmac_add(&h, &count, 1);
+        sykli__crypto_hmac_end(&h, block);
+        size_t part = size < sizeof block ? size : sizeof block;
+        memcpy(to, block, part);
+        to += part;
+        size -= part;
+    }
+    sykli__crypto_wipe(key, sizeof key);
+    sykli__crypto_wipe(block, sizeof block);
+}
+
+// SHA-512 (FIPS 180-4), which Ed25519 is built on and nothing else here uses.
+typedef struct sykli__crypto_sha512 {
+    uint64_t state[8], total;
+    uint8_t block[128];
+} sykli__crypto_sha512;
+
+static uint64_t sykli__crypto_rotr64(uint64_t x, int n) { return x >> n | x << (64 - n); }
+
+static void sykli__crypto_sha512_block(uint64_t state[8], const uint8_t *block)
+{
+    static const uint64_t k[80] = {
+        0x428a2f98d728ae22u, 0x7137449123ef65cdu, 0xb5c0fbcfec4d3b2fu, 0xe9b5dba58189dbbcu,
+        0x3956c25bf348b538u, 0x59f111f1b605d019u, 0x923f82a4af194f9bu, 0xab1c5ed5da6d8118u,
+        0xd807aa98a3030242u, 0x12835b0145706fbeu, 0x243185be4ee4b28cu, 0x550c7dc3d5ffb4e2u,
+        0x72be5d74f27b896fu, 0x80deb1fe3b1696b1u, 0x9bdc06a725c71235u, 0xc19bf174cf692694u,
+        0xe49b69c19ef14ad2u, 0xefbe4786384f25e3u, 0x0fc19dc68b8cd5b5u, 0x240ca1cc77ac9c65u,
+        0x2de92c6f592b0275u, 0x4a7484aa6ea6e483u, 0x5cb0a9dcbd41fbd4u, 0x76f988da831153b5u,
+        0x983e5152ee66dfabu, 0xa831c66d2db43210u, 0xb00327c898fb213fu, 0xbf597fc7beef0ee4u,
+        0xc6e00bf33da88fc2u, 0xd5a79147930aa725u, 0x06ca6351e003826fu, 0x142929670a0e6e70u,
+        0x27b70a8546d22ffcu, 0x2e1b21385c26c926u, 0x4d2c6dfc5ac42aedu, 0x53380d139d95b3dfu,
+        0x650a73548baf63deu, 0x766a0abb3c77b2a8u, 0x81c2c92e47edaee6u, 0x92722c851482353bu,
+        0xa2bfe8a14cf10364u, 0xa81a664bbc423001u, 0xc24b8b70d0f89791u, 0xc76c51a30654be30u,
+        0xd192e819d6ef5218u, 0xd69906245565a910u, 0xf40e35855771202au, 0x106aa07032bbd1b8u,
+        0x19a4c116b8d2d0c8u, 0x1e376c085141ab53u, 0x2748774cdf8eeb99u, 0x34b0bcb5e19b48a8u,
+        0x391c0cb3c5c95a63u, 0x4ed8aa4ae3418acbu, 0x5b9cca4f7763e373u, 0x682e6ff3d6b2b8a3u,
+        0x748f82ee5defb2fcu, 0x78a5636f43172f60u, 0x84c87814a1f0ab72u, 0x8cc702081a6439ecu,
+        0x90befffa23631e28u, 0xa4506cebde82bde9u, 0xbef9a3f7b2c67915u, 0xc67178f2e372532bu,
+        0xca273eceea26619cu, 0xd186b8c721c0c207u, 0xeada7dd6cde0eb1eu, 0xf57d4f7fee6ed178u,
+        0x06f067aa72176fbau, 0x0a637dc5a2c898a6u, 0x113f9804bef90daeu, 0x1b710b35131c471bu,
+        0x28db77f523047d84u, 0x32caab7b40c72493u, 0x3c9ebe0a15c9bebcu, 0x431d67c49c100d4cu,
+        0x4cc5d4becb3e42b6u, 0x597f299cfc657e2au, 0x5fcb6fab3ad6faecu, 0x6c44198c4a475817u,
+    };
+    uint64_t w[16], v[8];
+    for (size_t i = 0; i < 16; i++) {
+        const uint8_t *p = block + 8 * i;
+        w[i] = 0;
+        for (size_t j = 0; j < 8; j++) w[i] = w[i] << 8 | p[j];
+    }
+    memcpy(v, state, sizeof v);
+    for (size_t i = 0; i < 80; i++) {
+        if (i >= 16) {
+            uint64_t a = w[(i + 1) & 15], b = w[(i + 14) & 15];
+            w[i & 15] += w[(i + 9) & 15]
+                + (sykli__crypto_rotr64(a, 1) ^ sykli__crypto_rotr64(a, 8) ^ a >> 7)
+                + (sykli__crypto_rotr64(b, 19) ^ sykli__crypto_rotr64(b, 61) ^ b >> 6);
+        }
+        uint64_t e = v[4], a = v[0];
+        uint64_t t = v[7] + k[i] + w[i & 15] + ((e & v[5]) ^ (~e & v[6]))
+            + (sykli__crypto_rotr64(e, 14) ^ sykli__crypto_rotr64(e, 18)
+               ^ sykli__crypto_rotr64(e, 41));
+        uint64_t u = ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]))
+            + (sykli__crypto_rotr64(a, 28) ^ sykli__crypto_rotr64(a, 34)
+               ^ sykli__crypto_rotr64(a, 39));
+        memmove(v + 1, v, 7 * sizeof *v);
+        v[4] += t;
+        v[0] = t + u;
+    }
+    for (size_t i = 0; i < 8; i++) state[i] += v[i];
+    sykli__crypto_wipe(w, sizeof w);
+    sykli__crypto_wipe(v, sizeof v);
+}
+
+static void sykli__crypto_sha512_init(sykli__crypto_sha512 *h)
+{
+    static const uint64_t start[8] = {
+        0x6a09e667f3bcc908u, 0xbb67ae8584caa73bu, 0x3c6ef372fe94f82bu, 0xa54ff53a5f1d36f1u,
+        0x510e527fade682d1u, 0x9b05688c2b3e6c1fu, 0x1f83d9abfb41bd6bu, 0x5be0cd19137e2179u,
+    };
+    memcpy(h->state, start, sizeof start);
+    h->total = 0;
+}
+
+static void sykli__crypto_sha512_add(sykli__crypto_sha512 *h, const void *data, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    while (size) {
+        size_t used = (size_t)(h->total & 127), part = 128 - used;
+        if (part > size) part = size;
+        memcpy(h->block + used, p, part);
+        h->total += part;
+        p += part;
+        size -= part;
+        if (used + part == 128) sykli__crypto_sha512_block(h->state, h->block);
+    }
+}
+
+static void sykli__crypto_sha512_end(sykli__crypto_sha512 *h, uint8_t out[64])
+{
+    uint64_t bits = h->total * 8;
+    size_t used = (size_t)(h->total & 127);
+    h->block[used++] = 0x80;
+    if (used > 112) {
+        memset(h->block + used, 0, 128 - used);
+        sykli__crypto_sha512_block(h->state, h->block);
+        used = 0;
+    }
+    memset(h->block + used, 0, 128 - used);
+    for (size_t i = 0; i < 8; i++) h->block[127 - i] = (uint8_t)(bits >> 8 * i);
+    sykli__crypto_sha512_block(h->state, h->block);
+    for (size_t i = 0; i < 64; i++) out[i] = (uint8_t)(h->state[i / 8] >> (56 - 8 * (i % 8)));
+    sykli__crypto_wipe(h, sizeof *h);
+}
+
+// Numbers modulo p = 2^255 - 19 in limbs of unequal weight: limb i counts 2^AT(i). Every function
+// takes sums of up to three results and, but for `add`, gives limbs that exceed their width by a
+// few bits of carry at most, so that no product overflows (25.5 bits: 10 products of 2^27.6 times
+// 2^26 times 38 stay below 2^64).
+#if defined(__SIZEOF_INT128__) && !defined(SYKLI_PORTABLE)
+#define SYKLI__CRYPTO_INT128 1
+__extension__ typedef unsigned __int128 sykli__crypto_wide;
+typedef uint64_t sykli__crypto_limb;
+#define SYKLI__CRYPTO_LIMBS 5
+#define SYKLI__CRYPTO_AT(i) (51 * (i))
+#else
+#define SYKLI__CRYPTO_INT128 0
+typedef uint64_t sykli__crypto_wide;
+typedef uint32_t sykli__crypto_limb;
+#define SYKLI__CRYPTO_LIMBS 10
+#define SYKLI__CRYPTO_AT(i) ((51 * (i) + 1) / 2)
+#endif
+#define SYKLI__CRYPTO_WIDTH(i) (SYKLI__CRYPTO_AT((i) + 1) - SYKLI__CRYPTO_AT(i))
+#define SYKLI__CRYPTO_MASK(i) ((sykli__crypto_limb)((UINT64_C(1) << SYKLI__CRYPTO_WIDTH(i)) - 1))
+
+typedef struct sykli__crypto_fe { sykli__crypto_limb limb[SYKLI__CRYPTO_LIMBS]; } sykli__crypto_fe;
+
+static const sykli__crypto_fe sykli__crypto_fe_zero = { { 0 } };
+static const sykli__crypto_fe sykli__crypto_fe_one = { { 1 } };
+
+// Brings products back to limbs; what passes 2^255 comes back times 19.
+static inline void sykli__crypto_fe_fold(sykli__crypto_fe *out,
+                                         const sykli__crypto_wide r[SYKLI__CRYPTO_LIMBS])
+{
+    sykli__crypto_wide carry = 0;
+    for (int i = 0; i < SYKLI__CRYPTO_LIMBS; i++) {
+        carry += r[i];
+        out->limb[i] = (sykli__crypto_limb)carry & SYKLI__CRYPTO_MASK(i);
+        carry >>= SYKLI__CRYPTO_WIDTH(i);
+    }
+    carry = carry * 19 + out->limb[0];
+    out->limb[0] = (sykli__crypto_limb)carry & SYKLI__CRYPTO_MASK(0);
+    out->limb[1] += (sykli__crypto_limb)(carry >> SYKLI__CRYPTO_WIDTH(0));
+}
+
+static inline void sykli__crypto_fe_carry(sykli__crypto_fe *x)
+{
+    sykli__crypto_limb carry = 0;
+    for (int i = 0; i < SYKLI__CRYPTO_LIMBS; i++) {
+        carry += x->limb[i];
+        x->limb[i] = carry & SYKLI__CRYPTO_MASK(i);
+        carry >>= SYKLI__CRYPTO_WIDTH(i);
+    }
+    x->limb[0] += carry * 19;
+}
+
+static void sykli__crypto_fe_add(sykli__crypto_fe *out, const sykli__crypto_fe *f,
+                                 const sykli__crypto_fe *g)
+{
+    for (int i = 0; i < SYKLI__CRYPTO_LIMBS; i++) out->limb[i] = f->limb[i] + g->limb[i];
+}
+
+// f + 4p - g, so that no limb goes below zero.
+static void sykli__crypto_fe_sub(sykli__crypto_fe *out, const sykli__crypto_fe *f,
+                                 const sykli__crypto_fe *g)
+{
+    out->limb[0] = f->limb[0] + 4 * (SYKLI__CRYPTO_MASK(0) - 18) - g->limb[0];
+    for (int i = 1; i < SYKLI__CRYPTO_LIMBS; i++)
+        out->limb[i] = f->limb[i] + 4 * SYKLI__CRYPTO_MASK(i) - g->limb[i];
+    sykli__crypto_fe_carry(out);
+}
+
+#if SYKLI__CRYPTO_INT128
+static void sykli__crypto_fe_mul(sykli__crypto_fe *out, const sykli__crypto_fe *f,
+                                 const sykli__crypto_fe *g)
+{
+    typedef sykli__crypto_wide wide;
+    uint64_t a0 = f->limb[0], a1 = f->limb[1], a2 = f->limb[2], a3 = f->limb[3], a4 = f->limb[4];
+    uint64_t b0 = g->limb[0], b1 = g->limb[1], b2 = g->limb[2], b3 = g->limb[3], b4 = g->limb[4];
+    uint64_t c1 = 19 * b1, c2 = 19 * b2, c3 = 19 * b3, c4 = 19 * b4; // what passes 2^255
+    wide r[5] = {
+        (wide)a0 * b0 + (wide)a1 * c4 + (wide)a2 * c3 + (wide)a3 * c2 + (wide)a4 * c1,
+        (wide)a0 * b1 + (wide)a1 * b0 + (wide)a2 * c4 + (wide)a3 * c3 + (wide)a4 * c2,
+        (wide)a0 * b2 + (wide)a1 * b1 + (wide)a2 * b0 + (wide)a3 * c4 + (wide)a4 * c3,
+        (wide)a0 * b3 + (wide)a1 * b2 + (wide)a2 * b1 + (wide)a3 * b0 + (wide)a4 * c4,
+        (wide)a0 * b4 + (wide)a1 * b3 + (wide)a2 * b2 + (wide)a3 * b1 + (wide)a4 * b0,
+    };
+    sykli__crypto_fe_fold(out, r);
+}
+
+static void sykli__crypto_fe_square(sykli__crypto_fe *out, const sykli__crypto_fe *f)
+{
+    typedef sykli__crypto_wide wide;
+    uint64_t a0 = f->limb[0], a1 = f->limb[1], a2 = f->limb[2], a3 = f->limb[3], a4 = f->limb[4];
+    uint64_t d0 = 2 * a0, d1 = 2 * a1, d2 = 2 * a2, c3 = 19 * a3, c4 = 19 * a4;
+    wide r[5] = {
+        (wide)a0 * a0 + (wide)d1 * c4 + (wide)d2 * c3,
+        (wide)d0 * a1 + (wide)d2 * c4 + (wide)a3 * c3,
+        (wide)d0 * a2 + (wide)a1 * a1 + (wide)(2 * a3) * c4,
+        (wide)d0 * a3 + (wide)d1 * a2 + (wide)a4 * c4,
+        (wide)d0 * a4 + (wide)d1 * a3 + (wide)a2 * a2,
+    };
+    sykli__crypto_fe_fold(out, r);
+}
+#else
+// Two odd limbs have half a bit each too much in their exponents: their product counts double.
+static void sykli__crypto_fe_mul(sykli__crypto_fe *out, const sykli__crypto_fe *f,
+                                 const sykli__crypto_fe *g)
+{
+    uint64_t low[10] = { 0 }, high[10] = { 0 };
+    for (unsigned i = 0; i < 10; i++)
+        for (unsigned j = 0; j < 10; j++) {
+            uint64_t product = (uint64_t)f->limb[i] * g->limb[j] << (i & j & 1);
+            if (i + j < 10) low[i + j] += product;
+            else high[i + j - 10] += product;
+        }
+    for (unsigned i = 0; i < 10; i++) low[i] += 19 * high[i];
+    sykli__crypto_fe_fold(out, low);
+}
+
+static void sykli__crypto_fe_square(sykli__crypto_fe *out, const sykli__crypto_fe *f)
+{
+    sykli__crypto_fe_mul(out, f, f);
+}
+#endif
+
+static void sykli__crypto_fe_squares(sykli__crypto_fe *out, const sykli__crypto_fe *f, int count)
+{
+    sykli__crypto_fe_square(out, f);
+    while (--count > 0) sykli__crypto_fe_square(out, out);
+}
+
+static void sykli__crypto_fe_scale(sykli__crypto_fe *out, const sykli__crypto_fe *f, uint32_t small)
+{
+    sykli__crypto_wide r[SYKLI__CRYPTO_LIMBS];
+    for (int i = 0; i < SYKLI__CRYPTO_LIMBS; i++) r[i] = (sykli__crypto_wide)f->limb[i] * small;
+    sykli__crypto_fe_fold(out, r);
+}
+
+// Exchanges f and g if `bit` is 1.
+static void sykli__crypto_fe_swap(sykli__crypto_fe *f, sykli__crypto_fe *g, unsigned bit)
+{
+    sykli__crypto_limb mask = (sykli__crypto_limb)0 - bit;
+    for (int i = 0; i < SYKLI__CRYPTO_LIMBS; i++) {
+        sykli__crypto_limb difference = mask & (f->limb[i] ^ g->limb[i]);
+        f->limb[i] ^= difference;
+        g->limb[i] ^= difference;
+    }
+}
+
+// out = f if `bit` is 1.
+static void sykli__crypto_fe_pick(sykli__crypto_fe *out, const sykli__crypto_fe *f, unsigned bit)
+{
+    sykli__crypto_limb mask = (sykli__crypto_limb)0 - bit;
+    for (int i = 0; i < SYKLI__CRYPTO_LIMBS; i++)
+        out->limb[i] ^= mask & (out->limb[i] ^ f->limb[i]);
+}
+
+// 32 little-endian bytes, the top bit ignored (RFC 7748, section 5).
+static void sykli__crypto_fe_load(sykli__crypto_fe *out, const uint8_t bytes[32])
+{
+    uint8_t padded[40] = { 0 };
+    memcpy(padded, bytes, 32);
+    for (int i = 0; i < SYKLI__CRYPTO_LIMBS; i++) {
+        unsigned at = (unsigned)SYKLI__CRYPTO_AT(i);
+        out->limb[i] = (sykli__crypto_limb)(sykli__crypto_load64(padded + at / 8) >> at % 8)
+            & SYKLI__CRYPTO_MASK(i);
+    }
+    sykli__crypto_wipe(padded, sizeof padded);
+}
+
+// The one number below p: after two carries the value is below 2^255, and it is p or more exactly
+// when adding 19 carries out of bit 255.
+static void sykli__crypto_fe_store(uint8_t bytes[32], const sykli__crypto_fe *f)
+{
+    sykli__crypto_fe x = *f;
+    sykli__crypto_fe_carry(&x);
+    sykli__crypto_fe_carry(&x);
+    sykli__crypto_limb over = 19;
+    for (int i = 0; i < SYKLI__CRYPTO_LIMBS; i++)
+        over = (x.limb[i] + over) >> SYKLI__CRYPTO_WIDTH(i);
+    sykli__crypto_limb carry = 19 * over;
+    uint64_t bits = 0;
+    int held = 0;
+    for (int i = 0; i < SYKLI__CRYPTO_LIMBS; i++) {
+        carry += x.limb[i];
+        bits |= (uint64_t)(carry & SYKLI__CRYPTO_MASK(i)) << held;
+        held += SYKLI__CRYPTO_WIDTH(i);
+        carry >>= SYKLI__CRYPTO_WIDTH(i);
+        for (; held >= 8; held -= 8, bits >>= 8) *bytes++ = (uint8_t)bits;
+    }
+    *bytes = (uint8_t)bits;
+    sykli__crypto_wipe(&x, sizeof x);
+}
+
+static bool sykli__crypto_fe_equal(const sykli__crypto_fe *f, const sykli__crypto_fe *g)
+{
+    uint8_t a[32], b[32];
+    sykli__crypto_fe_store(a, f);
+    sykli__crypto_fe_store(b, g);
+    return sykli__crypto_equal(a, b, sizeof a);
+}
+
+static unsigned sykli__crypto_fe_odd(const sykli__crypto_fe *f)
+{
+    uint8_t bytes[32];
+    sykli__crypto_fe_store(bytes, f);
+    return bytes[0] & 1;
+}
+
+// z^(2^250 - 1) and z^11, on the way to both exponents that are needed.
+static void sykli__crypto_fe_power(sykli__crypto_fe *out, sykli__crypto_fe *z11,
+                                   const sykli__crypto_fe *z)
+{
+    sykli__crypto_fe a, b, c;
+    sykli__crypto_fe_square(&a, z);
+    sykli__crypto_fe_squares(&b, &a, 2);
+    sykli__crypto_fe_mul(&b, &b, z);      // 9
+    sykli__crypto_fe_mul(z11, &b, &a);    // 11
+    sykli__crypto_fe_square(&a, z11);
+    sykli__crypto_fe_mul(&a, &a, &b);     // 2^5 - 1
+    sykli__crypto_fe_squares(&b, &a, 5);
+    sykli__crypto_fe_mul(&a, &b, &a);     // 2^10 - 1
+    sykli__crypto_fe_squares(&b, &a, 10);
+    sykli__crypto_fe_mul(&b, &b, &a);     // 2^20 - 1
+    sykli__crypto_fe_squares(&c, &b, 20);
+    sykli__crypto_fe_mul(&b, &c, &b);     // 2^40 - 1
+    sykli__crypto_fe_squares(&b, &b, 10);
+    sykli__crypto_fe_mul(&a, &b, &a);     // 2^50 - 1
+    sykli__crypto_fe_squares(&b, &a, 50);
+    sykli__crypto_fe_mul(&b, &b, &a);     // 2^100 - 1
+    sykli__crypto_fe_squares(&c, &b, 100);
+    sykli__crypto_fe_mul(&b, &c, &b);     // 2^200 - 1
+    sykli__crypto_fe_squares(&b, &b, 50);
+    sykli__crypto_fe_mul(out, &b, &a);    // 2^250 - 1
+}
+
+// 1 / z as z^(p - 2) = z^(2^255 - 21) (Fermat); 0 gives 0.
+static void sykli__crypto_fe_invert(sykli__crypto_fe *out, const sykli__crypto_fe *z)
+{
+    sykli__crypto_fe high, z11;
+    sykli__crypto_fe_power(&high, &z11, z);
+    sykli__crypto_fe_squares(&high, &high, 5);
+    sykli__crypto_fe_mul(out, &high, &z11);
+}
+
+// X25519 (RFC 7748, section 5): the Montgomery ladder, one swap and one step a bit.
+static void sykli__crypto_ladder(sykli__crypto_fe *x2, sykli__crypto_fe *z2,
+                                 const uint8_t scalar[32], const sykli__crypto_fe *x1)
+{
+    sykli__crypto_fe x3 = *x1, z3 = sykli__crypto_fe_one, a, b, c, d;
+    unsigned swap = 0;
+    *x2 = sykli__crypto_fe_one;
+    *z2 = sykli__crypto_fe_zero;
+    for (int at = 254; at >= 0; at--) {
+        unsigned bit = (unsigned)scalar[at / 8] >> at % 8 & 1;
+        sykli__crypto_fe_swap(x2, &x3, swap ^ bit);
+        sykli__crypto_fe_swap(z2, &z3, swap ^ bit);
+        swap = bit;
+        sykli__crypto_fe_add(&a, x2, z2);
+        sykli__crypto_fe_sub(&b, x2, z2);
+        sykli__crypto_fe_add(&c, &x3, &z3);
+        sykli__crypto_fe_sub(&d, &x3, &z3);
+        sykli__crypto_fe_mul(&d, &d, &a);
+        sykli__crypto_fe_mul(&c, &c, &b);
+        sykli__crypto_fe_square(&a, &a);
+        sykli__crypto_fe_square(&b, &b);
+        sykli__crypto_fe_mul(x2, &a, &b);
+        sykli__crypto_fe_sub(&b, &a, &b);
+        sykli__crypto_fe_scale(z2, &b, 121665); // (486662 - 2) / 4
+        sykli__crypto_fe_add(z2, z2, &a);
+        sykli__crypto_fe_mul(z2, z2, &b);
+        sykli__crypto_fe_add(&x3, &d, &c);
+        sykli__crypto_fe_square(&x3, &x3);
+        sykli__crypto_fe_sub(&z3, &d, &c);
+        sykli__crypto_fe_square(&z3, &z3);
+        sykli__crypto_fe_mul(&z3, &z3, x1);
+    }
+    sykli__crypto_fe_swap(x2, &x3, swap);
+    sykli__crypto_fe_swap(z2, &z3, swap);
+    sykli__crypto_wipe(&x3, sizeof x3);
+    sykli__crypto_wipe(&z3, sizeof z3);
+}
+
+// Scalars are 255 bits with the lowest three cleared and the highest set (RFC 7748; RFC 8032).
+static void sykli__crypto_clamp(uint8_t scalar[32])
+{
+    scalar[0] &= 248;
+    scalar[31] = (uint8_t)((scalar[31] & 127) | 64);
+}
+
+static int sykli__crypto_x25519(void *user, uint8_t out[32], const uint8_t secret[32],
+                                const uint8_t point[32])
+{
+    static const uint8_t zeros[32] = { 0 };
+    uint8_t scalar[32];
+    sykli__crypto_fe u, x, z;
+    (void)user;
+    memcpy(scalar, secret, sizeof scalar);
+    sykli__crypto_clamp(scalar);
+    sykli__crypto_fe_load(&u, point);
+    sykli__crypto_ladder(&x, &z, scalar, &u);
+    sykli__crypto_fe_invert(&z, &z);
+    sykli__crypto_fe_mul(&x, &x, &z);
+    sykli__crypto_fe_store(out, &x);
+    sykli__crypto_wipe(scalar, sizeof scalar);
+    sykli__crypto_wipe(&x, sizeof x);
+    sykli__crypto_wipe(&z, sizeof z);
+    return sykli__crypto_equal(out, zeros, 32) ? SYKLI_EAUTH : 0;
+}
+
+// Points of edwards25519 in extended coordinates: x = X/Z, y = Y/Z, T = XY/Z (Hisil, Wong, Carter,
+// Dawson 2008). The addition is complete: it also doubles and meets the neutral point rightly.
+typedef struct sykli__crypto_point { sykli__crypto_fe x, y, z, t; } sykli__crypto_point;
+
+// A second operand of additions: Y + X, Y - X, 2Z, 2dT.
+typedef struct sykli__crypto_addend { sykli__crypto_fe plus, minus, z2, t2d; } sykli__crypto_addend;
+
+// d = -121665/121666, the square root of -1, the coordinates of the base point (RFC 8032, 5.1).
+static const uint8_t sykli__crypto_d[32] = {
+    0xa3, 0x78, 0x59, 0x13, 0xca, 0x4d, 0xeb, 0x75, 0xab, 0xd8, 0x41, 0x41, 0x4d, 0x0a, 0x70, 0x00,
+    0x98, 0xe8, 0x79, 0x77, 0x79, 0x40, 0xc7, 0x8c, 0x73, 0xfe, 0x6f, 0x2b, 0xee, 0x6c, 0x03, 0x52,
+};
+static const uint8_t sykli__crypto_root[32] = {
+    0xb0, 0xa0, 0x0e, 0x4a, 0x27, 0x1b, 0xee, 0xc4, 0x78, 0xe4, 0x2f, 0xad, 0x06, 0x18, 0x43, 0x2f,
+    0xa7, 0xd7, 0xfb, 0x3d, 0x99, 0x00, 0x4d, 0x2b, 0x0b, 0xdf, 0xc1, 0x4f, 0x80, 0x24, 0x83, 0x2b,
+};
+static const uint8_t sykli__crypto_base_x[32] = {
+    0x1a, 0xd5, 0x25, 0x8f, 0x60, 0x2d, 0x56, 0xc9, 0xb2, 0xa7, 0x25, 0x95, 0x60, 0xc7, 0x2c, 0x69,
+    0x5c, 0xdc, 0xd6, 0xfd, 0x31, 0xe2, 0xa4, 0xc0, 0xfe, 0x53, 0x6e, 0xcd, 0xd3, 0x36, 0x69, 0x21,
+};
+static const uint8_t sykli__crypto_base_y[32] = {
+    0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+    0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+};
+
+static void sykli__crypto_point_set(sykli__crypto_point *p, const sykli__crypto_fe *x,
+                                    const sykli__crypto_fe *y)
+{
+    p->x = *x;
+    p->y = *y;
+    p->z = sykli__crypto_fe_one;
+    sykli__crypto_fe_mul(&p->t, x, y);
+}
+
+static void sykli__crypto_point_double(sykli__crypto_point *out, const sykli__crypto_point *p)
+{
+    sykli__crypto_fe a, b, e, f, g, h;
+    sykli__crypto_fe_square(&a, &p->x);
+    sykli__crypto_fe_square(&b, &p->y);
+    sykli__crypto_fe_add(&h, &a, &b);
+    sykli__crypto_fe_sub(&g, &a, &b);
+    sykli__crypto_fe_add(&e, &p->x, &p->y);
+    sykli__crypto_fe_square(&e, &e);
+    sykli__crypto_fe_sub(&e, &h, &e);
+    sykli__crypto_fe_square(&f, &p->z);
+    sykli__crypto_fe_add(&f, &f, &f);
+    sykli__crypto_fe_add(&f, &f, &g);
+    sykli__crypto_fe_mul(&out->x, &e, &f);
+    sykli__crypto_fe_mul(&out->y, &g, &h);
+    sykli__crypto_fe_mul(&out->z, &f, &g);
+    sykli__crypto_fe_mul(&out->t, &e, &h);
+}
+
+static void sykli__crypto_point_add(sykli__crypto_point *out, const sykli__crypto_point *p,
+                                    const sykli__crypto_addend *q)
+{
+    sykli__crypto_fe a, b, c, e, f, g, h;
+    sykli__crypto_fe_sub(&a, &p->y, &p->x);
+    sykli__crypto_fe_mul(&a, &a, &q->minus);
+    sykli__crypto_fe_add(&b, &p->y, &p->x);
+    sykli__crypto_fe_mul(&b, &b, &q->plus);
+    sykli__crypto_fe_mul(&c, &p->t, &q->t2d);
+    sykli__crypto_fe_mul(&g, &p->z, &q->z2);
+    sykli__crypto_fe_sub(&e, &b, &a);
+    sykli__crypto_fe_add(&h, &b, &a);
+    sykli__crypto_fe_sub(&f, &g, &c);
+    sykli__crypto_fe_add(&g, &g, &c);
+    sykli__crypto_fe_mul(&out->x, &e, &f);
+    sykli__crypto_fe_mul(&out->y, &g, &h);
+    sykli__crypto_fe_mul(&out->z, &f, &g);
+    sykli__crypto_fe_mul(&out->t, &e, &h);
+}
+
+static void sykli__crypto_addend_of(sykli__crypto_addend *out, const sykli__crypto_point *p)
+{
+    sykli__crypto_fe d;
+    sykli__crypto_fe_load(&d, sykli__crypto_d);
+    sykli__crypto_fe_add(&d, &d, &d);
+    sykli__crypto_fe_add(&out->plus, &p->y, &p->x);
+    sykli__crypto_fe_sub(&out->minus, &p->y, &p->x);
+    sykli__crypto_fe_add(&out->z2, &p->z, &p->z);
+    sykli__crypto_fe_mul(&out->t2d, &p->t, &d);
+}
+
+// table[i] = (i + 1) p.
+static void sykli__crypto_point_table(sykli__crypto_addend table[8], const sykli__crypto_point *p)
+{
+    sykli__crypto_point sum = *p;
+    sykli__crypto_addend_of(&table[0], p);
+    for (int i = 1; i < 8; i++) {
+        sykli__crypto_point_add(&sum, &sum, &table[0]);
+        sykli__crypto_addend_of(&table[i], &sum);
+    }
+}
+
+// A scalar below 2^253 as 64 digits from -8 to 8 of weight 16^i.
+static void sykli__crypto_digits(int8_t digits[64], const uint8_t scalar[32])
+{
+    int carry = 0;
+    for (int i = 0; i < 64; i++) {
+        int digit = (scalar[i / 2] >> 4 * (i % 2) & 15) + carry;
+        carry = (digit + 8) >> 4;
+        digits[i] = (int8_t)(digit - 16 * carry);
+    }
+}
+
+// digit times the point of the table, read past all of it.
+static void sykli__crypto_digit_pick(sykli__crypto_addend *out,
+                                     const sykli__crypto_addend table[8], int digit)
+{
+    unsigned negative = (unsigned)digit >> (sizeof digit * 8 - 1);
+    unsigned size = (unsigned)(digit * (1 - 2 * (int)negative));
+    out->plus = out->minus = sykli__crypto_fe_one;
+    sykli__crypto_fe_add(&out->z2, &out->plus, &out->plus);
+    out->t2d = sykli__crypto_fe_zero;
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned here = ((size ^ (i + 1)) - 1) >> 31; // 1 where they are equal
+        sykli__crypto_fe_pick(&out->plus, &table[i].plus, here);
+        sykli__crypto_fe_pick(&out->minus, &table[i].minus, here);
+        sykli__crypto_fe_pick(&out->z2, &table[i].z2, here);
+        sykli__crypto_fe_pick(&out->t2d, &table[i].t2d, here);
+    }
+    sykli__crypto_fe minus_t;
+    sykli__crypto_fe_sub(&minus_t, &sykli__crypto_fe_zero, &out->t2d);
+    sykli__crypto_fe_swap(&out->plus, &out->minus, negative);
+    sykli__crypto_fe_pick(&out->t2d, &minus_t, negative);
+}
+
+// a times the base point and, unless p is NULL, b times p, in one run of doublings (Straus 1964).
+static void sykli__crypto_combine(sykli__crypto_point *out, const uint8_t a[32],
+                                  const uint8_t b[32], const sykli__crypto_point *p)
+{
+    sykli__crypto_addend tables[2][8], addend;
+    int8_t digits[2][64];
+    sykli__crypto_fe x, y;
+    sykli__crypto_fe_load(&x, sykli__crypto_base_x);
+    sykli__crypto_fe_load(&y, sykli__crypto_base_y);
+    sykli__crypto_point_set(out, &x, &y);
+    sykli__crypto_point_table(tables[0], out);
+    sykli__crypto_digits(digits[0], a);
+    if (p) sykli__crypto_point_table(tables[1], p);
+    if (p) sykli__crypto_digits(digits[1], b);
+    sykli__crypto_point_set(out, &sykli__crypto_fe_zero, &sykli__crypto_fe_one);
+    for (int at = 63; at >= 0; at--) {
+        for (int i = 0; i < 4; i++) sykli__crypto_point_double(out, out);
+        for (int i = 0; i < (p ? 2 : 1); i++) {
+            sykli__crypto_digit_pick(&addend, tables[i], digits[i][at]);
+            sykli__crypto_point_add(out, out, &addend);
+        }
+    }
+    sykli__crypto_wipe(&addend, sizeof addend);
+    sykli__crypto_wipe(digits, sizeof digits);
+}
+
+static void sykli__crypto_point_encode(uint8_t out[32], const sykli__crypto_point *p)
+{
+    sykli__crypto_fe inverse, x, y;
+    sykli__crypto_fe_invert(&inverse, &p->z);
+    sykli__crypto_fe_mul(&x, &p->x, &inverse);
+    sykli__crypto_fe_mul(&y, &p->y, &inverse);
+    sykli__crypto_fe_store(out, &y);
+    out[31] |= (uint8_t)(sykli__crypto_fe_odd(&x) << 7);
+}
+
+// RFC 8032, section 5.1.3, taking canonical encodings only: y below p, no negative zero.
+static bool sykli__crypto_point_decode(sykli__crypto_point *out, const uint8_t bytes[32])
+{
+    sykli__crypto_fe x, y, u, v, w, check, root;
+    uint8_t again[32];
+    unsigned sign = bytes[31] >> 7;
+    sykli__crypto_fe_load(&y, bytes);
+    sykli__crypto_fe_store(again, &y);
+    again[31] |= (uint8_t)(sign << 7);
+    if (memcmp(again, bytes, 32)) return false;
+    sykli__crypto_fe_square(&u, &y);
+    sykli__crypto_fe_load(&v, sykli__crypto_d);
+    sykli__crypto_fe_mul(&v, &v, &u);
+    sykli__crypto_fe_add(&v, &v, &sykli__crypto_fe_one);  // d y^2 + 1
+    sykli__crypto_fe_sub(&u, &u, &sykli__crypto_fe_one);  // y^2 - 1
+    sykli__crypto_fe_square(&w, &v);
+    sykli__crypto_fe_mul(&w, &w, &v);
+    sykli__crypto_fe_mul(&check, &w, &u);                 // u v^3
+    sykli__crypto_fe_square(&w, &w);
+    sykli__crypto_fe_mul(&w, &w, &v);
+    sykli__crypto_fe_mul(&w, &w, &u);                     // u v^7
+    sykli__crypto_fe_power(&x, &root, &w);
+    sykli__crypto_fe_squares(&x, &x, 2);
+    sykli__crypto_fe_mul(&x, &x, &w);                     // (u v^7)^((p - 5) / 8)
+    sykli__crypto_fe_mul(&x, &x, &check);                 // a root of u/v or of -u/v
+    sykli__crypto_fe_square(&check, &x);
+    sykli__crypto_fe_mul(&check, &check, &v);
+    if (!sykli__crypto_fe_equal(&check, &u)) {
+        sykli__crypto_fe_load(&root, sykli__crypto_root);
+        sykli__crypto_fe_mul(&x, &x, &root);
+        sykli__crypto_fe_sub(&u, &sykli__crypto_fe_zero, &u);
+        if (!sykli__crypto_fe_equal(&check, &u)) return false;
+    }
+    if (sykli__crypto_fe_odd(&x) != sign) sykli__crypto_fe_sub(&x, &sykli__crypto_fe_zero, &x);
+    if (sykli__crypto_fe_odd(&x) != sign) return false;   // x is 0
+    sykli__crypto_point_set(out, &x, &y);
+    return true;
+}
+
+// Whether 8p is the neutral point. Such keys sign many messages at once.
+static bool sykli__crypto_point_small(const sykli__crypto_point *p)
+{
+    sykli__crypto_point q;
+    sykli__crypto_point_double(&q, p);
+    sykli__crypto_point_double(&q, &q);
+    sykli__crypto_point_double(&q, &q);
+    return sykli__crypto_fe_equal(&q.x, &sykli__crypto_fe_zero);
+}
+
+// The order of the base point, L = 2^252 + 27742317777372353535851937790883648493, in 32-bit words.
+static const uint32_t sykli__crypto_order[8] = { 0x5cf5d3edu, 0x5812631au, 0xa2f79cd6u, 0x14def9deu,
+                                                 0, 0, 0, 0x10000000u };
+
+static void sykli__crypto_words_mul(uint32_t *out, const uint32_t *a, size_t a_count,
+                                    const uint32_t *b, size_t b_count)
+{
+    memset(out, 0, (a_count + b_count) * sizeof *out);
+    for (size_t i = 0; i < a_count; i++) {
+        uint64_t carry = 0;
+        for (size_t j = 0; j < b_count; j++) {
+            carry += (uint64_t)a[i] * b[j] + out[i + j];
+            out[i + j] = (uint32_t)carry;
+            carry >>= 32;
+        }
+        out[i + b_count] = (uint32_t)carry;
+    }
+}
+
+// x -= y where `keep` is 0; returns the borrow of the full difference.
+static uint32_t sykli__crypto_words_sub(uint32_t *x, const uint32_t *y, size_t count, uint32_t keep)
+{
+    uint64_t borrow = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t difference = (uint64_t)x[i] - y[i] - borrow;
+        borrow = difference >> 63;
+        x[i] ^= (x[i] ^ (uint32_t)difference) & (keep - 1);
+    }
+    return (uint32_t)borrow;
+}
+
+// A number of 512 bits modulo L (Barrett 1986; Handbook of Applied Cryptography, 14.42, with b =
+// 2^32, k = 8): the quotient estimate is at most two too small, so two L at most are left to take.
+static void sykli__crypto_order_reduce(uint8_t out[32], const uint32_t wide[16])
+{
+    static const uint32_t inverse[9] = { // 2^512 / L
+        0x0a2c131bu, 0xed9ce5a3u, 0x086329a7u, 0x2106215du, 0xffffffebu, 0xffffffffu, 0xffffffffu,
+        0xffffffffu, 0x0000000fu };
+    uint32_t order[9] = { 0 }, quotient[18], product[18], rest[9], probe[9];
+    memcpy(order, sykli__crypto_order, sizeof sykli__crypto_order);
+    memcpy(rest, wide, sizeof rest);
+    sykli__crypto_words_mul(quotient, wide + 7, 9, inverse, 9);
+    sykli__crypto_words_mul(product, quotient + 9, 9, order, 9);
+    sykli__crypto_words_sub(rest, product, 9, 0);
+    for (int i = 0; i < 2; i++) {
+        memcpy(probe, rest, sizeof probe);
+        uint32_t smaller = sykli__crypto_words_sub(probe, order, 9, 0);
+        sykli__crypto_words_sub(rest, order, 9, smaller);
+    }
+    for (size_t i = 0; i < 8; i++) sykli__crypto_store32(out + 4 * i, rest[i]);
+    sykli__crypto_wipe(rest, sizeof rest);
+    sykli__crypto_wipe(probe, sizeof probe);
+    sykli__crypto_wipe(quotient, sizeof quotient);
+    sykli__crypto_wipe(product, sizeof product);
+}
+
+// (a b + c) mod L.
+static void sykli__crypto_order_mul_add(uint8_t out[32], const uint8_t a[32], const uint8_t b[32],
+                                        const uint8_t c[32])
+{
+    uint32_t x[8], y[8], wide[16];
+    for (size_t i = 0; i < 8; i++) x[i] = sykli__crypto_load32(a + 4 * i);
+    for (size_t i = 0; i < 8; i++) y[i] = sykli__crypto_load32(b + 4 * i);
+    sykli__crypto_words_mul(wide, x, 8, y, 8);
+    uint64_t carry = 0;
+    for (size_t i = 0; i < 16; i++) {
+        carry += (uint64_t)wide[i] + (i < 8 ? sykli__crypto_load32(c + 4 * i) : 0);
+        wide[i] = (uint32_t)carry;
+        carry >>= 32;
+    }
+    sykli__crypto_order_reduce(out, wide);
+    sykli__crypto_wipe(x, sizeof x);
+    sykli__crypto_wipe(y, sizeof y);
+    sykli__crypto_wipe(wide, sizeof wide);
+}
+
+// SHA-512 of up to three parts as a scalar.
+static void sykli__crypto_order_hash(uint8_t out[32], const uint8_t a[32], const uint8_t b[32],
+                                     const void *data, size_t size)
+{
+    sykli__crypto_sha512 h;
+    uint8_t digest[64];
+    uint32_t wide[16];
+    sykli__crypto_sha512_init(&h);
+    sykli__crypto_sha512_add(&h, a, 32);
+    if (b) sykli__crypto_sha512_add(&h, b, 32);
+    sykli__crypto_sha512_add(&h, data, size);
+    sykli__crypto_sha512_end(&h, digest);
+    for (size_t i = 0; i < 16; i++) wide[i] = sykli__crypto_load32(digest + 4 * i);
+    sykli__crypto_order_reduce(out, wide);
+    sykli__crypto_wipe(digest, sizeof digest);
+    sykli__crypto_wipe(wide, sizeof wide);
+}
+
+// Ed25519 (RFC 8032, section 5.1). The seed's hash is the secret scalar and the nonce's prefix.
+typedef struct sykli__crypto_signer { uint8_t scalar[32], prefix[32], public_key[32]; }
+    sykli__crypto_signer;
+
+static void sykli__crypto_signer_open(sykli__crypto_signer *s, const uint8_t seed[32])
+{
+    static const uint8_t zeros[32] = { 0 }, one[32] = { 1 };
+    sykli__crypto_sha512 h;
+    sykli__crypto_point p;
+    uint8_t digest[64];
+    sykli__crypto_sha512_init(&h);
+    sykli__crypto_sha512_add(&h, seed, 32);
+    sykli__crypto_sha512_end(&h, digest);
+    sykli__crypto_clamp(digest);
+    sykli__crypto_order_mul_add(s->scalar, digest, one, zeros);
+    memcpy(s->prefix, digest + 32, 32);
+    sykli__crypto_combine(&p, s->scalar, NULL, NULL);
+    sykli__crypto_point_encode(s->public_key, &p);
+    sykli__crypto_wipe(digest, sizeof digest);
+}
+
+static void sykli__crypto_sign_public(void *user, uint8_t out[32], const uint8_t seed[32])
+{
+    sykli__crypto_signer signer;
+    (void)user;
+    sykli__crypto_signer_open(&signer, seed);
+    memcpy(out, signer.public_key, 32);
+    sykli__crypto_wipe(&signer, sizeof signer);
+}
+
+static void sykli__crypto_sign(void *user, uint8_t out[64], const uint8_t seed[32],
+                               const void *data, size_t size)
+{
+    sykli__crypto_signer signer;
+    sykli__crypto_point point;
+    uint8_t nonce[32], challenge[32];
+    (void)user;
+    sykli__crypto_signer_open(&signer, seed);
+    sykli__crypto_order_hash(nonce, signer.prefix, NULL, data, size);
+    sykli__crypto_combine(&point, nonce, NULL, NULL);
+    sykli__crypto_point_encode(out, &point);
+    sykli__crypto_order_hash(challenge, out, signer.public_key, data, size);
+    sykli__crypto_order_mul_add(out + 32, challenge, signer.scalar, nonce);
+    sykli__crypto_wipe(&signer, sizeof signer);
+    sykli__crypto_wipe(&point, sizeof point);
+    sykli__crypto_wipe(nonce, sizeof nonce);
+}
+
+// Strict: S below L, the key a canonical point of large order, R the canonical encoding of such a
+// point. So a signature cannot be changed into another, and two verifiers never disagree.
+static int sykli__crypto_verify(void *user, const uint8_t signature[64],
+                                const uint8_t public_key[32], const void *data, size_t size)
+{
+    sykli__crypto_point key, point;
+    uint8_t challenge[32], again[32];
+    uint32_t s[8];
+    (void)user;
+    for (size_t i = 0; i < 8; i++) s[i] = sykli__crypto_load32(signature + 32 + 4 * i);
+    if (!sykli__crypto_words_sub(s, sykli__crypto_order, 8, 1)) return SYKLI_EAUTH;
+    if (!sykli__crypto_point_decode(&key, public_key)) return SYKLI_EAUTH;
+    if (sykli__crypto_point_small(&key)) return SYKLI_EAUTH;
+    sykli__crypto_order_hash(challenge, signature, public_key, data, size);
+    sykli__crypto_fe_sub(&key.x, &sykli__crypto_fe_zero, &key.x);
+    sykli__crypto_fe_sub(&key.t, &sykli__crypto_fe_zero, &key.t);
+    sykli__crypto_combine(&point, signature + 32, challenge, &key);
+    if (sykli__crypto_point_small(&point)) return SYKLI_EAUTH;
+    sykli__crypto_point_encode(again, &point);
+    return memcmp(again, signature, 32) ? SYKLI_EAUTH : 0;
+}
+
+// ChaCha20 (RFC 8439, section 2.3). The rounds are one macro because they are the same for a word
+// and for a vector that holds that word of several blocks.
+#define SYKLI__CRYPTO_STEP(x, a, b, d, n) \
+    (x[a] += x[b], x[d] ^= x[a], x[d] = x[d] << (n) | x[d] >> (32 - (n)))
+#define SYKLI__CRYPTO_QUARTER(x, a, b, c, d)                                                       \
+    (SYKLI__CRYPTO_STEP(x, a, b, d, 16), SYKLI__CRYPTO_STEP(x, c, d, b, 12),                       \
+     SYKLI__CRYPTO_STEP(x, a, b, d, 8), SYKLI__CRYPTO_STEP(x, c, d, b, 7))
+#define SYKLI__CRYPTO_ROUNDS(x)                                                                    \
+    for (int round = 0; round < 10; round++) {                                                     \
+        SYKLI__CRYPTO_QUARTER(x, 0, 4, 8, 12);                                                     \
+        SYKLI__CRYPTO_QUARTER(x, 1, 5, 9, 13);                                                     \
+        SYKLI__CRYPTO_QUARTER(x, 2, 6, 10, 14);                                                    \
+        SYKLI__CRYPTO_QUARTER(x, 3, 7, 11, 15);                                                    \
+        SYKLI__CRYPTO_QUARTER(x, 0, 5, 10, 15);                                                    \
+        SYKLI__CRYPTO_QUARTER(x, 1, 6, 11, 12);                                                    \
+        SYKLI__CRYPTO_QUARTER(x, 2, 7, 8, 13);                                                     \
+        SYKLI__CRYPTO_QUARTER(x, 3, 4, 9, 14);                                                     \
+    }
+
+#define SYKLI__CRYPTO_LANES 8 // blocks made at once
+typedef struct sykli__crypto_chacha {
+    uint32_t state[16];
+    uint8_t stream[SYKLI__CRYPTO_LANES * 64];
+} sykli__crypto_chacha;
+
+static void sykli__crypto_chacha_begin(sykli__crypto_chacha *c, const uint8_t key[32],
+                                       const uint8_t nonce[12])
+{
+    static const uint32_t head[4] = { 0x61707865u, 0x3320646eu, 0x79622d32u, 0x6b206574u };
+    memcpy(c->state, head, sizeof head);
+    for (size_t i = 0; i < 8; i++) c->state[4 + i] = sykli__crypto_load32(key + 4 * i);
+    c->state[12] = 0;
+    for (size_t i = 0; i < 3; i++) c->state[13 + i] = sykli__crypto_load32(nonce + 4 * i);
+}
+
+static void sykli__crypto_chacha_block(sykli__crypto_chacha *c, uint8_t out[64])
+{
+    uint32_t x[16];
+    memcpy(x, c->state, sizeof x);
+    SYKLI__CRYPTO_ROUNDS(x)
+    for (size_t i = 0; i < 16; i++) sykli__crypto_store32(out + 4 * i, x[i] + c->state[i]);
+    c->state[12]++;
+}
+
+#if defined(__GNUC__) && !defined(SYKLI_PORTABLE)
+// Eight blocks side by side in vectors.
+#define SYKLI__CRYPTO_WIDE(name, target)                                                           \
+    target static void name(sykli__crypto_chacha *c)                                               \
+    {                                                                                              \
+        typedef uint32_t lanes __attribute__((vector_size(SYKLI__CRYPTO_LANES * 4)));              \
+        static const lanes steps = { 0, 1, 2, 3, 4, 5, 6, 7 };                                     \
+        union { lanes vector[16]; uint32_t word[16][SYKLI__CRYPTO_LANES]; } out;                   \
+        lanes x[16];                                                                               \
+        for (int i = 0; i < 16; i++) x[i] = (steps & -(uint32_t)(i == 12)) + c->state[i];          \
+        SYKLI__CRYPTO_ROUNDS(x)                                                                    \
+        for (int i = 0; i < 16; i++)                                                               \
+            out.vector[i] = x[i] + ((steps & -(uint32_t)(i == 12)) + c->state[i]);                 \
+        for (int block = 0; block < SYKLI__CRYPTO_LANES; block++)                                  \
+            for (int i = 0; i < 16; i++)                                                           \
+                sykli__crypto_store32(c->stream + 64 * block + 4 * i, out.word[i][block]);         \
+        c->state[12] += SYKLI__CRYPTO_LANES;                                                       \
+    }
+SYKLI__CRYPTO_WIDE(sykli__crypto_chacha_wide, )
+#if defined(__x86_64__)
+SYKLI__CRYPTO_WIDE(sykli__crypto_chacha_avx2, __attribute__((target("avx2"))))
+#endif
+#undef SYKLI__CRYPTO_WIDE
+
+static void sykli__crypto_chacha_blocks(sykli__crypto_chacha *c)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        sykli__crypto_chacha_avx2(c);
+        return;
+    }
+#endif
+    sykli__crypto_chacha_wide(c);
+}
+#else
+static void sykli__crypto_chacha_blocks(sykli__crypto_chacha *c)
+{
+    for (int i = 0; i < SYKLI__CRYPTO_LANES; i++) sykli__crypto_chacha_block(c, c->stream + 64 * i);
+}
+#endif
+
+static void sykli__crypto_chacha_xor(sykli__crypto_chacha *c, uint8_t *data, size_t size)
+{
+    while (size) {
+        size_t made = size > 128 ? sizeof c->stream : 64, part = size < made ? size : made, i = 0;
+        if (made > 64) sykli__crypto_chacha_blocks(c);
+        else sykli__crypto_chacha_block(c, c->stream);
+        for (; i + 8 <= part; i += 8) {
+            uint64_t a, b;
+            memcpy(&a, data + i, 8);
+            memcpy(&b, c->stream + i, 8);
+            a ^= b;
+            memcpy(data + i, &a, 8);
+        }
+        for (; i < part; i++) data[i] ^= c->stream[i];
+        data += part;
+        size -= part;
+    }
+}
+
+// Poly1305 (RFC 8439, section 2.5): numbers modulo 2^130 - 5 in limbs of equal weight. Four blocks
+// are taken at once as (h + a) r^4 + b r^3 + c r^2 + d r: their products are summed first and
+// carried once. Associated data and text are padded to whole blocks, so no short one ever comes.
+#if SYKLI__CRYPTO_INT128
+#define SYKLI__CRYPTO_POLY_LIMBS 3
+#define SYKLI__CRYPTO_POLY_BITS 44
+#else
+#define SYKLI__CRYPTO_POLY_LIMBS 5
+#define SYKLI__CRYPTO_POLY_BITS 26
+#endif
+#define SYKLI__CRYPTO_POLY_MASK ((UINT64_C(1) << SYKLI__CRYPTO_POLY_BITS) - 1)
+// What passes the last limb comes back times this.
+#define SYKLI__CRYPTO_POLY_WRAP (5u << (SYKLI__CRYPTO_POLY_BITS * SYKLI__CRYPTO_POLY_LIMBS - 130))
+
+typedef struct sykli__crypto_mod { uint64_t limb[SYKLI__CRYPTO_POLY_LIMBS]; } sykli__crypto_mod;
+typedef struct sykli__crypto_poly {
+    sykli__crypto_mod h, power[4]; // power[i] = r^(i + 1)
+    uint8_t pad[16];
+    bool powers;                   // power[1..3] are known: long messages only
+} sykli__crypto_poly;
+
+// x += 16 little-endian bytes, with bit 128 as given.
+static inline void sykli__crypto_mod_add(sykli__crypto_mod *x, const uint8_t *p, uint64_t top)
+{
+#if SYKLI__CRYPTO_INT128
+    uint64_t low = sykli__crypto_load64(p), high = sykli__crypto_load64(p + 8);
+    x->limb[0] += low & SYKLI__CRYPTO_POLY_MASK;
+    x->limb[1] += (low >> 44 | high << 20) & SYKLI__CRYPTO_POLY_MASK;
+    x->limb[2] += high >> 24 | top << 40;
+#else
+    for (int i = 0; i < 4; i++)
+        x->limb[i] += sykli__crypto_load32(p + 3 * i) >> 2 * i & SYKLI__CRYPTO_POLY_MASK;
+    x->limb[4] += sykli__crypto_load32(p + 12) >> 8 | top << 24;
+#endif
+}
+
+// sum += a b, not yet carried.
+static inline void sykli__crypto_mod_mul(sykli__crypto_wide sum[SYKLI__CRYPTO_POLY_LIMBS],
+                                         const sykli__crypto_mod *a, const sykli__crypto_mod *b)
+{
+#if SYKLI__CRYPTO_INT128
+    typedef sykli__crypto_wide wide;
+    uint64_t a0 = a->limb[0], a1 = a->limb[1], a2 = a->limb[2];
+    uint64_t b0 = b->limb[0], b1 = b->limb[1], b2 = b->limb[2];
+    uint64_t c1 = b1 * SYKLI__CRYPTO_POLY_WRAP, c2 = b2 * SYKLI__CRYPTO_POLY_WRAP;
+    sum[0] += (wide)a0 * b0 + (wide)a1 * c2 + (wide)a2 * c1;
+    sum[1] += (wide)a0 * b1 + (wide)a1 * b0 + (wide)a2 * c2;
+    sum[2] += (wide)a0 * b2 + (wide)a1 * b1 + (wide)a2 * b0;
+#else
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < 5; j++)
+            sum[(i + j) % 5] += a->limb[i] * b->limb[j] * (i + j < 5 ? 1 : 5);
+#endif
+}
+
+static inline void sykli__crypto_mod_fold(sykli__crypto_mod *out,
+                                          const sykli__crypto_wide sum[SYKLI__CRYPTO_POLY_LIMBS])
+{
+    sykli__crypto_wide carry = 0;
+    for (int i = 0; i < SYKLI__CRYPTO_POLY_LIMBS; i++) {
+        carry += sum[i];
+        out->limb[i] = (uint64_t)carry & SYKLI__CRYPTO_POLY_MASK;
+        carry >>= SYKLI__CRYPTO_POLY_BITS;
+    }
+    carry = carry * SYKLI__CRYPTO_POLY_WRAP + out->limb[0];
+    out->limb[0] = (uint64_t)carry & SYKLI__CRYPTO_POLY_MASK;
+    out->limb[1] += (uint64_t)(carry >> SYKLI__CRYPTO_POLY_BITS);
+}
+
+static void sykli__crypto_poly_begin(sykli__crypto_poly *p, const uint8_t key[32])
+{
+    uint8_t r[16];
+    memset(p, 0, sizeof *p);
+    memcpy(r, key, 16);
+    memcpy(p->pad, key + 16, 16);
+    for (size_t i = 3; i < 16; i += 4) r[i] &= 15;
+    for (size_t i = 4; i < 16; i += 4) r[i] &= 252;
+    sykli__crypto_mod_add(&p->power[0], r, 0);
+    sykli__crypto_wipe(r, sizeof r);
+}
+
+// `count` blocks of 16 bytes, one to four.
+static inline void sykli__crypto_poly_blocks(sykli__crypto_poly *p, const uint8_t *data, int count)
+{
+    sykli__crypto_wide sum[SYKLI__CRYPTO_POLY_LIMBS] = { 0 };
+    sykli__crypto_mod_add(&p->h, data, 1);
+    sykli__crypto_mod_mul(sum, &p->h, &p->power[count - 1]);
+    for (int i = 1; i < count; i++) {
+        sykli__crypto_mod block = { { 0 } };
+        sykli__crypto_mod_add(&block, data + 16 * i, 1);
+        sykli__crypto_mod_mul(sum, &block, &p->power[count - 1 - i]);
+    }
+    sykli__crypto_mod_fold(&p->h, sum);
+}
+
+static void sykli__crypto_poly_powers(sykli__crypto_poly *p)
+{
+    for (int i = 1; i < 4; i++) {
+        sykli__crypto_wide sum[SYKLI__CRYPTO_POLY_LIMBS] = { 0 };
+        sykli__crypto_mod_mul(sum, &p->power[i - 1], &p->power[0]);
+        sykli__crypto_mod_fold(&p->power[i], sum);
+    }
+    p->powers = true;
+}
+
+static void sykli__crypto_poly_add(sykli__crypto_poly *p, const uint8_t *data, size_t size)
+{
+    if (size >= 128 && !p->powers) sykli__crypto_poly_powers(p);
+    if (p->powers)
+        for (; size >= 64; data += 64, size -= 64) sykli__crypto_poly_blocks(p, data, 4);
+    for (; size >= 16; data += 16, size -= 16) sykli__crypto_poly_blocks(p, data, 1);
+    if (size) {
+        uint8_t padded[16] = { 0 };
+        memcpy(padded, data, size);
+        sykli__crypto_poly_blocks(p, padded, 1);
+    }
+}
+
+// h modulo 2^130 - 5, plus the pad modulo 2^128. h is p or more exactly when h + 5 reaches 2^130.
+static void sykli__crypto_poly_end(sykli__crypto_poly *p, uint8_t tag[16])
+{
+    enum { last = SYKLI__CRYPTO_POLY_LIMBS - 1, top = 130 - SYKLI__CRYPTO_POLY_BITS * last };
+    uint64_t *h = p->h.limb, bits = 0, carry = 0;
+    int held = 0;
+    for (int again = 0; again < 3; again++) {
+        for (int i = 0; i < last; i++) {
+            h[i + 1] += h[i] >> SYKLI__CRYPTO_POLY_BITS;
+            h[i] &= SYKLI__CRYPTO_POLY_MASK;
+        }
+        h[0] += 5 * (h[last] >> top);
+        h[last] &= (UINT64_C(1) << top) - 1;
+    }
+    uint64_t over = 5;
+    for (int i = 0; i < last; i++) over = (h[i] + over) >> SYKLI__CRYPTO_POLY_BITS;
+    h[0] += 5 * ((h[last] + over) >> top);
+    for (int i = 0, at = 0; i <= last; i++) {
+        carry += h[i];
+        bits |= (carry & SYKLI__CRYPTO_POLY_MASK) << held;
+        carry >>= SYKLI__CRYPTO_POLY_BITS;
+        held += SYKLI__CRYPTO_POLY_BITS;
+        for (; held >= 8 && at < 16; held -= 8, bits >>= 8) tag[at++] = (uint8_t)bits;
+    }
+    carry = 0;
+    for (int i = 0; i < 16; i++) {
+        carry += (uint64_t)tag[i] + p->pad[i];
+        tag[i] = (uint8_t)carry;
+        carry >>= 8;
+    }
+    sykli__crypto_wipe(p, sizeof *p);
+}
+
+// ChaCha20-Poly1305 (RFC 8439, section 2.8). Block 0 of the stream keys the authenticator.
+static void sykli__crypto_aead_begin(sykli__crypto_chacha *c, sykli__crypto_poly *p,
+                                     const uint8_t key[32], const uint8_t nonce[12])
+{
+    sykli__crypto_chacha_begin(c, key, nonce);
+    sykli__crypto_chacha_block(c, c->stream);
+    sykli__crypto_poly_begin(p, c->stream);
+}
+
+static void sykli__crypto_aead_tag(sykli__crypto_poly *p, const void *extra, size_t extra_size,
+                                   const uint8_t *data, size_t size, uint8_t tag[16])
+{
+    uint8_t sizes[16];
+    sykli__crypto_poly_add(p, (const uint8_t *)extra, extra_size);
+    sykli__crypto_poly_add(p, data, size);
+    sykli__crypto_store64(sizes, extra_size);
+    sykli__crypto_store64(sizes + 8, size);
+    sykli__crypto_poly_add(p, sizes, sizeof sizes);
+    sykli__crypto_poly_end(p, tag);
+}
+
+static void sykli__crypto_seal(void *user, const uint8_t key[32], const uint8_t nonce[12],
+                               const void *extra, size_t extra_size, void *data, size_t size,
+                               uint8_t tag[16])
+{
+    sykli__crypto_chacha chacha;
+    sykli__crypto_poly poly;
+    (void)user;
+    sykli__crypto_aead_begin(&chacha, &poly, key, nonce);
+    sykli__crypto_chacha_xor(&chacha, (uint8_t *)data, size);
+    sykli__crypto_aead_tag(&poly, extra, extra_size, (const uint8_t *)data, size, tag);
+    sykli__crypto_wipe(&chacha, sizeof chacha);
+}
+
+static int sykli__crypto_open(void *user, const uint8_t key[32], const uint8_t nonce[12],
+                              const void *extra, size_t extra_size, void *data, size_t size,
+                              const uint8_t tag[16])
+{
+    sykli__crypto_chacha chacha;
+    sykli__crypto_poly poly;
+    uint8_t right[16];
+    (void)user;
+    sykli__crypto_aead_begin(&chacha, &poly, key, nonce);
+    sykli__crypto_aead_tag(&poly, extra, extra_size, (const uint8_t *)data, size, right);
+    bool same = sykli__crypto_equal(right, tag, sizeof right);
+    if (same) sykli__crypto_chacha_xor(&chacha, (uint8_t *)data, size);
+    sykli__crypto_wipe(&chacha, sizeof chacha);
+    sykli__crypto_wipe(right, sizeof right);
+    return same ? 0 : SYKLI_EAUTH;
+}
+
+void sykli_crypto_init(sykli_crypto *out)
+{
+    static const sykli_crypto ours = { NULL, sykli__crypto_x25519, sykli__crypto_sign_public,
+                                       sykli__crypto_sign, sykli__crypto_verify, sykli__crypto_seal,
+                                       sykli__crypto_open };
+    *out = ours;
+}
+
 // >>noise ---- handshake patterns with psk modifiers, cipher states
 // >>roster ---- signed envelopes, roster, invite tokens, key files
 // >>link ---- HELLO, handshake, records, frames, streams, credit, priority
