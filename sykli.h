@@ -24,7 +24,7 @@
      public      errors   names and limits   sys   context   tasks   rows   ops   verbs   hooks
      >>extend    memory, buffers, maps, hashes, JSON, store: for the mesh, own tables and own ops
      >>base      memory, buffers, maps, text, errors
-     >>hash      SHA-256, SHA256TREE, SipHash
+     >>hash      SHA-256, SHA256TREE
      >>json      reader with positions, writer
      >>glob      pattern matching, no file access
      >>table     columns, row values, the registry of tables
@@ -112,6 +112,7 @@ const char *sykli_error_name(int code);
 #define SYKLI_JSON_DEPTH_MAX 64          // nesting of JSON documents
 #define SYKLI_JSON_SIZE_MAX (64u << 20)  // bytes of a JSON document
 #define SYKLI_QUERY_MAX 4096             // bytes of a query
+#define SYKLI_GLOB_MAX 4096              // bytes of a glob; a longer one matches nothing
 #define SYKLI_BLOB_SIZE_MAX (1ull << 40) // bytes of a blob
 #define SYKLI_ARGS_MAX (64u << 10)       // bytes of the arguments of an op
 
@@ -770,7 +771,8 @@ uint64_t sykli_arg_u64(const sykli_json_doc *args, const char *name, uint64_t fa
 // Appends a quoted JSON string; invalid UTF-8 becomes U+FFFD.
 int sykli_json_quote(sykli_buf *b, const char *text, size_t size);
 
-// Glob: * ? [a-z] {a,b} within a component, ** across components (never into .git or .sykli).
+// Glob: * ? [a-z] [!a] {a,b} within a component, ** across components. A name that begins with a
+// dot needs that dot in the pattern; .git and .sykli are matched only where they are spelt out.
 bool sykli_glob_match(const char *pattern, const char *path);
 // Where the pattern's fixed leading folders end: walking may start there.
 size_t sykli_glob_fixed(const char *pattern);
@@ -1462,7 +1464,7 @@ void sykli_sort(void *items, size_t count, size_t size, void *scratch,
     if (from != (char *)items) memcpy(items, from, count * size);
 }
 
-// >>hash ---- SHA-256, SHA256TREE, SipHash
+// >>hash ---- SHA-256, SHA256TREE
 // Names of blobs, so this is where a build's cache spends its processor time: SHA-256 of FIPS 180-4
 // in plain C, and with the SHA instructions of x86 where the processor has them. Which of the two
 // is asked anew in each call, because there are no globals to remember it in. SipHash stands in
@@ -2232,6 +2234,249 @@ int sykli_json_quote(sykli_buf *b, const char *text, size_t size)
 }
 
 // >>glob ---- pattern matching, no file access
+// A pattern is a small automaton whose states are its own positions; all states a path may be in
+// are carried along together (Thompson 1968), so no pattern can make matching explode. A name that
+// begins with a dot is matched only where the pattern has that dot, and .git and .sykli only where
+// they are spelt out. There is no escape: a special character is written as a class, "[*]".
+
+typedef enum sykli__glob_op {
+    SYKLI__GLOB_LITERAL,
+    SYKLI__GLOB_ANY,
+    SYKLI__GLOB_STAR,
+    SYKLI__GLOB_CLASS,   // link: behind its ']'
+    SYKLI__GLOB_OPEN,    // link: the first ',' or '}' of its alternatives
+    SYKLI__GLOB_NEXT,    // link: the next ',' or '}'
+    SYKLI__GLOB_CLOSE,
+    SYKLI__GLOB_DEEP,    // the first star of "**", a component of its own: at a name's start
+    SYKLI__GLOB_DEEP_IN  // its second star: within a name
+} sykli__glob_op;
+
+typedef struct sykli__glob_program {
+    const char *text;
+    size_t size;
+    uint8_t op[SYKLI_GLOB_MAX + 1];
+    uint16_t link[SYKLI_GLOB_MAX + 1];
+} sykli__glob_program;
+
+// A set of positions; none is outside low..high.
+typedef struct sykli__glob_set {
+    uint64_t bits[SYKLI_GLOB_MAX / 64 + 1];
+    size_t low, high;
+} sykli__glob_set;
+
+// The next character of the path and what may match it.
+typedef struct sykli__glob_step {
+    const char *at;
+    size_t size;        // bytes
+    bool dot;           // the first of a name, and a dot: only a dot of the pattern
+    bool spelt;         // within .git or .sykli: only literals
+} sykli__glob_step;
+
+// Behind the class that begins at `at`, 0 if it has no end in this component.
+static size_t sykli__glob_class_end(const char *text, size_t at)
+{
+    at += text[at + 1] == '!' || text[at + 1] == '^' ? 2 : 1;
+    if (text[at] == ']') at++;
+    while (text[at] && text[at] != ']' && text[at] != '/') at++;
+    return text[at] == ']' ? at + 1 : 0;
+}
+
+static size_t sykli__glob_char_size(const char *text)
+{
+    size_t step = sykli__base_utf8_step((const uint8_t *)text, strnlen(text, 4));
+    return step ? step : 1;
+}
+
+static uint32_t sykli__glob_char(const char *text, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    if (size == 1) return p[0];
+    uint32_t c = p[0] & (0x7fu >> size);
+    for (size_t i = 1; i < size; i++) c = c << 6 | (p[i] & 0x3fu);
+    return c;
+}
+
+static bool sykli__glob_class_has(const char *text, size_t at, size_t end, uint32_t c)
+{
+    bool negated = text[at + 1] == '!' || text[at + 1] == '^', found = false;
+    for (at += negated ? 2 : 1; at < end - 1;) {
+        size_t size = sykli__glob_char_size(text + at);
+        uint32_t first = sykli__glob_char(text + at, size), last = first;
+        at += size;
+        if (text[at] == '-' && at + 1 < end - 1) {
+            size = sykli__glob_char_size(++at + text);
+            last = sykli__glob_char(text + at, size);
+            at += size;
+        }
+        found |= c >= first && c <= last;
+    }
+    return found != negated;
+}
+
+// Marks the braces of one group: `open` links to its separators, the last of which is `close`.
+static void sykli__glob_group(sykli__glob_program *g, size_t open, size_t close)
+{
+    g->op[open] = SYKLI__GLOB_OPEN;
+    for (size_t at = g->link[open]; at != close; at = g->link[at]) g->op[at] = SYKLI__GLOB_NEXT;
+    g->op[close] = SYKLI__GLOB_CLOSE;
+}
+
+static void sykli__glob_compile(sykli__glob_program *g, const char *text, size_t size)
+{
+    enum { depth_max = 16 };
+    struct { size_t open, last; } groups[depth_max];
+    int depth = 0;
+    g->text = text;
+    g->size = size;
+    for (size_t at = 0, next; at < size; at = next) {
+        char c = text[at];
+        size_t class_end = c == '[' ? sykli__glob_class_end(text, at) : 0;
+        next = class_end ? class_end : at + 1;
+        g->op[at] = class_end ? SYKLI__GLOB_CLASS : c == '?' ? SYKLI__GLOB_ANY
+                  : c == '*' ? SYKLI__GLOB_STAR : SYKLI__GLOB_LITERAL;
+        g->link[at] = (uint16_t)next;
+        if (c == '*' && text[next] == '*' && (!at || text[at - 1] == '/')
+            && (!text[next + 1] || text[next + 1] == '/')) {
+            g->op[at] = SYKLI__GLOB_DEEP;
+            g->op[next++] = SYKLI__GLOB_DEEP_IN;
+        }
+        if (c == '/') depth = 0; // a brace without its end in this component is a plain character
+        if (c == '{' && depth < depth_max) {
+            groups[depth].open = groups[depth].last = at;
+            depth++;
+        }
+        if ((c == ',' || c == '}') && depth) {
+            g->link[groups[depth - 1].last] = (uint16_t)at;
+            groups[depth - 1].last = at;
+            if (c == '}') sykli__glob_group(g, groups[--depth].open, at);
+        }
+    }
+}
+
+static void sykli__glob_put(sykli__glob_set *set, size_t at)
+{
+    set->bits[at / 64] |= 1ull << at % 64;
+    if (at < set->low) set->low = at;
+    if (at > set->high) set->high = at;
+}
+
+static void sykli__glob_clear(sykli__glob_set *set)
+{
+    for (size_t i = set->low / 64; i <= set->high / 64 && set->low <= set->high; i++)
+        set->bits[i] = 0;
+    set->low = SYKLI_GLOB_MAX;
+    set->high = 0;
+}
+
+// Adds the states that can be reached from the one at `at` without a character; they are all behind
+// it.    step  NULL at the end of the path
+static void sykli__glob_slip(const sykli__glob_program *g, sykli__glob_set *set, size_t at,
+                             const sykli__glob_step *step)
+{
+    size_t to = at;
+    switch ((sykli__glob_op)g->op[at]) {
+    case SYKLI__GLOB_STAR:
+        if (!step || !step->dot) sykli__glob_put(set, at + 1);
+        break;
+    case SYKLI__GLOB_OPEN:
+        do {
+            sykli__glob_put(set, to + 1);
+            to = g->link[to];
+        } while (g->op[to] == SYKLI__GLOB_NEXT);
+        break;
+    case SYKLI__GLOB_NEXT:
+    case SYKLI__GLOB_CLOSE:
+        while (g->op[to] == SYKLI__GLOB_NEXT) to = g->link[to];
+        sykli__glob_put(set, to + 1);
+        break;
+    case SYKLI__GLOB_DEEP:
+        if (at + 2 < g->size) sykli__glob_put(set, at + 3);
+        break;
+    case SYKLI__GLOB_DEEP_IN:
+        if (at + 1 == g->size) sykli__glob_put(set, at + 1);
+        break;
+    case SYKLI__GLOB_LITERAL:
+    case SYKLI__GLOB_ANY:
+    case SYKLI__GLOB_CLASS: break;
+    }
+}
+
+// Adds to `to` the states that the character leads to from the one at `at`.
+static void sykli__glob_consume(const sykli__glob_program *g, sykli__glob_set *to, size_t at,
+                                const sykli__glob_step *step)
+{
+    sykli__glob_op op = (sykli__glob_op)g->op[at];
+    if (op == SYKLI__GLOB_LITERAL) {
+        if (!strncmp(g->text + at, step->at, step->size)) sykli__glob_put(to, at + step->size);
+        return;
+    }
+    if (*step->at == '/') {
+        if (op == SYKLI__GLOB_DEEP_IN) sykli__glob_put(to, at - 1);
+        return;
+    }
+    if (step->dot || step->spelt) return;
+    if (op == SYKLI__GLOB_ANY || op == SYKLI__GLOB_DEEP) sykli__glob_put(to, at + 1);
+    if (op == SYKLI__GLOB_STAR || op == SYKLI__GLOB_DEEP_IN) sykli__glob_put(to, at);
+    if (op == SYKLI__GLOB_CLASS
+        && sykli__glob_class_has(g->text, at, g->link[at],
+                                 sykli__glob_char(step->at, step->size)))
+        sykli__glob_put(to, g->link[at]);
+}
+
+// Moves all states over one character, or to where they end if there is none.
+static void sykli__glob_advance(const sykli__glob_program *g, sykli__glob_set *from,
+                                sykli__glob_set *to, const sykli__glob_step *step)
+{
+    for (size_t at = from->low; at <= from->high && at < g->size; at++) {
+        if (!(from->bits[at / 64] >> at % 64 & 1)) continue;
+        sykli__glob_slip(g, from, at, step);
+        if (step) sykli__glob_consume(g, to, at, step);
+    }
+}
+
+static bool sykli__glob_is_name(const char *path, const char *name)
+{
+    size_t size = strlen(name);
+    return !strncmp(path, name, size) && (!path[size] || path[size] == '/');
+}
+
+size_t sykli_glob_fixed(const char *pattern)
+{
+    size_t fixed = 0;
+    for (size_t i = 0; pattern[i] && !strchr("*?[{", pattern[i]); i++)
+        if (pattern[i] == '/') fixed = i + 1;
+    return fixed;
+}
+
+bool sykli_glob_match(const char *pattern, const char *path)
+{
+    size_t fixed = sykli_glob_fixed(pattern), size = strnlen(pattern, SYKLI_GLOB_MAX + 1);
+    if (!*path || size > SYKLI_GLOB_MAX) return !*path && !*pattern;
+    if (strncmp(pattern, path, fixed)) return false;
+    sykli__glob_program g;
+    sykli__glob_set sets[2], *from = &sets[0], *to = &sets[1];
+    sykli__glob_step step = { path + fixed, 0, false, false };
+    sykli__glob_compile(&g, pattern + fixed, size - fixed);
+    memset(sets, 0, sizeof sets);
+    sykli__glob_clear(to);
+    for (from->low = from->high = 0, from->bits[0] = 1; *step.at; step.at += step.size) {
+        bool start = step.at == path || step.at[-1] == '/';
+        step.size = sykli__glob_char_size(step.at);
+        step.dot = start && *step.at == '.';
+        if (start)
+            step.spelt = sykli__glob_is_name(step.at, ".git")
+                      || sykli__glob_is_name(step.at, ".sykli");
+        sykli__glob_advance(&g, from, to, &step);
+        sykli__glob_set *swap = from;
+        from = to;
+        to = swap;
+        sykli__glob_clear(to);
+        if (from->low > from->high) return false;
+    }
+    sykli__glob_advance(&g, from, to, NULL);
+    return from->bits[g.size / 64] >> g.size % 64 & 1;
+}
+
 // >>table ---- columns, row values, the registry of tables
 // >>query ---- the SELECT subset: parse, scan, sort, render, encode
 // >>op ---- the registry of ops, argument checking, roles
