@@ -811,7 +811,7 @@ typedef enum sykli_config_layer {
 // cut anywhere between two calls. `end` shows what is left of one and switches colours off.
 typedef struct sykli_log_filter {
     bool colour, coloured, after_return;
-    uint8_t held_size, held[32];
+    uint8_t held_size, held[64];
 } sykli_log_filter;
 void sykli_log_filter_init(sykli_log_filter *f, bool colour);
 int sykli_log_filter_add(sykli_log_filter *f, sykli_buf *out, const char *text, size_t size);
@@ -2707,11 +2707,10 @@ static int sykli__op_check_args(const sykli_op *op, const sykli_json_doc *args, 
 static int sykli__op_check(const sykli_op *op, const sykli_json_doc *args, sykli_role role,
                            bool consent_given, sykli_fault *f)
 {
-    if (role < op->role) {
-        bool known = role >= SYKLI_ROLE_none && role < SYKLI_ROLE_COUNT;
+    if (role < SYKLI_ROLE_none || role >= SYKLI_ROLE_COUNT) role = SYKLI_ROLE_none;
+    if (role < op->role)
         return sykli_fail(f, SYKLI_EPERM, "op %s needs the role %s, the caller has %s", op->name,
-                          sykli_role_names[op->role], known ? sykli_role_names[role] : "none");
-    }
+                          sykli_role_names[op->role], sykli_role_names[role]);
     if (op->consent && !consent_given && role < SYKLI_ROLE_owner)
         return sykli_fail(f, SYKLI_ECONSENT, "op %s needs the consent of this machine's owner",
                           op->name);
@@ -3013,7 +3012,1141 @@ int sykli_event_json(const sykli_event *e, sykli_buf *out)
 }
 
 // >>config ---- versioned keys
+// What may change while the node runs. Every key has one value a layer and the highest layer wins;
+// the outcome of all keys together is a version: one immutable block, swapped as a whole. Whoever
+// works with values holds the version it started with, and the block dies with its last holder, so
+// a change is never half seen. Values are checked before anything changes, also a whole push.
+
+#define SYKLI__CONFIG_MAX 256          // keys of a context
+#define SYKLI__CONFIG_NAME_MAX 64      // bytes of a name
+#define SYKLI__CONFIG_VALUE_MAX 4096   // bytes of a value
+
+#define SYKLI__CONFIG_HOST_ENV "PATH,CC,CXX,CFLAGS,CXXFLAGS,LDFLAGS,GOOS,GOARCH,NODE_ENV"
+
+// The library's own keys: X(id, name, kind, unit, fallback, min, max, help). Their index in every
+// version is SYKLI__CONFIG_id.
+#define SYKLI__CONFIG_KEYS(X)                                                                      \
+    X(workers, "workers", U64, none, "0", 0, 4096, "tasks at once; 0: one a processor")            \
+    X(log_max, "log.max_bytes", U64, bytes, "64MiB", 4096, 0, "what is kept of one task's log")    \
+    X(cache_max, "cache.max_size", U64, bytes, "20GB", 1 << 20, 0,                                 \
+      "size of the cache above which old entries go")                                              \
+    X(cache_env, "cache.env", TEXT, none, SYKLI__CONFIG_HOST_ENV, 0, 0,                            \
+      "variables of the host that belong to every key, with commas")                               \
+    X(kill_grace, "kill.grace", U64, ms, "5s", 0, 3600000,                                         \
+      "time from TERM to KILL when a task is ended")                                               \
+    X(leftover_grace, "leftover.grace", U64, ms, "1s", 0, 3600000,                                 \
+      "the same for what a finished task leaves running")
+
+enum {
+#define SYKLI_X(id, name, kind, unit, fallback, min, max, help) SYKLI__CONFIG_##id,
+    SYKLI__CONFIG_KEYS(SYKLI_X)
+#undef SYKLI_X
+    SYKLI__CONFIG_BUILTIN
+};
+
+static const sykli_config_key sykli__config_builtin[] = {
+#define SYKLI_X(id, name, kind, unit, fallback, min, max, help)                                    \
+    { name, SYKLI_KIND_##kind, SYKLI_UNIT_##unit, fallback, min, max, NULL, false, false, 1, help },
+    SYKLI__CONFIG_KEYS(SYKLI_X)
+#undef SYKLI_X
+};
+
+static const char *const sykli__config_layer_names[] = {
+#define SYKLI_X(name, text) text,
+    SYKLI_CONFIG_LAYERS(SYKLI_X)
+#undef SYKLI_X
+    NULL
+};
+
+typedef struct sykli__config_value {
+    const char *text;
+    uint64_t number; // of U64 and BOOL
+    sykli_config_layer source;
+} sykli__config_value;
+
+typedef struct sykli__config_version {
+    uint64_t serial;   // counts the changes, from 1
+    uint32_t holders;
+    size_t size_bytes; // of this block: struct, values, texts
+    size_t count;
+    sykli__config_value values[];
+} sykli__config_version;
+
+typedef struct sykli__config_entry {
+    sykli_config_key key;
+    char *layers[SYKLI_CONFIG_LAYER_COUNT]; // NULL: not set there
+} sykli__config_entry;
+
+typedef struct sykli__config {
+    sykli_mem *mem;
+    sykli__config_entry *entries;
+    size_t count, capacity;
+    sykli_map names;                 // index in `entries` and in every version, by name
+    sykli__config_version *current;
+    uint64_t pushed;                 // number of the push in force, 0: none
+    void (*changed)(void *user, const char *key); // a value is another one; may set keys itself
+    void *changed_user;
+} sykli__config;
+
+// A hold on the version now in force. It stays as it is until it is dropped.
+static sykli__config_version *sykli__config_hold(sykli__config *cfg)
+{
+    cfg->current->holders++;
+    return cfg->current;
+}
+
+static void sykli__config_drop(sykli__config *cfg, sykli__config_version *version)
+{
+    if (!version || --version->holders) return;
+    sykli_mem_resize(cfg->mem, SYKLI_TAG_config, version, version->size_bytes, 0);
+}
+
+// The index of a key, or ENOENT with the nearest name.
+static int sykli__config_find(const sykli__config *cfg, const char *name, sykli_fault *f)
+{
+    const uint64_t *index = sykli_map_get(&cfg->names, name, strlen(name));
+    if (index) return (int)*index;
+    const char *known[SYKLI__CONFIG_MAX];
+    char shown[48];
+    for (size_t i = 0; i < cfg->count; i++) known[i] = cfg->entries[i].key.name;
+    const char *near = sykli_nearest(name, known, cfg->count);
+    sykli__base_shown(shown, name, strlen(name));
+    if (near)
+        return sykli_fail(f, SYKLI_ENOENT, "there is no key \"%s\", did you mean %s?", shown, near);
+    return sykli_fail(f, SYKLI_ENOENT, "there is no key \"%s\"; `sykli config get` lists them",
+                      shown);
+}
+
+static int sykli__config_parse_plain(const char *text, uint64_t *out)
+{
+    *out = 0;
+    if (!*text) return SYKLI_EINVAL;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || *out > (UINT64_MAX - 9) / 10) return SYKLI_EINVAL;
+        *out = *out * 10 + (uint64_t)(*text - '0');
+    }
+    return 0;
+}
+
+static int sykli__config_parse_bool(const char *text, uint64_t *out)
+{
+    static const char *const words[] = { "false", "true", "no", "yes", "off", "on", "0", "1" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(text, words[i])) {
+            *out = i & 1;
+            return 0;
+        }
+    return SYKLI_EINVAL;
+}
+
+// No control characters: values are shown in terminals and handed on in environments.
+static bool sykli__config_text_valid(const sykli_config_key *key, const char *text)
+{
+    for (const uint8_t *p = (const uint8_t *)text; *p; p++)
+        if (*p < 0x20 || *p == 0x7f) return false;
+    if (!sykli_utf8_valid(text, strlen(text))) return false;
+    const char *const *choice = key->choices;
+    while (choice && *choice && strcmp(*choice, text)) choice++;
+    return !choice || *choice;
+}
+
+static int sykli__config_parse(const sykli_config_key *key, const char *text, uint64_t *number)
+{
+    *number = 0;
+    if (strlen(text) > SYKLI__CONFIG_VALUE_MAX) return SYKLI_EINVAL;
+    if (key->kind == SYKLI_KIND_TEXT)
+        return sykli__config_text_valid(key, text) ? 0 : SYKLI_EINVAL;
+    if (key->kind == SYKLI_KIND_BOOL) return sykli__config_parse_bool(text, number);
+    int rc = key->unit == SYKLI_UNIT_bytes ? sykli_parse_size(text, number)
+           : key->unit == SYKLI_UNIT_ms ? sykli_parse_duration(text, number)
+           : sykli__config_parse_plain(text, number);
+    bool fits = !rc && *number >= key->min && (!key->max || *number <= key->max);
+    return fits ? 0 : SYKLI_EINVAL;
+}
+
+static const char *sykli__config_number(const sykli_config_key *key, uint64_t value, char out[32])
+{
+    if (key->unit == SYKLI_UNIT_bytes) return sykli_format_size(out, value);
+    if (key->unit == SYKLI_UNIT_ms) return sykli_format_duration(out, value);
+    snprintf(out, 32, "%llu", (unsigned long long)value);
+    return out;
+}
+
+// What would be right, "a size like 20GB of at least 1.0 MB" or "one of members, all".
+static void sykli__config_wanted(const sykli_config_key *key, sykli_buf *out)
+{
+    char number[32];
+    if (key->choices) {
+        for (size_t i = 0; key->choices[i]; i++)
+            sykli_buf_print(out, "%s%s", i ? ", " : "one of ", key->choices[i]);
+    } else if (key->kind == SYKLI_KIND_TEXT) {
+        sykli_buf_print(out, "at most %d bytes of UTF-8 text in one line", SYKLI__CONFIG_VALUE_MAX);
+    } else if (key->kind == SYKLI_KIND_BOOL) {
+        sykli_buf_text(out, "true or false");
+    } else {
+        const char *form = key->unit == SYKLI_UNIT_bytes ? "a size like 20GB"
+                         : key->unit == SYKLI_UNIT_ms ? "a duration like 5s" : "a whole number";
+        sykli_buf_print(out, "%s of at least %s", form,
+                        sykli__config_number(key, key->min, number));
+        if (key->max)
+            sykli_buf_print(out, " and at most %s", sykli__config_number(key, key->max, number));
+    }
+}
+
+// Whether a layer may have this value.
+//   returns  the index of the key, ENOENT (with the nearest name), EINVAL, EPERM (pushed and local)
+static int sykli__config_check(const sykli__config *cfg, sykli_config_layer layer, const char *name,
+                               const char *value, sykli_fault *f)
+{
+    uint64_t number;
+    char shown[48];
+    int index = sykli__config_find(cfg, name, f);
+    if (index < 0) return index;
+    const sykli_config_key *key = &cfg->entries[index].key;
+    if (layer == SYKLI_CONFIG_pushed && key->local)
+        return sykli_fail(f, SYKLI_EPERM, "%s is local: only this machine's own file or owner "
+                          "changes it, it cannot be pushed", name);
+    if (!sykli__config_parse(key, value, &number)) return index;
+    sykli_buf wanted;
+    sykli_buf_init(&wanted, cfg->mem, SYKLI_TAG_config);
+    sykli__config_wanted(key, &wanted);
+    sykli__base_shown(shown, value, strlen(value));
+    sykli_fail(f, SYKLI_EINVAL, "%s must be %s, not \"%s\"", name,
+               wanted.error ? "another value" : (const char *)wanted.data,
+               key->secret ? "***" : shown);
+    sykli_buf_free(&wanted);
+    return SYKLI_EINVAL;
+}
+
+// The value of key `at` if `layer` held `fresh`.
+static const char *sykli__config_resolve(const sykli__config *cfg, size_t at,
+                                         sykli_config_layer layer, const char *fresh,
+                                         sykli_config_layer *source)
+{
+    const sykli__config_entry *entry = &cfg->entries[at];
+    for (int l = SYKLI_CONFIG_LAYER_COUNT - 1; l > SYKLI_CONFIG_fallback; l--) {
+        const char *text = l == (int)layer ? fresh : entry->layers[l];
+        *source = (sykli_config_layer)l;
+        if (text) return text;
+    }
+    *source = SYKLI_CONFIG_fallback;
+    return entry->key.fallback;
+}
+
+// The version that would be in force if `layer` held `fresh`, one text or NULL a key.
+static sykli__config_version *sykli__config_build(const sykli__config *cfg,
+                                                  sykli_config_layer layer, char *const *fresh)
+{
+    sykli_config_layer source;
+    size_t head = sizeof(sykli__config_version) + cfg->count * sizeof(sykli__config_value);
+    size_t size = head;
+    for (size_t i = 0; i < cfg->count; i++)
+        size += strlen(sykli__config_resolve(cfg, i, layer, fresh[i], &source)) + 1;
+    char *block = (char *)sykli_mem_resize(cfg->mem, SYKLI_TAG_config, NULL, 0, size), *at;
+    if (!block) return NULL;
+    sykli__config_version *version = (sykli__config_version *)(void *)block;
+    version->serial = cfg->current ? cfg->current->serial + 1 : 1;
+    version->holders = 1;
+    version->size_bytes = size;
+    version->count = cfg->count;
+    at = block + head;
+    for (size_t i = 0; i < cfg->count; i++) {
+        sykli__config_value *value = &version->values[i];
+        const char *text = sykli__config_resolve(cfg, i, layer, fresh[i], &value->source);
+        size_t text_size = strlen(text) + 1;
+        value->text = (const char *)memcpy(at, text, text_size);
+        at += text_size;
+        (void)sykli__config_parse(&cfg->entries[i].key, text, &value->number);
+    }
+    return version;
+}
+
+// Puts a version in force and tells what changed. `changed` may set keys and so put the next one in
+// force: both versions are held meanwhile.
+static void sykli__config_swap(sykli__config *cfg, sykli__config_version *fresh)
+{
+    sykli__config_version *old = cfg->current;
+    cfg->current = fresh;
+    fresh->holders++;
+    for (size_t i = 0; old && cfg->changed && i < old->count; i++)
+        if (strcmp(old->values[i].text, fresh->values[i].text))
+            cfg->changed(cfg->changed_user, cfg->entries[i].key.name);
+    sykli__config_drop(cfg, old);
+    sykli__config_drop(cfg, fresh);
+}
+
+// Replaces a layer by `fresh`, which is owned from now on, in one step or not at all.
+static int sykli__config_replace(sykli__config *cfg, sykli_config_layer layer, char **fresh,
+                                 sykli_fault *f)
+{
+    sykli__config_version *version = sykli__config_build(cfg, layer, fresh);
+    for (size_t i = 0; i < cfg->count; i++) {
+        char **held = &cfg->entries[i].layers[layer], *unused = version ? *held : fresh[i];
+        if (*held == fresh[i]) continue;
+        if (version) *held = fresh[i];
+        sykli_mem_text_free(cfg->mem, SYKLI_TAG_config, unused);
+    }
+    if (!version) return sykli_fail(f, SYKLI_ENOMEM, "no memory for a version of the config");
+    sykli__config_swap(cfg, version);
+    return 0;
+}
+
+// Sets a key in a layer.
+//   value    NULL: the layer has none from now on
+//   returns  0, ENOENT, EINVAL, EPERM, ENOMEM; on an error nothing has changed
+static int sykli__config_set(sykli__config *cfg, sykli_config_layer layer, const char *name,
+                             const char *value, sykli_fault *f)
+{
+    assert(layer > SYKLI_CONFIG_fallback && layer < SYKLI_CONFIG_LAYER_COUNT);
+    int index = value ? sykli__config_check(cfg, layer, name, value, f)
+                      : sykli__config_find(cfg, name, f);
+    if (index < 0) return index;
+    char *fresh[SYKLI__CONFIG_MAX];
+    for (size_t i = 0; i < cfg->count; i++) fresh[i] = cfg->entries[i].layers[layer];
+    fresh[index] = NULL;
+    if (value) {
+        fresh[index] = sykli_mem_text(cfg->mem, SYKLI_TAG_config, value, strlen(value));
+        if (!fresh[index]) return sykli_fail(f, SYKLI_ENOMEM, "%s: out of memory", name);
+    }
+    return sykli__config_replace(cfg, layer, fresh, f);
+}
+
+// The text of a JSON value: scalars as written, a list of scalars with commas.
+static int sykli__config_json_text(const sykli_json_doc *doc, uint32_t at, sykli_buf *out)
+{
+    const sykli_json_node *node = &doc->nodes[at];
+    switch (node->type) {
+    case SYKLI_JSON_true: return sykli_buf_text(out, "true");
+    case SYKLI_JSON_false: return sykli_buf_text(out, "false");
+    case SYKLI_JSON_number:
+    case SYKLI_JSON_string: return sykli_buf_add(out, doc->text + node->text, node->text_size);
+    case SYKLI_JSON_array: break;
+    default: return SYKLI_EINVAL;
+    }
+    sykli_buf_text(out, "");
+    for (uint32_t n = sykli_json_first(doc, at); n; n = sykli_json_next(doc, at, n)) {
+        if (doc->nodes[n].type == SYKLI_JSON_array) return SYKLI_EINVAL;
+        if (out->size) sykli_buf_text(out, ",");
+        int rc = sykli__config_json_text(doc, n, out);
+        if (rc) return rc;
+    }
+    return out->error;
+}
+
+// Checks one member of a document.     returns  the index of its key; its text is in `text`
+static int sykli__config_member(const sykli__config *cfg, sykli_config_layer layer,
+                                const sykli_json_doc *doc, uint32_t at, sykli_buf *text,
+                                sykli_fault *f)
+{
+    const char *name = sykli_json_key(doc, at);
+    sykli_buf_reset(text);
+    int index = sykli__config_find(cfg, name, f);
+    if (index < 0) return index;
+    int rc = sykli__config_json_text(doc, at, text);
+    if (rc == SYKLI_EINVAL)
+        return sykli_fail(f, rc, "%s must be text, a number, true, false or a list of these", name);
+    if (rc) return sykli_fail(f, rc, "%s: out of memory", name);
+    return sykli__config_check(cfg, layer, name, (const char *)text->data, f);
+}
+
+// Checks every member of a document and copies the texts to `out`, one a key; NULL: only checks.
+static int sykli__config_read(const sykli__config *cfg, sykli_config_layer layer,
+                              const sykli_json_doc *doc, char **out, sykli_fault *f)
+{
+    if (!doc->count || doc->nodes[0].type != SYKLI_JSON_object)
+        return sykli_fail(f, SYKLI_EINVAL, "a configuration must be one JSON object");
+    sykli_buf text;
+    int rc = 0;
+    sykli_buf_init(&text, cfg->mem, SYKLI_TAG_config);
+    for (uint32_t n = sykli_json_first(doc, 0); n && rc >= 0; n = sykli_json_next(doc, 0, n)) {
+        if (doc->nodes[n].type == SYKLI_JSON_null) continue;
+        rc = sykli__config_member(cfg, layer, doc, n, &text, f);
+        if (rc < 0 || !out) continue;
+        out[rc] = sykli_mem_text(cfg->mem, SYKLI_TAG_config, (const char *)text.data, text.size);
+        if (!out[rc]) rc = sykli_fail(f, SYKLI_ENOMEM, "no memory for the configuration");
+    }
+    sykli_buf_free(&text);
+    return rc < 0 ? rc : 0;
+}
+
+// Would sykli__config_apply accept this document?     returns  0, ENOENT, EINVAL, EPERM, ENOMEM
+static int sykli__config_verify(const sykli__config *cfg, sykli_config_layer layer,
+                                const sykli_json_doc *doc, sykli_fault *f)
+{
+    return sykli__config_read(cfg, layer, doc, NULL, f);
+}
+
+// Makes a document, {"key": value, ...}, the whole content of a layer: keys it does not name are
+// unset there. All is checked first, then swapped in one step.
+//   number   of the push, for the layer `pushed`
+//   returns  0, ENOENT, EINVAL, EPERM, ENOMEM; on an error nothing has changed
+static int sykli__config_apply(sykli__config *cfg, sykli_config_layer layer,
+                               const sykli_json_doc *doc, uint64_t number, sykli_fault *f)
+{
+    char *fresh[SYKLI__CONFIG_MAX] = { NULL };
+    int rc = sykli__config_read(cfg, layer, doc, fresh, f);
+    if (rc) {
+        for (size_t i = 0; i < cfg->count; i++)
+            sykli_mem_text_free(cfg->mem, SYKLI_TAG_config, fresh[i]);
+        return rc;
+    }
+    uint64_t before = cfg->pushed;
+    if (layer == SYKLI_CONFIG_pushed) cfg->pushed = number; // `changed` may look at it
+    rc = sykli__config_replace(cfg, layer, fresh, f);
+    if (rc) cfg->pushed = before;
+    return rc;
+}
+
+static bool sykli__config_name_valid(const char *name)
+{
+    size_t size = strlen(name), word = 0;
+    for (size_t i = 0; i < size; i++) {
+        char c = name[i];
+        bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+        if (!fits && (c != '.' || !word)) return false;
+        word = fits ? word + 1 : 0;
+    }
+    return word && size <= SYKLI__CONFIG_NAME_MAX;
+}
+
+static int sykli__config_key_validate(const sykli_config_key *key, sykli_fault *f)
+{
+    uint64_t number;
+    if (!key->name || !sykli__config_name_valid(key->name))
+        return sykli_fail(f, SYKLI_EINVAL, "a key's name is words of [a-z0-9_] with dots, at most "
+                          "%d bytes", SYKLI__CONFIG_NAME_MAX);
+    bool kind = key->kind == SYKLI_KIND_U64 || key->kind == SYKLI_KIND_BOOL
+             || key->kind == SYKLI_KIND_TEXT;
+    if (!kind) return sykli_fail(f, SYKLI_EINVAL, "key %s must be U64, BOOL or TEXT", key->name);
+    if (!key->fallback || sykli__config_parse(key, key->fallback, &number))
+        return sykli_fail(f, SYKLI_EINVAL, "key %s does not allow its own fallback", key->name);
+    return 0;
+}
+
+// Adds a key; the struct is copied.     returns  0, EINVAL, EEXIST, ELIMIT, ENOMEM
+static int sykli__config_key_add(sykli__config *cfg, const sykli_config_key *key, sykli_fault *f)
+{
+    int rc = sykli__config_key_validate(key, f);
+    if (rc) return rc;
+    size_t name_size = strlen(key->name);
+    if (sykli_map_get(&cfg->names, key->name, name_size))
+        return sykli_fail(f, SYKLI_EEXIST, "key %s is already there", key->name);
+    if (cfg->count == SYKLI__CONFIG_MAX)
+        return sykli_fail(f, SYKLI_ELIMIT, "key %s: at most %d keys", key->name, SYKLI__CONFIG_MAX);
+    if (!sykli__base_room(cfg->mem, SYKLI_TAG_config, &cfg->entries, &cfg->capacity, cfg->count,
+                          sizeof *cfg->entries, SYKLI__CONFIG_MAX)
+        || sykli_map_put(&cfg->names, key->name, name_size, cfg->count) < 0)
+        return sykli_fail(f, SYKLI_ENOMEM, "key %s: out of memory", key->name);
+    char *nothing[SYKLI__CONFIG_MAX] = { NULL };
+    memset(&cfg->entries[cfg->count], 0, sizeof *cfg->entries);
+    cfg->entries[cfg->count++].key = *key;
+    sykli__config_version *version = sykli__config_build(cfg, SYKLI_CONFIG_fallback, nothing);
+    if (!version) {
+        cfg->count--;
+        sykli_map_remove(&cfg->names, key->name, name_size);
+        return sykli_fail(f, SYKLI_ENOMEM, "key %s: out of memory", key->name);
+    }
+    sykli__config_swap(cfg, version);
+    return 0;
+}
+
+// Versions that are still held must have been dropped.
+static void sykli__config_free(sykli__config *cfg)
+{
+    for (size_t i = 0; i < cfg->count; i++)
+        for (int l = 0; l < SYKLI_CONFIG_LAYER_COUNT; l++)
+            sykli_mem_text_free(cfg->mem, SYKLI_TAG_config, cfg->entries[i].layers[l]);
+    if (cfg->entries)
+        sykli_mem_resize(cfg->mem, SYKLI_TAG_config, cfg->entries,
+                         cfg->capacity * sizeof *cfg->entries, 0);
+    sykli_map_free(&cfg->names);
+    assert(!cfg->current || cfg->current->holders == 1);
+    sykli__config_drop(cfg, cfg->current);
+    cfg->entries = NULL;
+    cfg->current = NULL;
+    cfg->count = cfg->capacity = 0;
+}
+
+// Starts with the library's own keys.     returns  0, or ENOMEM: then all is freed
+static int sykli__config_init(sykli__config *cfg, sykli_mem *m, const uint64_t seed[2],
+                              sykli_fault *f)
+{
+    memset(cfg, 0, sizeof *cfg);
+    cfg->mem = m;
+    sykli_map_init(&cfg->names, m, seed);
+    for (size_t i = 0; i < SYKLI__CONFIG_BUILTIN; i++) {
+        int rc = sykli__config_key_add(cfg, &sykli__config_builtin[i], f);
+        if (!rc) continue;
+        sykli__config_free(cfg);
+        return rc;
+    }
+    return 0;
+}
+
+// The value in force; NULL: no such key.     valid until the next change
+static const char *sykli__config_get(const sykli__config *cfg, const char *name)
+{
+    int index = sykli__config_find(cfg, name, NULL);
+    return index < 0 ? NULL : cfg->current->values[index].text;
+}
+
+// The number of a U64 or BOOL key in a version, by index: the way for hot paths.
+static uint64_t sykli__config_u64(const sykli__config_version *version, int index)
+{
+    assert(index >= 0 && (size_t)index < version->count);
+    return version->values[index].number;
+}
+
+// The variable that sets a key: SYKLI_MESH_PORT for mesh.port.
+//   out      at least SYKLI__CONFIG_NAME_MAX + 8 bytes
+static const char *sykli__config_env_name(const char *name, char *out)
+{
+    size_t at = 6;
+    memcpy(out, "SYKLI_", at);
+    for (; *name; name++)
+        out[at++] = *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A')
+                  : *name == '.' ? '_' : *name;
+    out[at] = 0;
+    return out;
+}
+
+#define SYKLI__CONFIG_COLUMNS(X, T)                                                                \
+    X(T, TEXT, key, 0, none, observer, "what can be set")                                          \
+    X(T, TEXT, value, 0, none, observer, "the value in force; *** if it is secret")                \
+    X(T, ENUM, source, sykli__config_layer_names, none, observer, "where the value comes from")    \
+    X(T, U64, version, 0, none, observer, "number of the push the value came with")                \
+    X(T, BOOL, local, 0, none, observer, "cannot be pushed")                                       \
+    X(T, TEXT, fallback, 0, none, observer, "the value when nobody sets one")                      \
+    X(T, U64, since, 0, none, observer, "version of the set of keys that brought it")              \
+    X(T, TEXT, help, 0, none, observer, "what it does")
+SYKLI_ROW(sykli__config_row, SYKLI__CONFIG_COLUMNS)
+SYKLI_COLUMNS(sykli__config_row, SYKLI__CONFIG_COLUMNS)
+
+// The scan of the table `config`; user is the config.
+static int sykli__config_scan(void *user, sykli_emit *to)
+{
+    const sykli__config *cfg = (const sykli__config *)user;
+    for (size_t i = 0; i < cfg->count; i++) {
+        const sykli_config_key *key = &cfg->entries[i].key;
+        const sykli__config_value *value = &cfg->current->values[i];
+        bool pushed = value->source == SYKLI_CONFIG_pushed;
+        sykli__config_row row = { key->name, key->secret ? "***" : value->text,
+                                  (uint32_t)value->source, pushed ? cfg->pushed : SYKLI_NULL_U64,
+                                  key->local, key->secret ? "***" : key->fallback, key->since,
+                                  key->help };
+        int rc = to->row(to, &row);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
 // >>log ---- lines, masks, terminal control
+// What a task writes is hostile text that may hold the user's secrets. Small machines stand between
+// its pipe and a reader, each fed in pieces of any size: the mask takes out secrets, the cap ends a
+// log that does not end, the filter leaves nothing that drives a terminal but colour, the splitter
+// makes whole lines. Masking is best effort: it knows the usual spellings, not every one.
+
+#define SYKLI__LOG_LINE_MAX 65536        // bytes of a line before it is split
+#define SYKLI__LOG_SECRET_MAX 65536      // bytes of a secret
+#define SYKLI__LOG_PATTERN_MIN 4         // shorter ones would mask half of any text
+#define SYKLI__LOG_PIECE_MIN 8           // of a line of a secret, which may be a common word
+#define SYKLI__LOG_PATTERNS_MAX 65536    // spellings of all secrets
+#define SYKLI__LOG_MASK_MAX (32u << 20)  // bytes of all spellings
+
+// ---- lines
+
+// Receives a line without its newline.     returns  0 to go on
+typedef int (*sykli__log_line)(void *user, const char *line, size_t size);
+
+typedef struct sykli__log_lines {
+    sykli_buf part; // the line that has not ended yet
+    sykli__log_line line;
+    void *user;
+} sykli__log_lines;
+
+static void sykli__log_lines_init(sykli__log_lines *lines, sykli_mem *m, sykli__log_line line,
+                                  void *user)
+{
+    sykli_buf_init(&lines->part, m, SYKLI_TAG_log);
+    lines->line = line;
+    lines->user = user;
+}
+
+static void sykli__log_lines_free(sykli__log_lines *lines) { sykli_buf_free(&lines->part); }
+
+// Hands out the unfinished line, with `mark` behind it.
+static int sykli__log_lines_flush(sykli__log_lines *lines, const char *mark)
+{
+    int rc = sykli_buf_text(&lines->part, mark);
+    if (!rc) rc = lines->line(lines->user, (const char *)lines->part.data, lines->part.size);
+    sykli_buf_reset(&lines->part);
+    return rc;
+}
+
+// Bytes of the next piece: at most `room`, and no character is cut if the line is.
+static size_t sykli__log_lines_piece(const char *text, size_t size, size_t room)
+{
+    if (size <= room) return size;
+    size_t at = room;
+    while (at && room - at < 3 && ((uint8_t)text[at] & 0xc0) == 0x80) at--;
+    return at;
+}
+
+//   returns  0, ENOMEM, or what `line` returned; then the rest of `text` is lost
+static int sykli__log_lines_feed(sykli__log_lines *lines, const char *text, size_t size)
+{
+    int rc = 0;
+    while (size && !rc) {
+        const char *end = (const char *)memchr(text, '\n', size);
+        size_t whole = end ? (size_t)(end - text) : size;
+        size_t piece = sykli__log_lines_piece(text, whole,
+                                              SYKLI__LOG_LINE_MAX - lines->part.size);
+        bool ends = end && piece == whole;
+        if (ends && !lines->part.size) rc = lines->line(lines->user, text, piece);
+        else {
+            rc = sykli_buf_add(&lines->part, text, piece);
+            if (rc) sykli_buf_reset(&lines->part);
+            else if (ends) rc = sykli__log_lines_flush(lines, "");
+            else if (piece < whole) rc = sykli__log_lines_flush(lines, " [sykli: the line goes on]");
+        }
+        piece += ends;
+        text += piece;
+        size -= piece;
+    }
+    return rc;
+}
+
+// At the end of the stream: a last line without a newline is a line too.
+static int sykli__log_lines_end(sykli__log_lines *lines)
+{
+    return lines->part.size ? sykli__log_lines_flush(lines, "") : 0;
+}
+
+// ---- cap
+
+typedef struct sykli__log_cap { uint64_t max_bytes, kept_bytes, dropped_bytes; } sykli__log_cap;
+
+// How many of the next `size` bytes to keep.
+static size_t sykli__log_cap_take(sykli__log_cap *cap, size_t size)
+{
+    uint64_t room = cap->max_bytes - cap->kept_bytes;
+    size_t take = size < room ? size : (size_t)room;
+    cap->kept_bytes += take;
+    cap->dropped_bytes += size - take;
+    return take;
+}
+
+// The last line of a log that was cut.     returns  its bytes in `out`, 0: nothing was cut
+static size_t sykli__log_cap_mark(const sykli__log_cap *cap, char out[128])
+{
+    if (!cap->dropped_bytes) return 0;
+    int size = snprintf(out, 128, "\n[sykli: log cut at %llu bytes, %llu more bytes dropped]\n",
+                        (unsigned long long)cap->kept_bytes,
+                        (unsigned long long)cap->dropped_bytes);
+    return size < 0 ? 0 : (size_t)size;
+}
+
+// ---- masks
+
+// One spelling of a secret, in `text` of the mask. Chained by the hash of its first four bytes.
+typedef struct sykli__log_pattern { uint32_t at, size, next; } sykli__log_pattern;
+
+typedef struct sykli__log_index {
+    uint8_t begins[65536 / 8]; // bit of the 16-bit hash of the first four bytes
+    uint32_t chains[4096];     // by its upper 12 bits: number of the pattern + 1
+} sykli__log_index;
+
+typedef struct sykli__log_mask {
+    sykli_mem *mem;
+    sykli_buf text;
+    sykli__log_pattern *patterns;
+    size_t count, capacity;
+    sykli__log_index *index; // NULL: no patterns
+} sykli__log_mask;
+
+static void sykli__log_mask_init(sykli__log_mask *mask, sykli_mem *m)
+{
+    memset(mask, 0, sizeof *mask);
+    mask->mem = m;
+    sykli_buf_init(&mask->text, m, SYKLI_TAG_log);
+    mask->text.max_bytes = SYKLI__LOG_MASK_MAX;
+}
+
+static void sykli__log_mask_free(sykli__log_mask *mask)
+{
+    if (mask->text.data) memset(mask->text.data, 0, mask->text.size);
+    sykli_buf_free(&mask->text);
+    if (mask->patterns)
+        sykli_mem_resize(mask->mem, SYKLI_TAG_log, mask->patterns,
+                         mask->capacity * sizeof *mask->patterns, 0);
+    if (mask->index)
+        sykli_mem_resize(mask->mem, SYKLI_TAG_log, mask->index, sizeof *mask->index, 0);
+    sykli__log_mask_init(mask, mask->mem);
+}
+
+// Multiplicative hash of four bytes (Knuth, TAOCP 3, 6.4); it never leaves this process, so the
+// byte order of the machine does not matter.
+static uint32_t sykli__log_hash(const uint8_t *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return (word * 2654435769u) >> 16;
+}
+
+static bool sykli__log_begins(const sykli__log_index *index, uint32_t hash)
+{
+    return index->begins[hash >> 3] >> (hash & 7) & 1;
+}
+
+// Adds one spelling unless it is too short or there already.
+static int sykli__log_mask_put(sykli__log_mask *mask, const uint8_t *data, size_t size)
+{
+    if (size < SYKLI__LOG_PATTERN_MIN) return 0;
+    if (!mask->index)
+        mask->index = (sykli__log_index *)sykli_mem_resize(mask->mem, SYKLI_TAG_log, NULL, 0,
+                                                           sizeof *mask->index);
+    if (!mask->index) return SYKLI_ENOMEM;
+    uint32_t hash = sykli__log_hash(data), *chain = &mask->index->chains[hash >> 4];
+    for (uint32_t n = *chain; n; n = mask->patterns[n - 1].next) {
+        const sykli__log_pattern *known = &mask->patterns[n - 1];
+        if (known->size == size && !memcmp(mask->text.data + known->at, data, size)) return 0;
+    }
+    if (mask->count == SYKLI__LOG_PATTERNS_MAX) return SYKLI_ELIMIT;
+    size_t at = mask->text.size;
+    int rc = sykli_buf_add(&mask->text, data, size);
+    mask->text.error = 0; // a spelling that does not fit leaves the others usable
+    if (rc) return rc;
+    if (!sykli__base_room(mask->mem, SYKLI_TAG_log, &mask->patterns, &mask->capacity, mask->count,
+                          sizeof *mask->patterns, SYKLI__LOG_PATTERNS_MAX))
+        return SYKLI_ENOMEM;
+    mask->patterns[mask->count] = (sykli__log_pattern){ (uint32_t)at, (uint32_t)size, *chain };
+    *chain = (uint32_t)++mask->count;
+    mask->index->begins[hash >> 3] |= (uint8_t)(1u << (hash & 7));
+    return 0;
+}
+
+// A secret while its spellings are made: its bytes and a buffer for one spelling.
+typedef struct sykli__log_secret {
+    sykli__log_mask *mask;
+    const uint8_t *data;
+    size_t size;
+    sykli_buf out;
+} sykli__log_secret;
+
+// Takes the spelling in `out` and makes room for the next.
+static int sykli__log_spell(sykli__log_secret *s)
+{
+    int rc = s->out.error;
+    if (!rc) rc = sykli__log_mask_put(s->mask, s->out.data, s->out.size);
+    sykli_buf_reset(&s->out);
+    return rc;
+}
+
+static void sykli__log_put(sykli__log_secret *s, uint8_t byte) { sykli_buf_add(&s->out, &byte, 1); }
+
+// Every line of a text, and of one that a tool has cut to `width` bytes a line (0: it has not).
+static int sykli__log_spell_lines(sykli__log_mask *mask, const uint8_t *data, size_t size,
+                                  size_t width)
+{
+    int rc = 0;
+    while (size && !rc) {
+        const uint8_t *end = width ? NULL : (const uint8_t *)memchr(data, '\n', size);
+        size_t line = end ? (size_t)(end - data) : width && width < size ? width : size;
+        size_t step = line + (end != NULL), text = line;
+        if (text && data[text - 1] == '\r') text--;
+        if (text >= SYKLI__LOG_PIECE_MIN) rc = sykli__log_mask_put(mask, data, text);
+        data += step;
+        size -= step;
+    }
+    return rc;
+}
+
+// The base64 digit `at` of the secret when `before` unknown bytes stand in front of it.
+static char sykli__log_base64_digit(const sykli__log_secret *s, size_t before, size_t at, bool url)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t bit = at * 6, byte = bit / 8 - before, shift = 10 - bit % 8;
+    unsigned high = byte < s->size ? s->data[byte] : 0;
+    unsigned low = byte + 1 < s->size ? s->data[byte + 1] : 0;
+    unsigned digit = (high << 8 | low) >> shift & 63;
+    return digit < 62 || !url ? digits[digit] : digit == 62 ? '-' : '_';
+}
+
+// RFC 4648 base64 of the secret wherever it stands in a longer text: the digits that it alone
+// decides, then with the last digit and the padding that follow when it is the end of the text.
+// What encoders wrap at 76 (MIME) or 64 columns (PEM) is known line by line.
+static int sykli__log_spell_base64(sykli__log_secret *s, size_t before, bool url)
+{
+    size_t bits = (before + s->size) * 8, at = (before * 8 + 5) / 6;
+    for (; at < bits / 6; at++)
+        sykli__log_put(s, (uint8_t)sykli__log_base64_digit(s, before, at, url));
+    if (!s->out.error && bits % 6) {
+        int rc = sykli__log_mask_put(s->mask, s->out.data, s->out.size);
+        if (rc) return rc;
+        sykli__log_put(s, (uint8_t)sykli__log_base64_digit(s, before, at++, url));
+        if (!s->out.error) rc = sykli__log_mask_put(s->mask, s->out.data, s->out.size);
+        if (rc) return rc;
+        for (; at % 4; at++) sykli__log_put(s, '=');
+    }
+    for (size_t width = 64; !before && !s->out.error && width <= 76; width += 12) {
+        int rc = s->out.size > width
+               ? sykli__log_spell_lines(s->mask, s->out.data, s->out.size, width) : 0;
+        if (rc) return rc;
+    }
+    return sykli__log_spell(s);
+}
+
+static void sykli__log_put_hex(sykli__log_secret *s, uint8_t byte, bool upper)
+{
+    const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+    sykli__log_put(s, (uint8_t)digits[byte >> 4]);
+    sykli__log_put(s, (uint8_t)digits[byte & 15]);
+}
+
+static int sykli__log_spell_hex(sykli__log_secret *s, bool upper)
+{
+    for (size_t i = 0; i < s->size; i++) sykli__log_put_hex(s, s->data[i], upper);
+    int rc = s->out.error;
+    if (!rc && s->out.size > 60) // as xxd -p wraps
+        rc = sykli__log_spell_lines(s->mask, s->out.data, s->out.size, 60);
+    return rc ? rc : sykli__log_spell(s);
+}
+
+static bool sykli__log_word(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Percent-encoding (RFC 3986, 2.1). Encoders differ in what they leave alone: bits of `variant`.
+static int sykli__log_spell_url(sykli__log_secret *s, unsigned variant)
+{
+    bool plus = variant & 1, upper = variant & 2, marks = variant & 4, slash = variant & 8;
+    for (size_t i = 0; i < s->size; i++) {
+        uint8_t c = s->data[i];
+        bool plain = sykli__log_word(c) || (c && strchr("-._~", c))
+                  || (marks && c && strchr("!'()*", c)) || (slash && c == '/');
+        if (plain) sykli__log_put(s, c);
+        else if (plus && c == ' ') sykli__log_put(s, '+');
+        else {
+            sykli__log_put(s, '%');
+            sykli__log_put_hex(s, c, upper);
+        }
+    }
+    return sykli__log_spell(s);
+}
+
+static void sykli__log_put_u16(sykli__log_secret *s, uint32_t unit, bool upper)
+{
+    sykli_buf_text(&s->out, "\\u");
+    sykli__log_put_hex(s, (uint8_t)(unit >> 8), upper);
+    sykli__log_put_hex(s, (uint8_t)unit, upper);
+}
+
+// The UTF-8 character of `step` bytes as \u escapes, two for those beyond U+FFFF (RFC 8259, 7).
+static void sykli__log_put_escaped(sykli__log_secret *s, const uint8_t *p, size_t step, bool upper)
+{
+    static const uint8_t lead[5] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+    uint32_t code = p[0] & lead[step];
+    for (size_t i = 1; i < step; i++) code = code << 6 | (p[i] & 0x3fu);
+    if (code > 0xffff) {
+        sykli__log_put_u16(s, 0xd800 + ((code - 0x10000) >> 10), upper);
+        code = 0xdc00 + ((code - 0x10000) & 0x3ff);
+    }
+    sykli__log_put_u16(s, code, upper);
+}
+
+// JSON strings (RFC 8259, 7). Writers differ in what they escape beyond need: bits of `variant`.
+static int sykli__log_spell_json(sykli__log_secret *s, unsigned variant)
+{
+    bool slash = variant & 1, html = variant & 2, ascii = variant & 4, upper = variant & 8;
+    for (size_t i = 0, step; i < s->size; i += step) {
+        uint8_t c = s->data[i];
+        const char *named = c >= 8 && c <= 13 && c != 11 ? &"btn\0fr"[c - 8] : NULL;
+        step = sykli__base_utf8_step(s->data + i, s->size - i);
+        if (named || c == '"' || c == '\\' || (slash && c == '/')) {
+            sykli__log_put(s, '\\');
+            sykli__log_put(s, named ? (uint8_t)*named : c);
+        } else if (step && (c < 0x20 || (ascii && c >= 0x80) || (html && strchr("<>&", c)))) {
+            sykli__log_put_escaped(s, s->data + i, step, upper);
+        } else sykli_buf_add(&s->out, s->data + i, step ? step : 1);
+        step += !step;
+    }
+    return sykli__log_spell(s);
+}
+
+// What the shells write, POSIX quoting first: ' in single quotes in two ways, words with
+// backslashes (bash's %q), $'...', double quotes.
+static int sykli__log_spell_shell(sykli__log_secret *s, unsigned variant)
+{
+    for (size_t i = 0; i < s->size; i++) {
+        uint8_t c = s->data[i];
+        const char *named = c == '\n' ? "\\n" : c == '\t' ? "\\t" : c == '\r' ? "\\r" : NULL;
+        bool word = sykli__log_word(c) || c >= 0x80 || (c && strchr("_./:=,@%+-", c));
+        if (variant == 0 && c == '\'') sykli_buf_text(&s->out, "'\\''");
+        else if (variant == 1 && c == '\'') sykli_buf_text(&s->out, "'\"'\"'");
+        else if (variant == 3 && named) sykli_buf_text(&s->out, named);
+        else {
+            bool escape = (variant == 2 && !word) || (variant == 3 && (c == '\'' || c == '\\'))
+                       || (variant == 4 && c && strchr("\"$`\\", c));
+            if (escape) sykli__log_put(s, '\\');
+            sykli__log_put(s, c);
+        }
+    }
+    return sykli__log_spell(s);
+}
+
+static int sykli__log_spell_all(sykli__log_secret *s)
+{
+    int rc = sykli__log_mask_put(s->mask, s->data, s->size);
+    if (!rc && memchr(s->data, '\n', s->size))
+        rc = sykli__log_spell_lines(s->mask, s->data, s->size, 0);
+    for (unsigned v = 0; v < 2 && !rc; v++) rc = sykli__log_spell_hex(s, v);
+    for (unsigned v = 0; v < 16 && !rc; v++) rc = sykli__log_spell_url(s, v);
+    for (unsigned v = 0; v < 16 && !rc; v++) rc = sykli__log_spell_json(s, v);
+    for (unsigned v = 0; v < 5 && !rc; v++) rc = sykli__log_spell_shell(s, v);
+    for (unsigned v = 0; v < 6 && !rc; v++) rc = sykli__log_spell_base64(s, v >> 1, v & 1);
+    s->size++; // with the newline that `echo SECRET | base64` encodes too
+    for (unsigned v = 0; v < 6 && !rc; v++) rc = sykli__log_spell_base64(s, v >> 1, v & 1);
+    return rc;
+}
+
+// Adds a secret. Newlines at its end do not count.
+//   returns  1, 0: shorter than SYKLI__LOG_PATTERN_MIN and not masked, ELIMIT, ENOMEM. After an
+//            error some spellings may be missing: what would print it must not start
+static int sykli__log_mask_add(sykli__log_mask *mask, const char *value, size_t size,
+                               sykli_fault *f)
+{
+    while (size && (value[size - 1] == '\n' || value[size - 1] == '\r')) size--;
+    if (size < SYKLI__LOG_PATTERN_MIN) return 0;
+    if (size > SYKLI__LOG_SECRET_MAX)
+        return sykli_fail(f, SYKLI_ELIMIT, "a secret of %llu bytes cannot be masked, at most %d",
+                          (unsigned long long)size, SYKLI__LOG_SECRET_MAX);
+    char *copy = (char *)sykli_mem_resize(mask->mem, SYKLI_TAG_log, NULL, 0, size + 1);
+    if (!copy) return sykli_fail(f, SYKLI_ENOMEM, "no memory to mask a secret");
+    memcpy(copy, value, size);
+    copy[size] = '\n';
+    sykli__log_secret secret = { mask, (const uint8_t *)copy, size, { 0 } };
+    sykli_buf_init(&secret.out, mask->mem, SYKLI_TAG_log);
+    int rc = sykli__log_spell_all(&secret);
+    memset(copy, 0, size);
+    sykli_mem_resize(mask->mem, SYKLI_TAG_log, copy, size + 1, 0);
+    sykli_buf_free(&secret.out);
+    if (rc == SYKLI_ELIMIT) return sykli_fail(f, rc, "too many secrets to mask");
+    return rc ? sykli_fail(f, rc, "no memory to mask a secret") : 1;
+}
+
+// One stream behind a mask.
+typedef struct sykli__log_masker {
+    const sykli__log_mask *mask;
+    sykli_buf held;      // the end of the text so far: it may be the beginning of a secret
+    size_t masked_bytes; // at its start, for which *** is already written
+} sykli__log_masker;
+
+static void sykli__log_masker_init(sykli__log_masker *m, const sykli__log_mask *mask)
+{
+    memset(m, 0, sizeof *m);
+    m->mask = mask;
+    sykli_buf_init(&m->held, mask->mem, SYKLI_TAG_log);
+}
+
+static void sykli__log_masker_free(sykli__log_masker *m) { sykli_buf_free(&m->held); }
+
+// Looks at one spelling at the start of `p`.
+static void sykli__log_compare(const sykli__log_mask *mask, const sykli__log_pattern *pattern,
+                               const uint8_t *p, size_t left, size_t *longest, bool *may_begin)
+{
+    size_t size = pattern->size < left ? pattern->size : left;
+    if (memcmp(mask->text.data + pattern->at, p, size)) return;
+    if (size < pattern->size) *may_begin = true;
+    else if (size > *longest) *longest = size;
+}
+
+// The longest spelling at the start of `p`, 0: none.
+//   may_begin  the text ends within one that may still come
+static size_t sykli__log_match(const sykli__log_mask *mask, const uint8_t *p, size_t left,
+                               bool *may_begin)
+{
+    size_t longest = 0;
+    *may_begin = false;
+    if (left < SYKLI__LOG_PATTERN_MIN) {
+        for (size_t i = 0; i < mask->count && !*may_begin; i++)
+            sykli__log_compare(mask, &mask->patterns[i], p, left, &longest, may_begin);
+        return 0;
+    }
+    uint32_t n = mask->index->chains[sykli__log_hash(p) >> 4];
+    for (; n; n = mask->patterns[n - 1].next)
+        sykli__log_compare(mask, &mask->patterns[n - 1], p, left, &longest, may_begin);
+    return longest;
+}
+
+// The next place at or behind `at` where a spelling may begin. Nearly all text is passed here.
+static size_t sykli__log_skip(const sykli__log_mask *mask, const uint8_t *p, size_t at, size_t size)
+{
+    const sykli__log_index *index = mask->index;
+    while (at + SYKLI__LOG_PATTERN_MIN <= size
+           && !sykli__log_begins(index, sykli__log_hash(p + at)))
+        at++;
+    return at;
+}
+
+// Writes text with *** for secrets. Spellings may overlap: everything that any of them covers is
+// one stretch.     returns  how many bytes are done with
+static size_t sykli__log_masker_scan(sykli__log_masker *m, sykli_buf *out, const uint8_t *p,
+                                     size_t size, bool ends)
+{
+    size_t masked = m->masked_bytes, at = 0; // `masked`: end of the last stretch, 0: none yet
+    bool may_begin;
+    for (;; at++) {
+        at = sykli__log_skip(m->mask, p, at, size);
+        if (at >= size) break;
+        size_t match = sykli__log_match(m->mask, p + at, size - at, &may_begin);
+        if (may_begin && !ends) break;
+        if (!match) continue;
+        if (!masked || at > masked) {
+            sykli_buf_add(out, p + masked, at - masked);
+            sykli_buf_text(out, "***");
+        }
+        if (at + match > masked) masked = at + match;
+    }
+    if (at > masked) sykli_buf_add(out, p + masked, at - masked);
+    m->masked_bytes = masked > at ? masked - at : 0;
+    return at;
+}
+
+// Appends what is certain to `out`; at most the longest spelling is held back.
+//   returns  0 or ENOMEM; then text is lost, and the stream must be given up: what comes next could
+//            be the rest of a secret
+static int sykli__log_masker_feed(sykli__log_masker *m, sykli_buf *out, const char *text,
+                                  size_t size)
+{
+    int rc = 0;
+    if (!m->mask->count) return sykli_buf_add(out, text, size);
+    if (m->held.size) {
+        rc = sykli_buf_add(&m->held, text, size);
+        if (!rc)
+            sykli_buf_drop(&m->held, sykli__log_masker_scan(m, out, m->held.data, m->held.size,
+                                                            false));
+    } else {
+        size_t done = sykli__log_masker_scan(m, out, (const uint8_t *)text, size, false);
+        if (done < size) rc = sykli_buf_add(&m->held, text + done, size - done);
+    }
+    return rc ? rc : out->error;
+}
+
+// At the end of the stream: writes what is held back.
+static int sykli__log_masker_end(sykli__log_masker *m, sykli_buf *out)
+{
+    if (m->held.size) sykli__log_masker_scan(m, out, m->held.data, m->held.size, true);
+    sykli_buf_reset(&m->held);
+    m->masked_bytes = 0;
+    return out->error;
+}
+
+// ---- terminal control
+
+void sykli_log_filter_init(sykli_log_filter *f, bool colour)
+{
+    memset(f, 0, sizeof *f);
+    f->colour = colour;
+}
+
+// Shows what is held and turned out not to be what it began as.
+static void sykli__log_filter_show(sykli_log_filter *f, sykli_buf *out)
+{
+    if (f->held_size && f->held[0] != 0x1b) sykli_buf_text(out, "\xef\xbf\xbd");
+    else if (f->held_size) {
+        sykli_buf_text(out, "^[");
+        sykli_buf_add(out, f->held + 1, f->held_size - 1u);
+    }
+    f->held_size = 0;
+}
+
+// A byte outside of any sequence that is not plain text.
+static void sykli__log_filter_byte(sykli_log_filter *f, sykli_buf *out, uint8_t c)
+{
+    bool after_return = f->after_return;
+    f->after_return = c == '\r';
+    if (c == '\n' || c == '\r') { // a run of returns with or without a newline is one newline
+        if (!after_return) sykli_buf_text(out, "\n");
+    } else if (c == 0x1b || (c >= 0xc2 && c <= 0xf4)) {
+        f->held[f->held_size++] = c;
+    } else if (c >= 0x80) {
+        sykli_buf_text(out, "\xef\xbf\xbd");
+    } else {
+        char shown[2] = { '^', (char)(c ^ 0x40) };
+        sykli_buf_add(out, shown, 2);
+    }
+}
+
+// The next byte of an escape sequence.     returns  whether it belongs to it
+static bool sykli__log_filter_escape(sykli_log_filter *f, sykli_buf *out, uint8_t c)
+{
+    bool fits = f->held_size == 1 ? c == '[' : (c >= '0' && c <= '9') || c == ';' || c == 'm';
+    if (!fits || f->held_size == sizeof f->held) return false;
+    f->held[f->held_size++] = c;
+    if (c != 'm') return true;
+    bool off = f->held_size == 3 || (f->held_size == 4 && f->held[2] == '0');
+    if (f->colour) {
+        sykli_buf_add(out, f->held, f->held_size);
+        f->coloured = !off;
+    }
+    f->held_size = 0;
+    return true;
+}
+
+// The next byte of a UTF-8 character.     returns  whether it belongs to it
+static bool sykli__log_filter_utf8(sykli_log_filter *f, sykli_buf *out, uint8_t c)
+{
+    uint8_t lead = f->held[0];
+    size_t want = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if ((c & 0xc0) != 0x80) return false;
+    f->held[f->held_size++] = c;
+    if (f->held_size < want) return true;
+    if (!sykli__base_utf8_step(f->held, want)) sykli_buf_text(out, "\xef\xbf\xbd");
+    else if (lead == 0xc2 && c < 0xa0) { // C1 controls stand for ESC and the byte 0x40 below
+        char shown[3] = { '^', '[', (char)(c - 0x40) };
+        sykli_buf_add(out, shown, 3);
+    } else sykli_buf_add(out, f->held, want);
+    f->held_size = 0;
+    return true;
+}
+
+int sykli_log_filter_add(sykli_log_filter *f, sykli_buf *out, const char *text, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)text, *end = p + size;
+    while (p < end) {
+        const uint8_t *start = p;
+        while (!f->held_size && p < end && ((*p >= 0x20 && *p < 0x7f) || *p == '\t')) p++;
+        if (p > start) {
+            f->after_return = false;
+            sykli_buf_add(out, start, (size_t)(p - start));
+            continue;
+        }
+        bool taken = f->held_size && (f->held[0] == 0x1b ? sykli__log_filter_escape(f, out, *p)
+                                                         : sykli__log_filter_utf8(f, out, *p));
+        if (taken) p++;
+        else if (f->held_size) sykli__log_filter_show(f, out); // and the byte is looked at again
+        else sykli__log_filter_byte(f, out, *p++);
+    }
+    return out->error;
+}
+
+int sykli_log_filter_end(sykli_log_filter *f, sykli_buf *out)
+{
+    sykli__log_filter_show(f, out);
+    if (f->coloured) sykli_buf_text(out, "\x1b[0m");
+    sykli_log_filter_init(f, f->colour);
+    return out->error;
+}
+
+int sykli_log_safe(sykli_buf *out, const char *text, size_t size, bool colour)
+{
+    sykli_log_filter filter;
+    sykli_log_filter_init(&filter, colour);
+    sykli_log_filter_add(&filter, out, text, size);
+    return sykli_log_filter_end(&filter, out);
+}
+
 // >>sched ---- readiness, priorities, retries: facts in, actions out
 // The scheduler knows tasks by number only and touches nothing outside itself: `step` takes a fact
 // (hashed, hit, exited ...), `next` hands out what to do about it, `deadline` says when a `tick`
