@@ -1,0 +1,535 @@
+#define _GNU_SOURCE 1
+#include "cli.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const cli_option common[] = {
+    { "help", 'h', NULL, "show this" },
+    { "json", 0, NULL, "print one line of JSON" },
+    { "color", 0, "WHEN", "auto, always or never" },
+    { "state", 0, "DIR", "the state directory of the node to talk to" },
+    { NULL, 0, NULL, NULL }
+};
+
+// ---- memory and files ----
+
+typedef struct chunk {
+    struct chunk *next;
+    size_t size;
+} chunk;
+
+void *cli_alloc(cli *c, size_t size)
+{
+    chunk *fresh = calloc(1, sizeof *fresh + size);
+    if (!fresh) {
+        fputs("sykli: out of memory\n", stderr);
+        exit(CLI_INFRASTRUCTURE);
+    }
+    fresh->next = c->chunks;
+    fresh->size = size;
+    c->chunks = fresh;
+    return fresh + 1;
+}
+
+static void free_all(cli *c)
+{
+    for (chunk *at = c->chunks, *next; at; at = next) {
+        next = at->next;
+        free(at);
+    }
+}
+
+char *cli_copy(cli *c, const char *text, size_t size)
+{
+    char *copy = cli_alloc(c, size + 1);
+    memcpy(copy, text, size);
+    return copy;
+}
+
+char *cli_print(cli *c, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = cli_alloc(c, size < 0 ? 1 : (size_t)size + 1);
+    if (size > 0) vsnprintf(text, (size_t)size + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+char *cli_read(cli *c, const char *path, size_t *out_size)
+{
+    bool is_stdin = !strcmp(path, "-");
+    FILE *file = is_stdin ? stdin : fopen(path, "rb");
+    if (!file) {
+        sykli_fail_sys(&c->fault, -errno, "%s", path);
+        return NULL;
+    }
+    size_t size = 0, room = 64 << 10;
+    char *text = malloc(room + 1);
+    for (size_t got = 1; text && got && size <= SYKLI_JSON_SIZE_MAX;) {
+        got = fread(text + size, 1, room - size, file);
+        size += got;
+        if (size < room) continue;
+        char *grown = realloc(text, room * 2 + 1);
+        if (!grown) free(text);
+        text = grown;
+        room *= 2;
+    }
+    int error = ferror(file) ? errno : 0;
+    if (!is_stdin) fclose(file);
+    char *copy = text && !error ? cli_copy(c, text, size) : NULL;
+    free(text);
+    *out_size = size;
+    if (!copy) sykli_fail_sys(&c->fault, error ? -error : -ENOMEM, "%s", path);
+    return copy;
+}
+
+// ---- output ----
+
+bool cli_terminal(FILE *file)
+{
+    const char *term = getenv("TERM");
+    return isatty(fileno(file)) && !(term && !strcmp(term, "dumb"));
+}
+
+int cli_width(FILE *file)
+{
+    struct winsize size;
+    return ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20 ? size.ws_col : 80;
+}
+
+const char *cli_style_on(bool colour, cli_style style)
+{
+    static const char *const on[] = {
+        "\x1b[0m", "\x1b[38;5;80m", "\x1b[31m", "\x1b[2m", "\x1b[33m", "\x1b[1m"
+    };
+    return colour ? on[style] : "";
+}
+
+// Bytes of the character at p: at least 1.
+static size_t character(const char *p, size_t left)
+{
+    for (size_t size = 1; size <= 4 && size <= left; size++)
+        if (sykli_utf8_valid(p, size)) return size;
+    return 1;
+}
+
+static bool is_control(const char *p, size_t size)
+{
+    unsigned char a = (unsigned char)p[0];
+    return size == 1 ? a < 0x20 || a >= 0x7f : size == 2 && a == 0xc2 && (unsigned char)p[1] < 0xa0;
+}
+
+// to NULL: only counts.
+static int put(FILE *to, const char *text, int columns_max)
+{
+    int columns = 0;
+    size_t left = strlen(text);
+    while (left) {
+        size_t size = character(text, left);
+        bool control = is_control(text, size);
+        int width = control ? 4 * (int)size : 1;
+        if (columns_max && columns + width >= columns_max && left > size) {
+            if (to) fputs("…", to);
+            return columns + 1;
+        }
+        for (size_t i = 0; i < size && to; i++)
+            control ? fprintf(to, "\\x%02x", (unsigned char)text[i]) : putc(text[i], to);
+        columns += width;
+        text += size;
+        left -= size;
+    }
+    return columns;
+}
+
+int cli_put(FILE *to, const char *text, int columns_max) { return put(to, text, columns_max); }
+int cli_columns(const char *text, int columns_max) { return put(NULL, text, columns_max); }
+
+// Bytes of a colour sequence, ESC [ numbers m, at p; 0: it is something else.
+static size_t colour_sequence(const char *p, size_t left)
+{
+    size_t at = 2;
+    if (left < 3 || p[0] != '\x1b' || p[1] != '[') return 0;
+    while (at < left && (p[at] == ';' || (p[at] >= '0' && p[at] <= '9'))) at++;
+    return at < left && p[at] == 'm' && at < 32 ? at + 1 : 0;
+}
+
+// Bytes of any other escape sequence at p (ECMA-48: CSI up to a final byte, strings up to ST or
+// BEL, else two bytes).
+static size_t other_sequence(const char *p, size_t left)
+{
+    size_t at = 2;
+    if (left < 2) return left;
+    if (p[1] == '[') {
+        while (at < left && (p[at] < 0x40 || p[at] > 0x7e)) at++;
+        return at < left ? at + 1 : left;
+    }
+    if (!strchr("]PX^_", p[1])) return 2;
+    while (at < left && p[at] != '\a' && p[at] != '\x1b') at++;
+    return at + 2 <= left && p[at] == '\x1b' ? at + 2 : at < left ? at + 1 : left;
+}
+
+void cli_put_output(FILE *to, const char *text, size_t size, bool colour)
+{
+    bool coloured = false;
+    for (size_t step; size; text += step, size -= step) {
+        step = character(text, size);
+        if (*text == '\x1b') {
+            size_t sequence = colour_sequence(text, size);
+            step = sequence ? sequence : other_sequence(text, size);
+            if (!sequence || !colour) continue;
+            coloured = true;
+        } else if (*text != '\t' && is_control(text, step)) {
+            continue;
+        }
+        fwrite(text, 1, step, to);
+    }
+    if (coloured) fputs("\x1b[0m", to);
+}
+
+// Appends a member "name":"text", or null.
+static void member(sykli_buf *b, const char *name, const char *text)
+{
+    sykli_buf_print(b, "\"%s\":", name);
+    if (text) sykli_json_quote(b, text, strlen(text));
+    else sykli_buf_text(b, "null");
+}
+
+void cli_envelope(const cli *c, bool ok, const char *data)
+{
+    (void)c;
+    printf("{\"ok\":%s,\"version\":\"1\",\"data\":%s,\"error\":null}\n", ok ? "true" : "false",
+           data ? data : "null");
+}
+
+int cli_fail(cli *c, int exit, const char *code, const char *hint, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (!c->json) {
+        fflush(stdout);
+        fprintf(stderr, "sykli: %s\n", text);
+        if (hint) fprintf(stderr, "  %s\n", hint);
+        return exit;
+    }
+    sykli_buf b;
+    sykli_buf_init(&b, &c->mem, SYKLI_TAG_host);
+    sykli_buf_text(&b, "{\"ok\":false,\"version\":\"1\",\"data\":null,\"error\":{");
+    member(&b, "code", code);
+    sykli_buf_text(&b, ",");
+    member(&b, "message", text);
+    sykli_buf_text(&b, ",\"hints\":[");
+    if (hint) sykli_json_quote(&b, hint, strlen(hint));
+    sykli_buf_text(&b, "]}}");
+    puts(b.error ? "{\"ok\":false,\"version\":\"1\",\"data\":null,\"error\":null}"
+                 : (const char *)b.data);
+    sykli_buf_free(&b);
+    return exit;
+}
+
+int cli_exit_of(int code)
+{
+    switch (code) {
+    case SYKLI_EINVAL: case SYKLI_EEXIST: case SYKLI_ENOENT: case SYKLI_ECYCLE:
+    case SYKLI_EPARSE: case SYKLI_EUNSUPPORTED: case SYKLI_ESTALE: case SYKLI_ELIMIT:
+        return CLI_FAILED;
+    default: return CLI_INFRASTRUCTURE;
+    }
+}
+
+int cli_fail_sykli(cli *c, int code, const char *text)
+{
+    char name[32];
+    size_t at = 0;
+    for (const char *p = sykli_error_name(code) + 1; *p && at < sizeof name - 1; p++)
+        name[at++] = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+    name[at] = 0;
+    return cli_fail(c, cli_exit_of(code), name, sykli_error_advice(code), "%s",
+                    text && *text ? text : sykli_error_text(code));
+}
+
+// ---- options ----
+
+const char *cli_value(const cli *c, const char *name)
+{
+    for (int i = c->set_count; i-- > 0;)
+        if (!strcmp(c->set[i].name, name)) return c->set[i].value;
+    return NULL;
+}
+
+bool cli_has(const cli *c, const char *name) { return cli_value(c, name) != NULL; }
+
+int cli_number(cli *c, const char *name, uint32_t fallback, uint32_t least, uint32_t most,
+               uint32_t *out)
+{
+    const char *text = cli_value(c, name);
+    *out = fallback;
+    if (!text) return 0;
+    char *end = NULL;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || value < least || value > most)
+        return cli_fail(c, CLI_USAGE, "usage", NULL, "--%s %s: a number from %u to %u is wanted",
+                        name, text, (unsigned)least, (unsigned)most);
+    *out = (uint32_t)value;
+    return 0;
+}
+
+int cli_duration(cli *c, const char *name, uint64_t fallback, uint64_t *out_ms)
+{
+    const char *text = cli_value(c, name);
+    *out_ms = fallback;
+    if (!text || sykli_parse_duration(text, out_ms) == 0) return 0;
+    return cli_fail(c, CLI_USAGE, "usage", NULL,
+                    "--%s %s: a duration is wanted: 2s, 10m, 24h; a bare number is seconds", name,
+                    text);
+}
+
+int cli_choice(cli *c, const char *name, const char *const *words, int fallback, int *out)
+{
+    const char *text = cli_value(c, name);
+    *out = fallback;
+    if (!text) return 0;
+    size_t count = 0;
+    for (; words[count]; count++)
+        if (!strcmp(words[count], text)) {
+            *out = (int)count;
+            return 0;
+        }
+    const char *near = sykli_nearest(text, words, count);
+    return cli_fail(c, CLI_USAGE, "usage", NULL, "--%s %s: no such choice; %s %s?", name, text,
+                    near ? "did you mean" : "how about", near ? near : words[0]);
+}
+
+static const cli_option *option_in(const cli_option *options, const char *name, size_t size,
+                                   char letter)
+{
+    for (; options && options->name; options++)
+        if (letter ? options->letter == letter
+                   : strlen(options->name) == size && !memcmp(options->name, name, size))
+            return options;
+    return NULL;
+}
+
+static int unknown_option(cli *c, const char *word)
+{
+    const char *names[CLI_SET_MAX];
+    size_t count = 0;
+    const cli_option *lists[] = { c->verb->options, common };
+    for (int i = 0; i < 2; i++)
+        for (const cli_option *o = lists[i]; o && o->name && count < CLI_SET_MAX; o++)
+            names[count++] = o->name;
+    char bare[64];
+    const char *begin = word + strspn(word, "-");
+    snprintf(bare, sizeof bare, "%.*s", (int)strcspn(begin, "="), begin);
+    const char *near = sykli_nearest(bare, names, count);
+    char *hint = near ? cli_print(c, "did you mean --%s?", near)
+                      : cli_print(c, "sykli %s --help lists the options", c->verb->name);
+    return cli_fail(c, CLI_USAGE, "usage", hint, "unknown option %s of sykli %s", word,
+                    c->verb->name);
+}
+
+// Reads the option at argv[*at] and its value.    returns 0 or the exit code
+static int read_option(cli *c, int argc, char **argv, int *at)
+{
+    const char *word = argv[*at], *value = NULL;
+    bool is_long = word[1] == '-';
+    size_t size = is_long ? strcspn(word + 2, "=") : 0;
+    const cli_option *option = option_in(c->verb->options, word + 2, size, is_long ? 0 : word[1]);
+    if (!option) option = option_in(common, word + 2, size, is_long ? 0 : word[1]);
+    if (!option) return unknown_option(c, word);
+    if (is_long && word[2 + size]) value = word + 2 + size + 1;
+    else if (!is_long && word[2]) value = word + 2;
+    if (!option->arg && value)
+        return cli_fail(c, CLI_USAGE, "usage", NULL, "%s: --%s takes no value", word, option->name);
+    if (option->arg && !value) {
+        if (*at + 1 >= argc)
+            return cli_fail(c, CLI_USAGE, "usage", NULL, "%s needs a value: %s", word, option->arg);
+        value = argv[++*at];
+    }
+    if (c->set_count == CLI_SET_MAX)
+        return cli_fail(c, CLI_USAGE, "usage", NULL, "more than %d options", CLI_SET_MAX);
+    c->set[c->set_count].name = option->name;
+    c->set[c->set_count++].value = value ? value : "";
+    return 0;
+}
+
+static const cli_verb *verb_in(const cli_verb *const *verbs, const char *name)
+{
+    for (; *verbs; verbs++)
+        if (!strcmp((*verbs)->name, name)) return *verbs;
+    return NULL;
+}
+
+static int unknown_verb(cli *c, const cli_verb *const *verbs, const char *above, const char *word)
+{
+    const char *names[64];
+    size_t count = 0;
+    for (; verbs[count] && count < 64; count++) names[count] = verbs[count]->name;
+    const char *near = word ? sykli_nearest(word, names, count) : NULL;
+    char *hint = near ? cli_print(c, "did you mean sykli%s%s %s?", *above ? " " : "", above, near)
+                      : cli_print(c, "sykli%s%s --help lists them", *above ? " " : "", above);
+    if (!word)
+        return cli_fail(c, CLI_USAGE, "usage", hint, "sykli %s needs one of its verbs", above);
+    return cli_fail(c, CLI_USAGE, "usage", hint, "unknown verb %s%s%s", above, *above ? " " : "",
+                    word);
+}
+
+// ---- help ----
+
+static void print_options(const cli_option *options)
+{
+    for (; options && options->name; options++) {
+        char left[64];
+        int size = snprintf(left, sizeof left, "%c%c%s--%s%s%s", options->letter ? '-' : ' ',
+                            options->letter ? options->letter : ' ',
+                            options->letter ? ", " : "  ", options->name, options->arg ? " " : "",
+                            options->arg ? options->arg : "");
+        printf("  %-28s%s%s\n", left, size >= 28 ? "  " : "", options->help);
+    }
+}
+
+static int print_help(const cli *c)
+{
+    const cli_verb *verb = c->verb;
+    printf("sykli %s%s%s - %s\n\nUsage: sykli %s%s%s%s%s\n", c->parent ? c->parent->name : "",
+           c->parent ? " " : "", verb->name, verb->help, c->parent ? c->parent->name : "",
+           c->parent ? " " : "", verb->name, *verb->usage ? " " : "", verb->usage);
+    if (verb->verbs) printf("\nVerbs:\n");
+    for (const cli_verb *const *at = verb->verbs; at && *at; at++)
+        printf("  %-16s %s\n", (*at)->name, (*at)->help);
+    printf("\nOptions:\n");
+    print_options(verb->options);
+    print_options(common);
+    printf("\nExample:\n  %s\n", verb->example);
+    return CLI_OK;
+}
+
+// ---- the start of the program ----
+
+static char *below(cli *c, const char *own, const char *xdg, const char *fallback, const char *name)
+{
+    const char *at = getenv(own), *home = getenv("HOME");
+    if (at && *at) return cli_copy(c, at, strlen(at));
+    at = getenv(xdg);
+    if (at && *at == '/') return cli_print(c, "%s/%s", at, name);
+    return cli_print(c, "%s/%s/%s", home && *home ? home : ".", fallback, name);
+}
+
+static void find_places(cli *c)
+{
+    const char *state = cli_value(c, "state");
+    c->state_dir =
+        state ? state : below(c, "SYKLI_STATE", "XDG_STATE_HOME", ".local/state", "sykli");
+    c->cache_dir = below(c, "SYKLI_CACHE", "XDG_CACHE_HOME", ".cache", "sykli");
+    c->config_file =
+        below(c, "SYKLI_CONFIG", "XDG_CONFIG_HOME", ".config", "sykli/sykli.yaml");
+}
+
+static int choose_colour(cli *c)
+{
+    static const char *const words[] = { "auto", "always", "never", NULL };
+    const char *no_color = getenv("NO_COLOR");
+    int when;
+    int code = cli_choice(c, "color", words, 0, &when);
+    c->colour = when == 1 || (when == 0 && cli_terminal(stdout) && !(no_color && *no_color));
+    return code;
+}
+
+static bool is_path(const char *word) { return access(word, F_OK) == 0; }
+
+// Chooses the verb: the first word that is no option. Options before it may be common ones or
+// those of `run`, which is what is meant when there is no verb.
+//   taken    the index of the word that named it, -1: none did
+static int choose_verb(cli *c, int argc, char **argv, int *taken)
+{
+    *taken = -1;
+    c->verb = verb_in(c->verbs, "run");
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1]) {
+            const char *name = argv[i] + 2;
+            size_t size = strcspn(argv[i][1] == '-' ? name : "", "=");
+            const cli_option *o =
+                option_in(common, name, size, argv[i][1] == '-' ? 0 : argv[i][1]);
+            if (!o) return 0;
+            if (o->arg && !name[size]) i++;
+            continue;
+        }
+        const cli_verb *verb = verb_in(c->verbs, argv[i]);
+        if (!verb && !is_path(argv[i])) return unknown_verb(c, c->verbs, "", argv[i]);
+        if (verb) {
+            c->verb = verb;
+            *taken = i;
+        }
+        return 0;
+    }
+    return 0;
+}
+
+// The verb of a verb: the next word behind it.
+static int choose_inner(cli *c, int argc, char **argv, int *taken)
+{
+    int at = *taken + 1;
+    while (at < argc && argv[at][0] == '-') at++;
+    const cli_verb *inner = at < argc ? verb_in(c->verb->verbs, argv[at]) : NULL;
+    if (inner) {
+        c->parent = c->verb;
+        c->verb = inner;
+        *taken = at;
+    } else if (!c->verb->run || at < argc) {
+        for (int i = 1; i < argc; i++)
+            if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return 0;
+        return unknown_verb(c, c->verb->verbs, c->verb->name, at < argc ? argv[at] : NULL);
+    }
+    return 0;
+}
+
+static int read_words(cli *c, int argc, char **argv)
+{
+    int taken, inner = -1;
+    for (int i = 1; i < argc; i++) c->json |= !strcmp(argv[i], "--json");
+    int code = choose_verb(c, argc, argv, &taken);
+    int outer = taken;
+    if (!code && c->verb->verbs && taken >= 0) {
+        code = choose_inner(c, argc, argv, &taken);
+        inner = taken;
+    }
+    c->args = cli_alloc(c, (size_t)argc * sizeof *c->args);
+    bool only_words = false;
+    for (int i = 1; i < argc && !code; i++) {
+        if (i == outer || i == inner) continue;
+        if (!only_words && !strcmp(argv[i], "--")) only_words = true;
+        else if (!only_words && argv[i][0] == '-' && argv[i][1])
+            code = read_option(c, argc, argv, &i);
+        else c->args[c->arg_count++] = argv[i];
+    }
+    return code;
+}
+
+int cli_main(const cli_verb *const *verbs, int argc, char **argv)
+{
+    cli c = { .verbs = verbs };
+    sykli_sys_init(&c.sys);
+    c.mem.sys = &c.sys;
+    if (argc == 2 && !strcmp(argv[1], "--version")) argv[1] = "version";
+    if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) argv[1] = "help";
+    int code = read_words(&c, argc, argv);
+    if (!code) code = choose_colour(&c);
+    if (!code) {
+        find_places(&c);
+        code = cli_has(&c, "help") ? print_help(&c) : c.verb->run(&c);
+    }
+    if (fflush(stdout) && !code) code = CLI_INFRASTRUCTURE;
+    free_all(&c);
+    return code;
+}

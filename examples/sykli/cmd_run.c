@@ -1,0 +1,21 @@
+// Runs a pipeline. The flow of a run is in run.c; here are its options.
+#include "run.h"
+
+static const cli_option options[] = {
+    { "file", 'f', "FILE", "the pipeline: JSON, a program, or - for stdin" },
+    { "jobs", 'j', "N", "tasks at once; default: number of processors" },
+    { "filter", 0, "TEXT", "only tasks whose name contains TEXT, and what they need" },
+    { "keep-going", 'k', NULL, "after a failure, go on with what does not need it" },
+    { "no-cache", 0, NULL, "neither look up nor store results" },
+    { "refresh", 0, NULL, "run everything, store the results" },
+    { "timeout", 0, "TIME", "for tasks without their own: 2s, 10m, 24h; 0: none" },
+    { "output", 0, "WHICH", "whose output is shown: failed (default), stream, all, none" },
+    { "events", 0, NULL, "print one JSON object per event" },
+    { "quiet", 'q', NULL, "only failures and the last line" },
+    { "log-dir", 0, "DIR", "where the logs of tasks go; default: .sykli/logs" },
+    { NULL, 0, NULL, NULL }
+};
+
+const cli_verb verb_run = { "run", "run the pipeline of this folder",
+                            "[PATH | TASK...] [OPTION...]", "sykli run test -j 4 --output stream",
+                            options, NULL, run_verb };

@@ -1,0 +1,83 @@
+// The pipeline format, versions "1" to "4": reads a document, collects all its errors, expands
+// matrices and capabilities into plain tasks, and adds the wanted ones to a context.
+#ifndef PIPELINE_H_INCLUDED
+#define PIPELINE_H_INCLUDED
+
+#include "cli.h"
+
+typedef struct pipeline_error {
+    const char *type;           // a word for machines: duplicate_task
+    const char *task;           // NULL: about the whole document
+    const char *path;           // tasks[2].depends_on[0]
+    const char *message;
+    uint32_t line, column;      // from 1
+} pipeline_error;
+
+typedef struct pipeline_errors {
+    pipeline_error *items;
+    size_t count, capacity;
+} pipeline_errors;
+
+typedef struct pipeline_task {
+    const char *name, *command, *workdir, *condition;
+    const char **inputs, **secrets;
+    size_t input_count, secret_count;
+    sykli_pair *outputs, *env;
+    size_t output_count, env_count;
+    uint32_t *after;            // indexes of tasks
+    size_t after_count, after_capacity;
+    uint32_t timeout_ms, retries;
+    bool manual;                // runs only when it is named
+    bool wanted;
+    uint32_t node, index;       // in the document
+    const char *skip_reason;
+    sykli_task handle;          // once added
+} pipeline_task;
+
+typedef struct pipeline {
+    sykli_json_doc doc;
+    pipeline_task *tasks;
+    size_t task_count;
+    pipeline_errors errors, warnings;
+} pipeline;
+
+// Reads a document. It is valid if `errors` is empty; then the tasks are there.
+void pipeline_read(cli *c, pipeline *p, const char *text, size_t size, bool strict);
+void pipeline_free(pipeline *p);
+pipeline_task *pipeline_find(pipeline *p, const char *name); // NULL: not there
+
+// Marks what is to run: all, or the named tasks and those whose name contains `filter`, with all
+// they need.     returns  0, or an exit code after an error message
+int pipeline_select(cli *c, pipeline *p, const char *const *names, int count, const char *filter);
+
+// What the wanted tasks use and this program does not do yet, by name: appended to `errors`.
+void pipeline_check_support(cli *c, pipeline *p);
+
+// Adds the wanted tasks.
+//   timeout_ms  for tasks without their own, 0: none
+//   returns     0 or the error of the context
+int pipeline_add(pipeline *p, sykli *s, uint32_t timeout_ms);
+
+// Prints errors and warnings on stderr, FILE:LINE:COLUMN: each.
+void pipeline_print_errors(const cli *c, const pipeline *p, const char *file);
+// The end of a verb whose pipeline has errors: prints them, with --json as one envelope.
+int pipeline_refuse(cli *c, const pipeline *p, const char *file);
+// The data of `validate --json`.
+char *pipeline_report(cli *c, const pipeline *p);
+
+// Where a pipeline comes from.
+typedef struct pipeline_source {
+    const char *name;  // for the header: its file name, or "stdin"
+    const char *path;  // as given
+    const char *dir;   // the project folder
+    char *text;
+    size_t size;
+} pipeline_source;
+// Finds and reads the pipeline: a program is run with --emit. `path`: -f FILE, a file or folder as
+// an argument, or NULL: the first known name in the current folder.
+//   returns  0, or an exit code after an error message
+int pipeline_find_source(cli *c, const char *path, pipeline_source *out);
+// Whether an argument names a pipeline rather than a task.
+bool pipeline_is_path(const char *word);
+
+#endif

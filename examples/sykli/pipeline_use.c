@@ -1,0 +1,202 @@
+// What is done with a pipeline once it is read: choosing tasks, adding them, reporting errors.
+#include "pipeline.h"
+#include <string.h>
+
+pipeline_task *pipeline_find(pipeline *p, const char *name)
+{
+    for (size_t i = 0; i < p->task_count; i++)
+        if (!strcmp(p->tasks[i].name, name)) return &p->tasks[i];
+    return NULL;
+}
+
+static int unknown_task(cli *c, const pipeline *p, const char *name)
+{
+    const char **names = cli_alloc(c, (p->task_count + 1) * sizeof *names);
+    for (size_t i = 0; i < p->task_count; i++) names[i] = p->tasks[i].name;
+    const char *near = sykli_nearest(name, names, p->task_count);
+    char *hint = near ? cli_print(c, "did you mean %s?", near)
+                      : cli_print(c, "sykli graph --format text lists the tasks");
+    return cli_fail(c, CLI_USAGE, "task_not_found", hint, "no task is named %s", name);
+}
+
+// Everything that a wanted task needs is wanted.
+static void close_over(cli *c, pipeline *p)
+{
+    uint32_t *queue = cli_alloc(c, (p->task_count + 1) * sizeof *queue);
+    size_t count = 0;
+    for (size_t i = 0; i < p->task_count; i++)
+        if (p->tasks[i].wanted) queue[count++] = (uint32_t)i;
+    while (count) {
+        const pipeline_task *t = &p->tasks[queue[--count]];
+        for (size_t k = 0; k < t->after_count; k++) {
+            if (p->tasks[t->after[k]].wanted) continue;
+            p->tasks[t->after[k]].wanted = true;
+            queue[count++] = t->after[k];
+        }
+    }
+}
+
+// The tasks of a matrix are meant by the name it has in the file too.
+static bool answers_to(const pipeline *p, const pipeline_task *t, const char *name)
+{
+    const char *written = sykli_json_text(&p->doc, sykli_json_get(&p->doc, t->node, "name"));
+    return !strcmp(t->name, name) || (written && !strcmp(written, name));
+}
+
+int pipeline_select(cli *c, pipeline *p, const char *const *names, int count, const char *filter)
+{
+    for (size_t i = 0; i < p->task_count; i++) {
+        pipeline_task *t = &p->tasks[i];
+        t->wanted = (filter && strstr(t->name, filter)) || (!filter && !count);
+        if (t->manual && !count) t->skip_reason = "runs only when it is named";
+    }
+    for (int n = 0; n < count; n++) {
+        bool found = false;
+        for (size_t i = 0; i < p->task_count; i++)
+            if (answers_to(p, &p->tasks[i], names[n])) p->tasks[i].wanted = found = true;
+        if (!found) return unknown_task(c, p, names[n]);
+    }
+    close_over(c, p);
+    return 0;
+}
+
+// ---- what is not done yet ----
+
+static void refuse(cli *c, pipeline *p, const pipeline_task *t, uint32_t node, const char *field,
+                   const char *message)
+{
+    size_t count = p->errors.count;
+    pipeline_error *items = cli_alloc(c, (count + 1) * sizeof *items);
+    if (count) memcpy(items, p->errors.items, count * sizeof *items);
+    items[count] = (pipeline_error){ "unsupported", t->name,
+                                     cli_print(c, "tasks[%u].%s", (unsigned)t->index, field),
+                                     message, p->doc.nodes[node].line, p->doc.nodes[node].column };
+    p->errors.items = items;
+    p->errors.count++;
+}
+
+static void check_task(cli *c, pipeline *p, const pipeline_task *t)
+{
+    static const char *const fields[] = { "container", "services", "mounts", "gate", "task_inputs",
+        "secret_refs", "success_criteria", "evidence_required", "oidc" };
+    const sykli_json_doc *doc = &p->doc;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        uint32_t node = sykli_json_get(doc, t->node, fields[i]);
+        bool list = node && doc->nodes[node].type == SYKLI_JSON_array;
+        if (node && !(list && !doc->nodes[node].count))
+            refuse(c, p, t, node, fields[i],
+                   cli_print(c, "`%s` is not supported yet", fields[i]));
+    }
+    const char *kind = sykli_json_text(doc, sykli_json_get(doc, t->node, "kind"));
+    if (kind && !strcmp(kind, "review"))
+        refuse(c, p, t, sykli_json_get(doc, t->node, "kind"), "kind",
+               "review tasks are not supported yet");
+    if (t->workdir && *t->workdir == '/')
+        refuse(c, p, t, sykli_json_get(doc, t->node, "workdir"), "workdir",
+               "an absolute `workdir` is a path in a container, and there is none");
+    for (size_t i = 0; i < t->output_count; i++)
+        if (*t->outputs[i].value == '/')
+            refuse(c, p, t, sykli_json_get(doc, t->node, "outputs"), "outputs",
+                   cli_print(c, "the absolute output %s is a path in a container, there is none",
+                             t->outputs[i].value));
+}
+
+void pipeline_check_support(cli *c, pipeline *p)
+{
+    for (size_t i = 0; i < p->task_count; i++)
+        if (p->tasks[i].wanted) check_task(c, p, &p->tasks[i]);
+}
+
+// ---- adding ----
+
+static sykli_task add_one(sykli *s, const pipeline_task *t, uint32_t timeout_ms)
+{
+    return sykli_add(s, &(sykli_task_desc){
+        .name = t->name, .command = t->command, .workdir = t->workdir,
+        .input_list = t->inputs, .input_count = t->input_count,
+        .output_list = t->outputs, .output_count = t->output_count,
+        .env_list = t->env, .env_count = t->env_count,
+        .secret_list = t->secrets, .secret_count = t->secret_count,
+        .timeout_ms = t->timeout_ms ? t->timeout_ms : timeout_ms, .retries = t->retries,
+        .skip_reason = t->skip_reason });
+}
+
+int pipeline_add(pipeline *p, sykli *s, uint32_t timeout_ms)
+{
+    for (size_t i = 0; i < p->task_count; i++) {
+        pipeline_task *t = &p->tasks[i];
+        if (t->wanted) t->handle = add_one(s, t, timeout_ms);
+        if (t->wanted && !t->handle.id) return sykli_error(s);
+    }
+    for (size_t i = 0; i < p->task_count; i++) {
+        const pipeline_task *t = &p->tasks[i];
+        for (size_t k = 0; t->wanted && k < t->after_count; k++) {
+            int rc = sykli_add_after(s, t->handle, p->tasks[t->after[k]].handle);
+            if (rc < 0) return rc;
+        }
+    }
+    return 0;
+}
+
+// ---- reporting ----
+
+static void quote(sykli_buf *b, const char *before, const char *text)
+{
+    sykli_buf_text(b, before);
+    sykli_json_quote(b, text, strlen(text));
+}
+
+static void report_errors(sykli_buf *b, const pipeline_errors *errors)
+{
+    sykli_buf_text(b, "[");
+    for (size_t i = 0; i < errors->count; i++) {
+        const pipeline_error *e = &errors->items[i];
+        quote(b, i ? ",{\"type\":" : "{\"type\":", e->type);
+        if (e->task) quote(b, ",\"task\":", e->task);
+        quote(b, ",\"path\":", e->path);
+        sykli_buf_print(b, ",\"line\":%u,\"column\":%u", (unsigned)e->line, (unsigned)e->column);
+        quote(b, ",\"message\":", e->message);
+        sykli_buf_text(b, "}");
+    }
+    sykli_buf_text(b, "]");
+}
+
+char *pipeline_report(cli *c, const pipeline *p)
+{
+    sykli_buf b;
+    sykli_buf_init(&b, &c->mem, SYKLI_TAG_host);
+    sykli_buf_print(&b, "{\"valid\":%s,\"errors\":", p->errors.count ? "false" : "true");
+    report_errors(&b, &p->errors);
+    sykli_buf_text(&b, ",\"warnings\":");
+    report_errors(&b, &p->warnings);
+    sykli_buf_text(&b, "}");
+    char *text = cli_copy(c, b.error ? "null" : (char *)b.data, b.error ? 4 : b.size);
+    sykli_buf_free(&b);
+    return text;
+}
+
+void pipeline_print_errors(const cli *c, const pipeline *p, const char *file)
+{
+    const pipeline_errors *lists[] = { &p->errors, &p->warnings };
+    for (int l = 0; l < 2; l++)
+        for (size_t i = 0; i < lists[l]->count; i++) {
+            const pipeline_error *e = &lists[l]->items[i];
+            fprintf(stderr, "%s%s:%u:%u:%s %s", cli_style_on(c->colour, CLI_BOLD), file,
+                    (unsigned)e->line, (unsigned)e->column, cli_style_on(c->colour, CLI_PLAIN),
+                    l ? "warning: " : "");
+            cli_put(stderr, e->message, 0);
+            fprintf(stderr, "  [%s]\n", e->type);
+        }
+}
+
+int pipeline_refuse(cli *c, const pipeline *p, const char *file)
+{
+    const pipeline_error *first = &p->errors.items[0];
+    if (!c->json) {
+        pipeline_print_errors(c, p, file);
+        return CLI_FAILED;
+    }
+    return cli_fail(c, CLI_FAILED, first->type, "sykli validate --json lists all errors",
+                    "%s:%u:%u: %s%s", file, (unsigned)first->line, (unsigned)first->column,
+                    first->message, p->errors.count > 1 ? " (and more)" : "");
+}

@@ -1,0 +1,247 @@
+// The report at the end of a run.
+#include "run.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MIN = 12, NAME_MAX_COLUMNS = 32, TAIL_LINES = 10, WIDTH_MIN = 64, WIDTH_MAX = 100 };
+
+// ---- logs ----
+
+// Where the last `lines` lines of a text begin.
+static const char *tail(const char *text, size_t size, int lines)
+{
+    const char *at = text + size;
+    if (at > text && at[-1] == '\n') at--;
+    while (at > text && (at[-1] != '\n' || --lines > 0)) at--;
+    return at;
+}
+
+void report_log(const cli *c, const char *path, int lines_max, const char *indent)
+{
+    enum { ROOM = 64 << 10 };
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    char *text = file ? malloc(ROOM) : NULL;
+    if (text) {
+        if (lines_max && fseek(file, -ROOM, SEEK_END)) rewind(file);
+        size_t got;
+        while ((got = fread(text, 1, ROOM, file)) > 0) {
+            const char *end = text + got, *at = lines_max ? tail(text, got, lines_max) : text;
+            while (at < end) {
+                const char *stop = memchr(at, '\n', (size_t)(end - at));
+                if (!stop) stop = end;
+                fputs(indent, stdout);
+                cli_put_output(stdout, at, (size_t)(stop - at), c->colour);
+                putchar('\n');
+                at = stop + 1;
+            }
+        }
+    }
+    free(text);
+    if (file) fclose(file);
+}
+
+// ---- rows ----
+
+typedef struct row {
+    const pipeline_task *task;
+    sykli_task_info info;
+} row;
+
+static bool is_bad(sykli_status status)
+{
+    return status == SYKLI_STATUS_failed || status == SYKLI_STATUS_errored
+        || status == SYKLI_STATUS_cancelled;
+}
+
+static const char *glyph(sykli_status status)
+{
+    return status == SYKLI_STATUS_passed ? "●" : status == SYKLI_STATUS_cached ? "○"
+         : is_bad(status) ? "✕" : "─";
+}
+
+static cli_style style(sykli_status status)
+{
+    return status == SYKLI_STATUS_passed ? CLI_GOOD : is_bad(status) ? CLI_BAD : CLI_FAINT;
+}
+
+// What stands at the right end of a row.
+static void right_side(const sykli_task_info *info, char *out, size_t size)
+{
+    char time[32];
+    sykli_format_duration(time, info->saved_ms);
+    bool far = info->from && *info->from && strcmp(info->from, "local");
+    if (info->status == SYKLI_STATUS_cached && far)
+        snprintf(out, size, "(cache hit from %s%s%s)", info->from,
+                 info->saved_ms ? ", saved " : "", info->saved_ms ? time : "");
+    else if (info->status == SYKLI_STATUS_cached)
+        snprintf(out, size, "(cache%s%s)", info->saved_ms ? ", saved " : "",
+                 info->saved_ms ? time : "");
+    else if (info->status == SYKLI_STATUS_blocked) snprintf(out, size, "skipped (blocked)");
+    else if (info->status == SYKLI_STATUS_skipped) snprintf(out, size, "skipped");
+    else sykli_format_duration(out, info->duration_ms);
+}
+
+static void print_row(const run *r, const row *w, int name_width, int width)
+{
+    char right[160];
+    bool colour = r->c->colour;
+    right_side(&w->info, right, sizeof right);
+    printf("  %s%s%s  ", cli_style_on(colour, style(w->info.status)), glyph(w->info.status),
+           cli_style_on(colour, CLI_PLAIN));
+    int used = 5 + cli_put(stdout, w->task->name, 0);
+    used += printf("%*s", used < 5 + name_width ? 5 + name_width - used : 0, "");
+    int room = width - used - (int)strlen(right) - 4;
+    fputs(cli_style_on(colour, CLI_FAINT), stdout);
+    if (room >= 8 && w->task->command) {
+        used += 2;
+        fputs("  ", stdout);
+        used += cli_put(stdout, w->task->command, room);
+    }
+    int gap = width - used - (int)strlen(right);
+    printf("%*s", gap > 2 ? gap : 2, "");
+    cli_put(stdout, right, 0);
+    puts(cli_style_on(colour, CLI_PLAIN));
+}
+
+// Why a task did not pass, its last lines, and where the rest is.
+static void print_failure(const run *r, const row *w)
+{
+    const sykli_task_info *info = &w->info;
+    fputs("     ", stdout);
+    if (info->signal) printf("signal %d", info->signal);
+    else if (info->status == SYKLI_STATUS_failed) printf("exit code %d", info->exit_code);
+    else fputs(sykli_status_names[info->status], stdout);
+    if (info->reason && *info->reason) {
+        fputs(": ", stdout);
+        cli_put(stdout, info->reason, 0);
+    }
+    if (info->attempt > 1) printf(" (attempt %d)", info->attempt);
+    putchar('\n');
+    if (r->output == OUTPUT_FAILED) report_log(r->c, info->log_path, TAIL_LINES, "     │ ");
+    if (info->log_path && *info->log_path) {
+        fputs("     log: ", stdout);
+        cli_put(stdout, info->log_path, 0);
+        putchar('\n');
+    }
+}
+
+static void print_header(const run *r, int width)
+{
+    int left = printf("sykli · ") - 1;
+    left += cli_put(stdout, r->source->name, 0);
+    const char *right = "local · " SYKLI_VERSION;
+    int gap = width - left - (int)strlen(right) + 1;
+    printf("%*s%s%s%s\n\n", gap > 2 ? gap : 2, "", cli_style_on(r->c->colour, CLI_FAINT), right,
+           cli_style_on(r->c->colour, CLI_PLAIN));
+}
+
+// The last line: counts in the order of what matters, the time, the time saved.
+static void print_sum(const run *r, const row *rows, size_t count)
+{
+    static const sykli_status order[] = {
+        SYKLI_STATUS_failed, SYKLI_STATUS_errored, SYKLI_STATUS_cancelled, SYKLI_STATUS_passed,
+        SYKLI_STATUS_cached, SYKLI_STATUS_blocked, SYKLI_STATUS_skipped };
+    size_t counts[SYKLI_STATUS_COUNT] = { 0 };
+    char time[32];
+    const char *between = "";
+    for (size_t i = 0; i < count; i++) counts[rows[i].info.status]++;
+    printf("  %s─%s  ", cli_style_on(r->c->colour, CLI_FAINT),
+           cli_style_on(r->c->colour, CLI_PLAIN));
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        if (!counts[order[i]]) continue;
+        printf("%s%s%zu %s%s", between, cli_style_on(r->c->colour, style(order[i])),
+               counts[order[i]], sykli_status_names[order[i]],
+               cli_style_on(r->c->colour, CLI_PLAIN));
+        between = " · ";
+    }
+    if (!count) fputs("no tasks", stdout);
+    printf("   %s%s", cli_style_on(r->c->colour, CLI_FAINT),
+           sykli_format_duration(time, r->wall_ms));
+    if (r->saved_ms) printf(", saved %s", sykli_format_duration(time, r->saved_ms));
+    puts(cli_style_on(r->c->colour, CLI_PLAIN));
+}
+
+static row *collect(const run *r, size_t *count)
+{
+    row *rows = cli_alloc(r->c, (r->p->task_count + 1) * sizeof *rows);
+    *count = 0;
+    for (size_t i = 0; i < r->p->task_count; i++) {
+        row *w = &rows[*count];
+        w->task = &r->p->tasks[i];
+        if (!w->task->wanted || sykli_task_get(r->s, w->task->handle, &w->info) < 0) continue;
+        if (w->info.reason) w->info.reason = cli_print(r->c, "%s", w->info.reason);
+        if (w->info.from) w->info.from = cli_print(r->c, "%s", w->info.from);
+        if (w->info.log_path) w->info.log_path = cli_print(r->c, "%s", w->info.log_path);
+        ++*count;
+    }
+    return rows;
+}
+
+void report_print(run *r)
+{
+    size_t count;
+    row *rows = collect(r, &count);
+    int width = cli_terminal(stdout) ? cli_width(stdout) : WIDTH_MIN, name_width = NAME_MIN;
+    width = width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width;
+    for (size_t i = 0; i < count; i++) {
+        int columns = cli_columns(rows[i].task->name, 0);
+        if (columns > name_width && columns <= NAME_MAX_COLUMNS) name_width = columns;
+    }
+    if (!r->quiet) print_header(r, width);
+    for (size_t i = 0; i < count; i++)
+        if (is_bad(rows[i].info.status)) {
+            print_row(r, &rows[i], name_width, width);
+            print_failure(r, &rows[i]);
+        }
+    for (size_t i = 0; i < count && !r->quiet; i++)
+        if (!is_bad(rows[i].info.status)) {
+            print_row(r, &rows[i], name_width, width);
+            if (r->output == OUTPUT_ALL) report_log(r->c, rows[i].info.log_path, 0, "     │ ");
+        }
+    if (count && !r->quiet) putchar('\n');
+    print_sum(r, rows, count);
+}
+
+// ---- JSON ----
+
+static void member(sykli_buf *b, const char *before, const char *value)
+{
+    sykli_buf_text(b, before);
+    if (value && *value) sykli_json_quote(b, value, strlen(value));
+    else sykli_buf_text(b, "null");
+}
+
+static void task_json(sykli_buf *b, const row *w)
+{
+    const sykli_task_info *info = &w->info;
+    bool cached = info->status == SYKLI_STATUS_cached;
+    member(b, "{\"name\":", w->task->name);
+    member(b, ",\"status\":", sykli_status_names[info->status]);
+    sykli_buf_print(b, ",\"duration_ms\":%llu,\"cached\":%s",
+                    (unsigned long long)info->duration_ms, cached ? "true" : "false");
+    member(b, ",\"from\":", cached ? info->from : NULL);
+    if (is_bad(info->status) || info->status == SYKLI_STATUS_blocked)
+        member(b, ",\"error\":", info->reason);
+    sykli_buf_text(b, "}");
+}
+
+void report_json(run *r)
+{
+    size_t count;
+    row *rows = collect(r, &count);
+    bool good = true;
+    sykli_buf b;
+    sykli_buf_init(&b, &r->c->mem, SYKLI_TAG_host);
+    for (size_t i = 0; i < count; i++)
+        good = good && !is_bad(rows[i].info.status) && rows[i].info.status != SYKLI_STATUS_blocked;
+    sykli_buf_print(&b, "{\"status\":\"%s\",\"duration_ms\":%llu,\"tasks\":[",
+                    r->cancelled_by ? "cancelled" : good ? "passed" : "failed",
+                    (unsigned long long)r->wall_ms);
+    for (size_t i = 0; i < count; i++) {
+        if (i) sykli_buf_text(&b, ",");
+        task_json(&b, &rows[i]);
+    }
+    sykli_buf_text(&b, "]}");
+    cli_envelope(r->c, true, b.error ? NULL : (const char *)b.data);
+    sykli_buf_free(&b);
+}

@@ -1,0 +1,142 @@
+// The flow of a run: read, choose, add, run, report.
+#define _GNU_SOURCE 1
+#include "run.h"
+#include <signal.h>
+#include <string.h>
+
+enum { TICK_MS = 100 };
+
+// The one thing a signal may touch: which came, and the context that sleeps.
+static volatile sig_atomic_t signal_got;
+static sykli *volatile signal_context;
+
+static void on_signal(int number)
+{
+    signal_got = number;
+    if (signal_context) sykli_wakeup(signal_context);
+}
+
+static void catch_signals(sykli *s)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+    sigemptyset(&action.sa_mask);
+    signal_context = s;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void on_event(void *user, const sykli_event *event)
+{
+    run *r = user;
+    if (event->kind == SYKLI_EVENT_run_finished) r->wall_ms = event->duration_ms;
+    if (event->kind == SYKLI_EVENT_run_finished) r->saved_ms = event->saved_ms;
+    if (r->events) run_print_event(r, event);
+    else if (r->display) progress_event(r->display, event);
+}
+
+// Opens the context as the options say.    returns  0 or the exit code
+static int open_context(run *r)
+{
+    cli *c = r->c;
+    uint32_t jobs;
+    int code = cli_number(c, "jobs", 0, 1, 4096, &jobs);
+    if (code) return code;
+    r->s = sykli_open(&(sykli_desc){
+        .workers_max = jobs, .project_dir = r->source->dir, .cache_dir = c->cache_dir,
+        .state_dir = c->state_dir, .log_dir = cli_value(c, "log-dir"),
+        .keep_going = cli_has(c, "keep-going"), .no_cache = cli_has(c, "no-cache"),
+        .refresh = cli_has(c, "refresh"), .on_event = on_event, .on_event_user = r });
+    if (!r->s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
+    if (sykli_error(r->s)) return cli_fail_sykli(c, sykli_error(r->s), sykli_errmsg(r->s));
+    return 0;
+}
+
+static int go(run *r)
+{
+    int rc = sykli_start(r->s);
+    if (rc < 0) return cli_fail_sykli(r->c, rc, sykli_errmsg(r->s));
+    do {
+        if (signal_got && !r->cancelled_by) {
+            r->cancelled_by = signal_got == SIGHUP ? SIGTERM : signal_got;
+            sykli_run_cancel(r->s);
+        }
+        if (r->display) progress_tick(r->display);
+        rc = sykli_poll(r->s, r->display ? TICK_MS : -1);
+    } while (rc > 0);
+    if (rc < 0) return cli_fail_sykli(r->c, rc, sykli_errmsg(r->s));
+    return 0;
+}
+
+static int exit_code(const run *r)
+{
+    if (r->cancelled_by) return 128 + r->cancelled_by;
+    for (size_t i = 0; i < r->p->task_count; i++) {
+        sykli_task_info info;
+        const pipeline_task *t = &r->p->tasks[i];
+        if (!t->wanted || sykli_task_get(r->s, t->handle, &info) < 0) continue;
+        if (info.status != SYKLI_STATUS_passed && info.status != SYKLI_STATUS_cached
+            && info.status != SYKLI_STATUS_skipped)
+            return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
+// What is left when the pipeline has been read and its tasks are chosen.
+static int run_chosen(run *r, uint64_t timeout_ms)
+{
+    int code = open_context(r);
+    if (!code && pipeline_add(r->p, r->s, (uint32_t)timeout_ms) < 0)
+        code = cli_fail_sykli(r->c, sykli_error(r->s), sykli_errmsg(r->s));
+    if (!code) {
+        catch_signals(r->s);
+        if (!r->events && !r->quiet && !r->c->json) r->display = progress_begin(r->c, r);
+        code = go(r);
+        if (r->display) progress_end(r->display);
+    }
+    if (!code) {
+        if (r->c->json && !r->events) report_json(r);
+        else if (!r->events) report_print(r);
+        code = exit_code(r);
+    }
+    signal_context = NULL;
+    sykli_close(r->s);
+    return code;
+}
+
+static int run_pipeline(run *r, const char *const *names, int count)
+{
+    cli *c = r->c;
+    uint64_t timeout_ms;
+    int code = cli_duration(c, "timeout", 0, &timeout_ms);
+    if (code) return code;
+    if (timeout_ms > UINT32_MAX)
+        return cli_fail(c, CLI_USAGE, "usage", NULL, "--timeout: at most 49 days");
+    if (!r->p->errors.count) {
+        code = pipeline_select(c, r->p, names, count, cli_value(c, "filter"));
+        if (code) return code;
+        pipeline_check_support(c, r->p);
+    }
+    if (r->p->errors.count) return pipeline_refuse(c, r->p, r->source->path);
+    return run_chosen(r, timeout_ms);
+}
+
+int run_verb(cli *c)
+{
+    static const char *const outputs[] = { "failed", "stream", "all", "none", NULL };
+    pipeline_source source;
+    pipeline p;
+    int output, first = 0;
+    int code = cli_choice(c, "output", outputs, OUTPUT_FAILED, &output);
+    const char *path = cli_value(c, "file");
+    if (!path && c->arg_count && pipeline_is_path(c->args[0])) path = c->args[first++];
+    if (!code) code = pipeline_find_source(c, path, &source);
+    if (code) return code;
+    pipeline_read(c, &p, source.text, source.size, false);
+    run r = { .c = c, .p = &p, .source = &source, .output = (run_output)output,
+              .events = cli_has(c, "events"), .quiet = cli_has(c, "quiet") };
+    code = run_pipeline(&r, c->args + first, c->arg_count - first);
+    pipeline_free(&p);
+    return code;
+}
