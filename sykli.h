@@ -434,7 +434,8 @@ int sykli_print(sykli *s, void *file, const char *query);
 //     SYKLI_ROW(lamp, LAMP_COLUMNS)        // struct lamp
 //     SYKLI_COLUMNS(lamp, LAMP_COLUMNS)    // static const sykli_column lamp_columns[]
 //
-// A value is NULL (shown empty) when it is SYKLI_NULL_*, an empty STR, a NULL TEXT.
+// A value is NULL (shown empty) when it is SYKLI_NULL_*, an empty STR, a NULL TEXT, a double that is
+// not finite. Rows of a pool (a scan that sets `heap`) hold no pointers: their TEXT is NULL.
 typedef enum sykli_kind {
     SYKLI_KIND_NULL, SYKLI_KIND_U64, SYKLI_KIND_I64, SYKLI_KIND_F64, SYKLI_KIND_STR,
     SYKLI_KIND_TEXT, SYKLI_KIND_REF, SYKLI_KIND_ENUM, SYKLI_KIND_BOOL
@@ -2478,6 +2479,218 @@ bool sykli_glob_match(const char *pattern, const char *path)
 }
 
 // >>table ---- columns, row values, the registry of tables
+// A table is a name, an array of columns and a scan that emits rows; this section is all that knows
+// how a row lies in memory. Rows may come from another process that was killed in the middle of a
+// write, or that means harm: a value never leads outside its row and its heap, and what makes no
+// sense is NULL.
+
+#define SYKLI__TABLE_TABLES_MAX 128
+#define SYKLI__TABLE_COLUMNS_MAX 64
+#define SYKLI__TABLE_NAME_MAX 63
+#define SYKLI__TABLE_TEXT_MAX SYKLI_COMMAND_MAX // bytes that are shown of a TEXT
+
+typedef struct sykli__table_registry {
+    sykli_mem *mem;
+    sykli_table *tables; // in the order they were added
+    size_t count, capacity;
+    sykli_map by_name;   // to their index
+} sykli__table_registry;
+
+static void sykli__table_init(sykli__table_registry *r, sykli_mem *m, const uint64_t seed[2])
+{
+    memset(r, 0, sizeof *r);
+    r->mem = m;
+    sykli_map_init(&r->by_name, m, seed);
+}
+
+static void sykli__table_free(sykli__table_registry *r)
+{
+    if (r->tables)
+        sykli_mem_resize(r->mem, SYKLI_TAG_table, r->tables, r->capacity * sizeof *r->tables, 0);
+    sykli_map_free(&r->by_name);
+    r->tables = NULL;
+    r->count = r->capacity = 0;
+}
+
+static bool sykli__table_name_valid(const char *name)
+{
+    if (!name || *name < 'a' || *name > 'z') return false;
+    size_t size = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return !name[size] && size <= SYKLI__TABLE_NAME_MAX;
+}
+
+// The size in a row of a value of that kind; 0: any (STR), -1: not the kind of a column.
+static int sykli__table_kind_size(uint8_t kind)
+{
+    switch ((sykli_kind)kind) {
+    case SYKLI_KIND_U64:
+    case SYKLI_KIND_I64:
+    case SYKLI_KIND_REF: return 8;
+    case SYKLI_KIND_F64: return (int)sizeof(double);
+    case SYKLI_KIND_TEXT: return (int)sizeof(char *);
+    case SYKLI_KIND_ENUM:
+    case SYKLI_KIND_BOOL: return 4;
+    case SYKLI_KIND_STR: return 0;
+    case SYKLI_KIND_NULL: break;
+    }
+    return -1;
+}
+
+// What is wrong with a column; NULL: nothing.
+static const char *sykli__table_column_fault(const sykli_table *table, const sykli_column *c)
+{
+    int size = sykli__table_kind_size(c->kind);
+    if (size < 0) return "has an unknown kind";
+    if (size ? c->size != size : !c->size) return "has a size that is not that of its kind";
+    if ((size_t)c->offset + c->size > table->row_size) return "lies outside the row";
+    if (c->kind == SYKLI_KIND_ENUM && !c->names) return "is an ENUM without names";
+    if (c->unit >= SYKLI_UNIT_COUNT) return "has an unknown unit";
+    if (c->visibility != SYKLI_VISIBLE_secret
+        && (c->visibility < SYKLI_VISIBLE_public || c->visibility > SYKLI_VISIBLE_local))
+        return "has an unknown visibility";
+    if (!strcmp(c->name, "node")) return "is there already: every table has it";
+    for (const sykli_column *other = table->columns; other < c; other++)
+        if (!strcmp(other->name, c->name)) return "is there twice";
+    return NULL;
+}
+
+static int sykli__table_check(const sykli_table *table, sykli_fault *f)
+{
+    if (!sykli__table_name_valid(table->name))
+        return sykli_fail(f, SYKLI_EINVAL, "a table's name is 1 to %d of [a-z0-9_], not \"%.80s\"",
+                          SYKLI__TABLE_NAME_MAX, table->name ? table->name : "");
+    if (!table->scan) return sykli_fail(f, SYKLI_EINVAL, "table %s has no scan", table->name);
+    if (!table->columns || !table->column_count)
+        return sykli_fail(f, SYKLI_EINVAL, "table %s has no columns", table->name);
+    if (table->column_count > SYKLI__TABLE_COLUMNS_MAX)
+        return sykli_fail(f, SYKLI_ELIMIT, "table %s has %u columns, at most %d are allowed",
+                          table->name, (unsigned)table->column_count, SYKLI__TABLE_COLUMNS_MAX);
+    for (size_t i = 0; i < table->column_count; i++) {
+        const sykli_column *c = &table->columns[i];
+        if (!sykli__table_name_valid(c->name))
+            return sykli_fail(f, SYKLI_EINVAL,
+                              "table %s: column %u: a name is 1 to %d of [a-z0-9_], not \"%.80s\"",
+                              table->name, (unsigned)i, SYKLI__TABLE_NAME_MAX,
+                              c->name ? c->name : "");
+        const char *fault = sykli__table_column_fault(table, c);
+        if (fault)
+            return sykli_fail(f, SYKLI_EINVAL, "table %s: column %s %s", table->name, c->name,
+                              fault);
+    }
+    return 0;
+}
+
+// The table of that name, NULL if there is none.   valid  until the next add
+static const sykli_table *sykli__table_find(const sykli__table_registry *r, const char *name)
+{
+    const uint64_t *at = sykli_map_get(&r->by_name, name, strlen(name));
+    return at ? &r->tables[*at] : NULL;
+}
+
+static int sykli__table_add(sykli__table_registry *r, const sykli_table *table, sykli_fault *f)
+{
+    int rc = sykli__table_check(table, f);
+    if (rc) return rc;
+    if (sykli__table_find(r, table->name))
+        return sykli_fail(f, SYKLI_EEXIST, "there is a table %s already", table->name);
+    if (r->count == SYKLI__TABLE_TABLES_MAX)
+        return sykli_fail(f, SYKLI_ELIMIT, "table %s: there are %d tables already", table->name,
+                          SYKLI__TABLE_TABLES_MAX);
+    if (!sykli__base_room(r->mem, SYKLI_TAG_table, &r->tables, &r->capacity, r->count,
+                          sizeof *r->tables, SYKLI__TABLE_TABLES_MAX)
+        || sykli_map_put(&r->by_name, table->name, strlen(table->name), r->count) < 0)
+        return sykli_fail(f, SYKLI_ENOMEM, "no memory for table %s", table->name);
+    r->tables[r->count] = *table;
+    if (!table->visibility) r->tables[r->count].visibility = SYKLI_VISIBLE_public;
+    r->count++;
+    return 0;
+}
+
+// Equal hashes: rows of one layout can be read with the columns of the other.
+static uint64_t sykli__table_schema_hash(const sykli_table *table)
+{
+    uint64_t key[2] = { table->row_size, table->column_count };
+    for (size_t i = 0; i < table->column_count; i++) {
+        const sykli_column *c = &table->columns[i];
+        key[1] = (uint64_t)c->kind << 32 | (uint64_t)c->offset << 16 | c->size;
+        key[0] = sykli_siphash(key, c->name, strlen(c->name));
+    }
+    return key[0];
+}
+
+// Whether a role may see what has that visibility; a secret nobody does.
+static bool sykli__table_sees(sykli_role role, unsigned visibility)
+{
+    return (unsigned)role >= visibility;
+}
+
+static void sykli__table_text(sykli_value *v, const char *text, size_t size)
+{
+    v->kind = SYKLI_KIND_TEXT;
+    v->text = text;
+    v->text_size = size;
+}
+
+static void sykli__table_ref(sykli_value *v, uint64_t ref, const sykli_emit *from)
+{
+    uint64_t at = ref >> 24, size = ref & 0xffffff;
+    if (!from->heap || !size || at > from->heap_size || size > from->heap_size - at) return;
+    sykli__table_text(v, from->heap + at, (size_t)size);
+}
+
+static void sykli__table_enum(sykli_value *v, uint32_t index, const char *const *names)
+{
+    for (uint32_t i = 0; names[i]; i++)
+        if (i == index) sykli__table_text(v, names[i], strlen(names[i]));
+}
+
+// The value of a column in a row; text is not NUL-terminated and valid as long as row and heap. A
+// row beside a heap may come from another process: its TEXT is an address there and not followed.
+static sykli_value sykli__table_value(const sykli_column *c, const void *row,
+                                      const sykli_emit *from)
+{
+    sykli_value v = { .kind = SYKLI_KIND_NULL, .unit = (sykli_unit)c->unit };
+    const char *at = (const char *)row + c->offset;
+    uint64_t wide = 0;
+    uint32_t narrow = 0;
+    if (c->size == sizeof wide) memcpy(&wide, at, sizeof wide);
+    if (c->size == sizeof narrow) memcpy(&narrow, at, sizeof narrow);
+    switch ((sykli_kind)c->kind) {
+    case SYKLI_KIND_U64:
+        v.u64 = wide;
+        if (wide != SYKLI_NULL_U64) v.kind = SYKLI_KIND_U64;
+        break;
+    case SYKLI_KIND_I64:
+        memcpy(&v.i64, at, sizeof v.i64);
+        if (v.i64 != SYKLI_NULL_I64) v.kind = SYKLI_KIND_I64;
+        break;
+    case SYKLI_KIND_F64:
+        memcpy(&v.f64, at, sizeof v.f64);
+        if (v.f64 - v.f64 == 0) v.kind = SYKLI_KIND_F64; // neither infinite nor NaN
+        break;
+    case SYKLI_KIND_STR: {
+        size_t size = strnlen(at, c->size);
+        if (size) sykli__table_text(&v, at, size);
+        break;
+    }
+    case SYKLI_KIND_TEXT: {
+        const char *text;
+        memcpy(&text, at, sizeof text);
+        if (text && !from->heap)
+            sykli__table_text(&v, text, strnlen(text, SYKLI__TABLE_TEXT_MAX));
+        break;
+    }
+    case SYKLI_KIND_REF: sykli__table_ref(&v, wide, from); break;
+    case SYKLI_KIND_ENUM: sykli__table_enum(&v, narrow, c->names); break;
+    case SYKLI_KIND_BOOL:
+        v.u64 = narrow != 0;
+        if (narrow != SYKLI_NULL_ENUM) v.kind = SYKLI_KIND_BOOL;
+        break;
+    case SYKLI_KIND_NULL: break;
+    }
+    return v;
+}
+
 // >>query ---- the SELECT subset: parse, scan, sort, render, encode
 // >>op ---- the registry of ops, argument checking, roles
 // Everything that changes something is one row here, and every way in (a C call, the control
