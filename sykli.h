@@ -5824,7 +5824,2342 @@ void sykli_sys_init(sykli_sys *out)
 
 // >>rows ---- row files: pools of rows that other processes can read
 // >>tree ---- confined walk, stat cache, tree digests
+// Whatever a task reads or writes is named relative to one root. A name is taken apart here: its
+// folder is opened below the root, and the last component is looked up in that folder alone without
+// following a symbolic link, so nothing that a task leaves behind leads outside. A file's bytes are
+// read only when its stat is not the one of the digest we know. To read, a folder may be reached by
+// links that stay below the root; to write or remove, by none.
+
+enum {
+    SYKLI__TREE_PATH_MAX = 4096,     // bytes of a path below the root
+    SYKLI__TREE_OPEN_MAX = 32,       // folders kept open
+    SYKLI__TREE_DEPTH_MAX = 128,     // folders in folders that a removal enters
+    SYKLI__TREE_FILES_MAX = 1 << 20, // files of one set of patterns, files in the stat cache
+    SYKLI__TREE_NAMES_MAX = 64 << 20, // bytes of the names in one folder
+    SYKLI__TREE_CACHE_MAX = 256 << 20, // bytes of the stat cache's file
+    SYKLI__TREE_CHUNK = 64 << 10
+};
+
+// What our temporary files in a task's folders begin with; a walk does not see them.
+#define SYKLI__TREE_TMP ".sykli-tmp-"
+
+typedef struct sykli__tree_folder {
+    char *path; // NULL: free
+    int fd;
+    uint64_t inode, device, used;
+} sykli__tree_folder;
+
+// The digest of a file that had this stat, and when we looked.
+typedef struct sykli__tree_known {
+    sykli_stat stat;
+    int64_t seen_ns;
+    sykli_digest digest;
+} sykli__tree_known;
+
+typedef struct sykli__tree {
+    sykli_mem *mem;
+    int root_fd;
+    sykli__tree_folder folders[SYKLI__TREE_OPEN_MAX];
+    uint64_t turn;           // counts uses of folders
+    sykli_map places;        // path -> index in `known`
+    sykli__tree_known *known;
+    size_t known_capacity;
+    bool changed;            // `known` is newer than its file
+    char *cache_file;        // NULL: kept in memory only
+    uint8_t *chunk;
+} sykli__tree;
+
+// One file below the root.
+typedef struct sykli__tree_file {
+    const char *path;
+    sykli_stat stat;
+    sykli_digest digest; // of the bytes; of a symbolic link: of its target's text
+    sykli_digest behind; // of a link to a file below the root: that file's bytes; else zeros
+} sykli__tree_file;
+
+// Reads a whole file.    returns  0 or the negated errno; -EFBIG beyond max_bytes
+static int sykli__tree_slurp(sykli_mem *mem, int dir, const char *path, size_t max_bytes,
+                             sykli_buf *out)
+{
+    const sykli_sys *sys = mem->sys;
+    int fd = sys->open(sys->user, dir, path, SYKLI_OPEN_read, 0);
+    if (fd < 0) return fd;
+    int64_t got = 1;
+    while (got > 0) {
+        uint8_t *room = sykli_buf_grow(out, 4097);
+        if (!room) got = -ENOMEM;
+        else if (out->size > max_bytes) got = -EFBIG;
+        else got = sys->read(sys->user, fd, room, out->capacity - out->size - 1);
+        if (got > 0) out->size += (size_t)got;
+    }
+    if (!got) out->data[out->size] = 0;
+    sys->close(sys->user, fd);
+    return (int)got;
+}
+
+// Writes all of it.      returns  0 or the negated errno
+static int sykli__tree_write(const sykli_sys *sys, int fd, const void *data, size_t size)
+{
+    for (const uint8_t *p = (const uint8_t *)data; size;) {
+        int64_t put = sys->write(sys->user, fd, p, size);
+        if (put <= 0) return put < 0 ? (int)put : -EIO;
+        p += put;
+        size -= (size_t)put;
+    }
+    return 0;
+}
+
+static int sykli__tree_name_add(void *to, const char *name, int type)
+{
+    sykli_buf *names = (sykli_buf *)to;
+    char kind = (char)('0' + type);
+    sykli_buf_add(names, &kind, 1);
+    return sykli_buf_add(names, name, strlen(name) + 1) ? -ENOMEM : 0;
+}
+
+// The names in a folder, each with its type as a digit in front and a NUL behind it, as a copy:
+// whoever walks may add and remove.     returns  0 or the negated errno
+static int sykli__tree_names(const sykli_sys *sys, int fd, sykli_buf *names)
+{
+    sykli_buf_reset(names);
+    names->max_bytes = SYKLI__TREE_NAMES_MAX;
+    int rc = sys->list(sys->user, fd, sykli__tree_name_add, names);
+    return names->error ? -ENOMEM : rc;
+}
+
+// Steps through what sykli__tree_names gathered.   returns  the name, NULL at the end
+static const char *sykli__tree_name_next(const sykli_buf *names, size_t *at, int *type)
+{
+    if (*at >= names->size) return NULL;
+    const char *name = (const char *)names->data + *at + 1;
+    *type = names->data[*at] - '0';
+    *at += strlen(name) + 2;
+    return name;
+}
+
+static bool sykli__tree_is_glob(const char *pattern) { return strpbrk(pattern, "*?[{\\"); }
+
+// Checks a pattern and writes it without "./", double and trailing slashes; the root is "".
+static int sykli__tree_clean(const char *pattern, char out[SYKLI__TREE_PATH_MAX + 1],
+                             sykli_fault *fault)
+{
+    size_t size = 0;
+    if (*pattern == '/')
+        return sykli_fail(fault, SYKLI_EINVAL,
+                          "\"%s\": paths are relative to the project folder", pattern);
+    for (const char *p = pattern; *p;) {
+        size_t part = strcspn(p, "/");
+        if (part == 2 && !memcmp(p, "..", 2))
+            return sykli_fail(fault, SYKLI_EINVAL,
+                              "\"%s\": a path may not leave the project folder by \"..\"", pattern);
+        if (part && !(part == 1 && *p == '.')) {
+            if (size + part + 1 > SYKLI__TREE_PATH_MAX)
+                return sykli_fail(fault, SYKLI_EINVAL, "\"%.64s...\": longer than %d bytes",
+                                  pattern, SYKLI__TREE_PATH_MAX);
+            if (size) out[size++] = '/';
+            memcpy(out + size, p, part);
+            size += part;
+        }
+        p += part + (p[part] == '/');
+    }
+    out[size] = 0;
+    return 0;
+}
+
+// Whether a path may be created by what others sent: relative and plain, nothing hidden in it, and
+// not among what git or we keep.
+static bool sykli__tree_path_plain(const char *path)
+{
+    size_t size = strlen(path);
+    if (!size || size > SYKLI__TREE_PATH_MAX || !sykli_utf8_valid(path, size)) return false;
+    for (const char *p = path; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) return false;
+    for (const char *p = path;;) {
+        size_t part = strcspn(p, "/");
+        if (!part || part > 255 || (part <= 2 && !strncmp(p, "..", part))) return false;
+        if (part == 4 && !memcmp(p, ".git", 4)) return false;
+        if (part == 6 && !memcmp(p, ".sykli", 6)) return false;
+        if (!p[part]) return true;
+        p += part + 1;
+    }
+}
+
+// Whether a link at `path` with this target stays below the root, whatever else is a link there: a
+// step up may only undo what the folders of `path` went down, and comes before any step down.
+static bool sykli__tree_link_stays(const char *path, const char *target)
+{
+    size_t depth = 0;
+    bool down = false;
+    if (!*target || *target == '/') return false;
+    for (const char *p = path; *p; p++) depth += *p == '/';
+    for (const char *p = target; *p;) {
+        size_t part = strcspn(p, "/");
+        bool up = part == 2 && !memcmp(p, "..", 2);
+        if (up && (down || !depth--)) return false;
+        down = down || (!up && part && !(part == 1 && *p == '.'));
+        p += part + (p[part] == '/');
+    }
+    return true;
+}
+
+static void sykli__tree_folder_close(sykli__tree *t, sykli__tree_folder *folder)
+{
+    if (!folder->path) return;
+    t->mem->sys->close(t->mem->sys->user, folder->fd);
+    sykli_mem_text_free(t->mem, SYKLI_TAG_tree, folder->path);
+    memset(folder, 0, sizeof *folder);
+}
+
+// The place for a folder that is to be opened: a free one, else the one not used for longest.
+static sykli__tree_folder *sykli__tree_folder_place(sykli__tree *t)
+{
+    sykli__tree_folder *oldest = t->folders;
+    for (int i = 0; i < SYKLI__TREE_OPEN_MAX; i++) {
+        if (!t->folders[i].path) return &t->folders[i];
+        if (t->folders[i].used < oldest->used) oldest = &t->folders[i];
+    }
+    sykli__tree_folder_close(t, oldest);
+    return oldest;
+}
+
+// The open folder of that path. It costs one stat while it is the same folder as last time.
+//   returns  the descriptor, which stays ours, or the negated errno
+static int sykli__tree_folder_get(sykli__tree *t, const char *path, size_t size)
+{
+    const sykli_sys *sys = t->mem->sys;
+    sykli_stat stat;
+    if (!size) return t->root_fd;
+    for (int i = 0; i < SYKLI__TREE_OPEN_MAX; i++) {
+        sykli__tree_folder *f = &t->folders[i];
+        if (!f->path || strncmp(f->path, path, size) || f->path[size]) continue;
+        if (!sys->stat(sys->user, t->root_fd, f->path, &stat) && stat.inode == f->inode
+            && stat.device == f->device) {
+            f->used = ++t->turn;
+            return f->fd;
+        }
+        sykli__tree_folder_close(t, f);
+    }
+    char *name = sykli_mem_text(t->mem, SYKLI_TAG_tree, path, size);
+    if (!name) return -ENOMEM;
+    int flags = SYKLI_OPEN_read | SYKLI_OPEN_directory | SYKLI_OPEN_beneath;
+    int fd = sys->open(sys->user, t->root_fd, name, flags, 0);
+    int rc = fd < 0 ? fd : sys->fstat(sys->user, fd, &stat);
+    if (rc < 0) {
+        if (fd >= 0) sys->close(sys->user, fd);
+        sykli_mem_text_free(t->mem, SYKLI_TAG_tree, name);
+        return rc;
+    }
+    sykli__tree_folder *place = sykli__tree_folder_place(t);
+    *place = (sykli__tree_folder){ name, fd, stat.inode, stat.device, ++t->turn };
+    return fd;
+}
+
+// The folder of a path and the name in it.   returns  the descriptor or the negated errno
+static int sykli__tree_place(sykli__tree *t, const char *path, const char **out_name)
+{
+    const char *slash = strrchr(path, '/');
+    *out_name = slash ? slash + 1 : path;
+    return sykli__tree_folder_get(t, path, slash ? (size_t)(slash - path) : 0);
+}
+
+static int sykli__tree_stat(sykli__tree *t, const char *path, sykli_stat *out)
+{
+    const char *name;
+    int fd = sykli__tree_place(t, path, &name);
+    return fd < 0 ? fd : t->mem->sys->stat(t->mem->sys->user, fd, *name ? name : ".", out);
+}
+
+static bool sykli__tree_stat_same(const sykli_stat *a, const sykli_stat *b)
+{
+    return a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns
+        && a->ctime_ns == b->ctime_ns && a->inode == b->inode && a->device == b->device
+        && a->mode == b->mode && a->type == b->type;
+}
+
+// The racy-clean rule (git, Documentation/technical/racy-git): a change within the same tick of the
+// file system's clock leaves the stat as it was, so a file must have rested for longer than a tick
+// when we looked. 20 ms covers a kernel's 100 Hz; whole seconds tell of a file system with no finer
+// clock, 2 s is FAT's.
+static bool sykli__tree_rested(const sykli_stat *stat, int64_t seen_ns)
+{
+    int64_t last = stat->mtime_ns > stat->ctime_ns ? stat->mtime_ns : stat->ctime_ns;
+    return last < seen_ns - (stat->ctime_ns % 1000000000 ? 20000000 : 2000000000);
+}
+
+static const sykli__tree_known *sykli__tree_known_get(const sykli__tree *t, const char *path,
+                                                      const sykli_stat *stat)
+{
+    const uint64_t *at = sykli_map_get(&t->places, path, strlen(path));
+    const sykli__tree_known *known = at ? &t->known[*at] : NULL;
+    return known && sykli__tree_stat_same(&known->stat, stat)
+        && sykli__tree_rested(stat, known->seen_ns) ? known : NULL;
+}
+
+// Keeps a digest for the next time. What does not fit is not kept.
+static void sykli__tree_known_put(sykli__tree *t, const char *path, const sykli__tree_known *known)
+{
+    size_t count = t->places.count;
+    const uint64_t *at = sykli_map_get(&t->places, path, strlen(path));
+    if (!at) {
+        if (!sykli__base_room(t->mem, SYKLI_TAG_tree, &t->known, &t->known_capacity, count,
+                              sizeof *t->known, SYKLI__TREE_FILES_MAX)
+            || sykli_map_put(&t->places, path, strlen(path), count) < 0)
+            return;
+        t->known[count] = *known;
+    } else t->known[*at] = *known;
+    t->changed = true;
+}
+
+// Hashes what an open file holds, with its stat before and after.
+//   returns  0 or the negated errno
+static int sykli__tree_read_all(sykli__tree *t, int fd, sykli_stat *before, sykli_stat *after,
+                                sykli_digest *out)
+{
+    const sykli_sys *sys = t->mem->sys;
+    sykli_tree hash;
+    sykli_tree_init(&hash);
+    int64_t got = sys->fstat(sys->user, fd, before);
+    if (got >= 0 && before->type != SYKLI_FILE_regular) return -EINVAL;
+    if (got >= 0)
+        while ((got = sys->read(sys->user, fd, t->chunk, SYKLI__TREE_CHUNK)) > 0)
+            sykli_tree_add(&hash, t->chunk, (size_t)got);
+    if (!got) got = sys->fstat(sys->user, fd, after);
+    sykli_tree_end(&hash, out);
+    return (int)got;
+}
+
+// The digest of a regular file by folder and name; `path` is its name in the stat cache. On return
+// `stat` is what belongs to the digest.
+static int sykli__tree_digest_at(sykli__tree *t, int dir, const char *name, int flags,
+                                 const char *path, sykli_stat *stat, sykli_digest *out)
+{
+    const sykli_sys *sys = t->mem->sys;
+    const sykli__tree_known *known = sykli__tree_known_get(t, path, stat);
+    if (known) {
+        *out = known->digest;
+        return 0;
+    }
+    sykli__tree_known fresh = { .seen_ns = sys->wall_ms(sys->user) * 1000000 };
+    sykli_stat before;
+    int fd = sys->open(sys->user, dir, name, flags, 0);
+    if (fd < 0) return fd;
+    int rc = sykli__tree_read_all(t, fd, &before, &fresh.stat, out);
+    sys->close(sys->user, fd);
+    if (rc < 0) return rc;
+    fresh.digest = *out;
+    *stat = fresh.stat;
+    if (sykli__tree_stat_same(&before, &fresh.stat)) sykli__tree_known_put(t, path, &fresh);
+    return 0;
+}
+
+// The text of a symbolic link.    returns  its size or the negated errno
+static int64_t sykli__tree_link_text(sykli__tree *t, const char *path,
+                                     char out[SYKLI__TREE_PATH_MAX + 1])
+{
+    const char *name;
+    int fd = sykli__tree_place(t, path, &name);
+    int64_t size = fd < 0 ? fd : t->mem->sys->readlink(t->mem->sys->user, fd, name, out,
+                                                       SYKLI__TREE_PATH_MAX + 1);
+    if (size > SYKLI__TREE_PATH_MAX) return -ENAMETOOLONG;
+    if (size >= 0) out[size] = 0;
+    return size;
+}
+
+// A link is what it says, and also what it leads to if that is a file below the root: who compiles
+// through it sees the file change, not the link.
+static int sykli__tree_digest_link(sykli__tree *t, sykli__tree_file *file)
+{
+    const sykli_sys *sys = t->mem->sys;
+    char text[SYKLI__TREE_PATH_MAX + 1];
+    int64_t size = sykli__tree_link_text(t, file->path, text);
+    if (size < 0) return (int)size;
+    sykli_tree_of(text, (size_t)size, &file->digest);
+    file->stat.size_bytes = (uint64_t)size;
+    int flags = SYKLI_OPEN_read | SYKLI_OPEN_beneath;
+    int fd = sys->open(sys->user, t->root_fd, file->path, flags, 0);
+    if (fd < 0) return fd == -ENOMEM || fd == -EMFILE || fd == -EIO ? fd : 0;
+    sykli_stat before, after;
+    int rc = sys->fstat(sys->user, fd, &before);
+    if (rc >= 0 && before.type == SYKLI_FILE_regular)
+        rc = sykli__tree_read_all(t, fd, &before, &after, &file->behind);
+    sys->close(sys->user, fd);
+    return rc;
+}
+
+// Fills in the digest of a file whose path and stat are known.   returns 0 or the negated errno
+static int sykli__tree_digest_file(sykli__tree *t, sykli__tree_file *file)
+{
+    if (file->stat.type == SYKLI_FILE_symlink) return sykli__tree_digest_link(t, file);
+    if (file->stat.type != SYKLI_FILE_regular) return -EINVAL;
+    const sykli__tree_known *known = sykli__tree_known_get(t, file->path, &file->stat);
+    if (known) {
+        file->digest = known->digest;
+        return 0;
+    }
+    const char *name;
+    int fd = sykli__tree_place(t, file->path, &name);
+    if (fd < 0) return fd;
+    return sykli__tree_digest_at(t, fd, name, SYKLI_OPEN_read | SYKLI_OPEN_nofollow, file->path,
+                                 &file->stat, &file->digest);
+}
+
+// The digest of one file or symbolic link.
+static int sykli__tree_digest(sykli__tree *t, const char *path, sykli_stat *stat,
+                              sykli_digest *out, sykli_fault *fault)
+{
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    int rc = sykli__tree_clean(path, clean, fault);
+    if (rc) return rc;
+    sykli__tree_file file = { .path = clean };
+    rc = sykli__tree_stat(t, clean, &file.stat);
+    if (!rc && file.stat.type != SYKLI_FILE_regular && file.stat.type != SYKLI_FILE_symlink)
+        return sykli_fail(fault, SYKLI_EINVAL, "%s is not a file", path);
+    if (!rc) rc = sykli__tree_digest_file(t, &file);
+    if (rc < 0) return sykli_fail_sys(fault, rc, "%s cannot be read", path);
+    *stat = file.stat;
+    *out = file.digest;
+    return 0;
+}
+
+// The digest of a file outside the root, such as a compiler, by its absolute path; links are
+// followed. It shares the stat cache.
+static int sykli__tree_digest_outside(sykli__tree *t, const char *path, sykli_digest *out)
+{
+    const sykli_sys *sys = t->mem->sys;
+    sykli_stat stat;
+    int fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    if (fd < 0) return fd;
+    int rc = sys->fstat(sys->user, fd, &stat);
+    sys->close(sys->user, fd);
+    if (rc < 0) return rc;
+    return sykli__tree_digest_at(t, SYKLI_CWD, path, SYKLI_OPEN_read, path, &stat, out);
+}
+
+// One search: files found so far, folders still to enter.
+typedef struct sykli__tree_found { size_t path; sykli_stat stat; } sykli__tree_found;
+typedef struct sykli__tree_walk {
+    sykli__tree *tree;
+    sykli_buf text;      // the paths found, NUL-terminated
+    sykli_buf folders;   // paths to enter, NUL-terminated
+    sykli_buf names;     // of the folder being read
+    sykli__tree_found *found;
+    size_t count, capacity;
+} sykli__tree_walk;
+
+static void sykli__tree_walk_init(sykli__tree_walk *w, sykli__tree *t)
+{
+    memset(w, 0, sizeof *w);
+    w->tree = t;
+    sykli_buf_init(&w->text, t->mem, SYKLI_TAG_tree);
+    sykli_buf_init(&w->folders, t->mem, SYKLI_TAG_tree);
+    sykli_buf_init(&w->names, t->mem, SYKLI_TAG_tree);
+}
+
+static void sykli__tree_walk_free(sykli__tree_walk *w)
+{
+    sykli_buf_free(&w->text);
+    sykli_buf_free(&w->folders);
+    sykli_buf_free(&w->names);
+    if (w->found)
+        sykli_mem_resize(w->tree->mem, SYKLI_TAG_tree, w->found, w->capacity * sizeof *w->found, 0);
+}
+
+static int sykli__tree_walk_add(sykli__tree_walk *w, const char *path, const sykli_stat *stat)
+{
+    if (stat->type != SYKLI_FILE_regular && stat->type != SYKLI_FILE_symlink) return 0;
+    if (w->count == SYKLI__TREE_FILES_MAX) return -EFBIG;
+    if (!sykli__base_room(w->tree->mem, SYKLI_TAG_tree, &w->found, &w->capacity, w->count,
+                          sizeof *w->found, SYKLI__TREE_FILES_MAX))
+        return -ENOMEM;
+    w->found[w->count].path = w->text.size;
+    w->found[w->count].stat = *stat;
+    if (sykli_buf_add(&w->text, path, strlen(path) + 1)) return -ENOMEM;
+    w->count++;
+    return 0;
+}
+
+// Whether anything below `folder` can match: its components match the first ones of the pattern.
+// Alternatives may contain slashes, so a pattern with any is not looked at.
+static bool sykli__tree_may_enter(const char *pattern, const char *folder)
+{
+    char want[256], have[256];
+    if (strchr(pattern, '{')) return true;
+    for (;;) {
+        size_t a = strcspn(pattern, "/"), b = strcspn(folder, "/");
+        if (a >= sizeof want || b >= sizeof have) return true;
+        memcpy(want, pattern, a);
+        memcpy(have, folder, b);
+        want[a] = have[b] = 0;
+        if (strstr(want, "**")) return true;
+        if (!pattern[a] || !sykli_glob_match(want, have)) return false;
+        if (!folder[b]) return true;
+        pattern += a + 1;
+        folder += b + 1;
+    }
+}
+
+static bool sykli__tree_hidden(const char *name)
+{
+    return !strcmp(name, ".git") || !strcmp(name, ".sykli")
+        || !strncmp(name, SYKLI__TREE_TMP, sizeof SYKLI__TREE_TMP - 1);
+}
+
+// Reads one folder: files that match go to `found`, folders that may hold more to `folders`.
+//   pattern  NULL: everything
+static int sykli__tree_walk_folder(sykli__tree_walk *w, char path[SYKLI__TREE_PATH_MAX + 1],
+                                   const char *pattern)
+{
+    const sykli_sys *sys = w->tree->mem->sys;
+    size_t size = strlen(path), at = 0;
+    int fd = sykli__tree_folder_get(w->tree, path, size), rc = 0, type;
+    if (fd >= 0) rc = sykli__tree_names(sys, fd, &w->names);
+    if (fd < 0) return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+    const char *name;
+    while (!rc && (name = sykli__tree_name_next(&w->names, &at, &type))) {
+        if (sykli__tree_hidden(name)) continue;
+        if (size + strlen(name) + 1 > SYKLI__TREE_PATH_MAX) return -ENAMETOOLONG;
+        snprintf(path + size, SYKLI__TREE_PATH_MAX + 1 - size, "%s%s", size ? "/" : "", name);
+        if (type == SYKLI_FILE_directory) {
+            if (!pattern || sykli__tree_may_enter(pattern, path))
+                rc = sykli_buf_add(&w->folders, path, strlen(path) + 1) ? -ENOMEM : 0;
+        } else if (!pattern || sykli_glob_match(pattern, path)) {
+            sykli_stat stat;
+            rc = sys->stat(sys->user, fd, name, &stat);
+            if (!rc) rc = sykli__tree_walk_add(w, path, &stat);
+            else if (rc == -ENOENT) rc = 0; // gone since
+        }
+        path[size] = 0;
+    }
+    return rc;
+}
+
+static int sykli__tree_walk_below(sykli__tree_walk *w, const char *start, const char *pattern)
+{
+    char path[SYKLI__TREE_PATH_MAX + 1];
+    sykli_buf_reset(&w->folders);
+    if (sykli_buf_add(&w->folders, start, strlen(start) + 1)) return -ENOMEM;
+    int rc = 0;
+    for (size_t at = 0; !rc && at < w->folders.size;) {
+        size_t size = strlen((const char *)w->folders.data + at) + 1;
+        memcpy(path, w->folders.data + at, size);
+        at += size;
+        rc = sykli__tree_walk_folder(w, path, pattern);
+    }
+    return rc;
+}
+
+// Finds what one pattern names. A plain path costs one stat and no listing; a name with brackets,
+// app/[id]/page.ts, is taken for itself if it is there.
+static int sykli__tree_walk_pattern(sykli__tree_walk *w, const char *pattern)
+{
+    sykli_stat stat;
+    if (!*pattern) return sykli__tree_walk_below(w, "", NULL);
+    if (!strpbrk(pattern, "*?{\\")) {
+        int rc = sykli__tree_stat(w->tree, pattern, &stat);
+        if (!rc && stat.type == SYKLI_FILE_directory)
+            return sykli__tree_walk_below(w, pattern, NULL);
+        if (!rc) return sykli__tree_walk_add(w, pattern, &stat);
+        if (rc != -ENOENT && rc != -ENOTDIR) return rc;
+        if (!sykli__tree_is_glob(pattern)) return 0;
+    }
+    char start[SYKLI__TREE_PATH_MAX + 1];
+    size_t size = sykli_glob_fixed(pattern);
+    while (size && pattern[size - 1] == '/') size--;
+    memcpy(start, pattern, size);
+    start[size] = 0;
+    return sykli__tree_walk_below(w, start, pattern);
+}
+
+static int sykli__tree_found_compare(const void *a, const void *b, void *text)
+{
+    const char *base = (const char *)text;
+    return strcmp(base + ((const sykli__tree_found *)a)->path,
+                  base + ((const sykli__tree_found *)b)->path);
+}
+
+// Sorts by the bytes of the path and keeps each once.
+static int sykli__tree_walk_sort(sykli__tree_walk *w)
+{
+    size_t bytes = w->count * sizeof *w->found, kept = 0;
+    if (w->count < 2) return 0;
+    void *scratch = sykli_mem_resize(w->tree->mem, SYKLI_TAG_tree, NULL, 0, bytes);
+    if (!scratch) return -ENOMEM;
+    sykli_sort(w->found, w->count, sizeof *w->found, scratch, sykli__tree_found_compare,
+               w->text.data);
+    sykli_mem_resize(w->tree->mem, SYKLI_TAG_tree, scratch, bytes, 0);
+    for (size_t i = 0; i < w->count; i++)
+        if (!kept || sykli__tree_found_compare(&w->found[i], &w->found[kept - 1], w->text.data))
+            w->found[kept++] = w->found[i];
+    w->count = kept;
+    return 0;
+}
+
+static int sykli__tree_search(sykli__tree_walk *w, const char *const *patterns, size_t count,
+                              sykli_fault *fault)
+{
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    for (size_t i = 0; i < count; i++) {
+        int rc = sykli__tree_clean(patterns[i], clean, fault);
+        if (rc) return rc;
+        rc = sykli__tree_walk_pattern(w, clean);
+        if (rc == -EFBIG)
+            return sykli_fail(fault, SYKLI_ELIMIT, "\"%s\" names more than %d files", patterns[i],
+                              SYKLI__TREE_FILES_MAX);
+        if (rc) return sykli_fail_sys(fault, rc, "\"%s\" cannot be searched", patterns[i]);
+    }
+    int rc = sykli__tree_walk_sort(w);
+    return rc ? sykli_fail_sys(fault, rc, "the files cannot be sorted") : 0;
+}
+
+// All files and symbolic links that any of the patterns names, with their digests, sorted by path,
+// each once. A pattern is a glob, a file or a folder, which stands for all in it; what is not there
+// is no error.
+//   each     returns 0 to go on, else that ends it and is returned
+static int sykli__tree_files(sykli__tree *t, const char *const *patterns, size_t count,
+                             int (*each)(void *to, const sykli__tree_file *file), void *to,
+                             sykli_fault *fault)
+{
+    sykli__tree_walk w;
+    sykli__tree_walk_init(&w, t);
+    int rc = sykli__tree_search(&w, patterns, count, fault);
+    for (size_t i = 0; !rc && i < w.count; i++) {
+        sykli__tree_file file = { .path = (const char *)w.text.data + w.found[i].path,
+                                  .stat = w.found[i].stat };
+        rc = sykli__tree_digest_file(t, &file);
+        if (rc == -ENOENT) rc = 0; // gone since
+        else if (rc) rc = sykli_fail_sys(fault, rc, "%s cannot be read", file.path);
+        else rc = each(to, &file);
+    }
+    sykli__tree_walk_free(&w);
+    return rc;
+}
+
+// The folder that a path is to be written in, reached without any symbolic link.
+//   create   make the folders that are missing
+//   returns  0 and a descriptor for sykli__tree_parent_close; ENOENT, EPERM, ...
+static int sykli__tree_parent(sykli__tree *t, const char *path, bool create, int *out_fd,
+                              const char **out_name, sykli_fault *fault)
+{
+    const sykli_sys *sys = t->mem->sys;
+    int fd = t->root_fd;
+    const int flags = SYKLI_OPEN_read | SYKLI_OPEN_directory | SYKLI_OPEN_nofollow;
+    const char *p = path, *slash;
+    for (; (slash = strchr(p, '/')); p = slash + 1) {
+        char name[256];
+        size_t size = (size_t)(slash - p);
+        int fresh = -ENAMETOOLONG;
+        if (size < sizeof name) {
+            memcpy(name, p, size);
+            name[size] = 0;
+            fresh = sys->open(sys->user, fd, name, flags, 0);
+            if (fresh == -ENOENT && create) {
+                fresh = sys->mkdir(sys->user, fd, name, 0777);
+                if (!fresh || fresh == -EEXIST) fresh = sys->open(sys->user, fd, name, flags, 0);
+            }
+        }
+        if (fd != t->root_fd) sys->close(sys->user, fd);
+        if (fresh == -ELOOP || fresh == -ENOTDIR)
+            return sykli_fail(fault, SYKLI_EPERM, "%s: \"%.*s\" is not a folder (symbolic links "
+                              "are not followed to write)", path, (int)(slash - path), path);
+        if (fresh < 0) return sykli_fail_sys(fault, fresh, "the folder of %s", path);
+        fd = fresh;
+    }
+    *out_fd = fd;
+    *out_name = p;
+    return 0;
+}
+
+static void sykli__tree_parent_close(sykli__tree *t, int fd)
+{
+    if (fd != t->root_fd) t->mem->sys->close(t->mem->sys->user, fd);
+}
+
+// Removes a file, or a folder with all in it, by its name in an open folder. A folder whose owner
+// took away his own right to write (Go's module cache) gets it back first.
+//   returns  0, also if there is none, or the negated errno
+static int sykli__tree_remove_at(sykli_mem *mem, int dir, const char *name, int depth)
+{
+    const sykli_sys *sys = mem->sys;
+    int rc = sys->remove(sys->user, dir, name, 0), type;
+    if (!rc || rc == -ENOENT || rc == -ENOTDIR) return 0;
+    if (depth >= SYKLI__TREE_DEPTH_MAX) return -ENAMETOOLONG;
+    int flags = SYKLI_OPEN_read | SYKLI_OPEN_directory | SYKLI_OPEN_nofollow;
+    int fd = sys->open(sys->user, dir, name, flags, 0);
+    if (fd < 0) return fd == -ENOTDIR || fd == -ELOOP ? rc : fd;
+    sykli_stat stat;
+    sykli_buf names;
+    sykli_buf_init(&names, mem, SYKLI_TAG_tree);
+    rc = sys->fstat(sys->user, fd, &stat);
+    if (!rc && (stat.mode & 0700) != 0700) rc = sys->chmod(sys->user, fd, 0700);
+    if (!rc) rc = sykli__tree_names(sys, fd, &names);
+    const char *child;
+    for (size_t at = 0; !rc && (child = sykli__tree_name_next(&names, &at, &type));)
+        rc = sykli__tree_remove_at(mem, fd, child, depth + 1);
+    sykli_buf_free(&names);
+    sys->close(sys->user, fd);
+    if (!rc) rc = sys->remove(sys->user, dir, name, 1);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+// Removes one path below the root, never by way of a symbolic link.
+static int sykli__tree_remove_path(sykli__tree *t, const char *path, sykli_fault *fault)
+{
+    int fd;
+    const char *name;
+    int rc = sykli__tree_parent(t, path, false, &fd, &name, fault);
+    if (rc) return rc == SYKLI_ENOENT ? 0 : rc;
+    rc = sykli__tree_remove_at(t->mem, fd, name, 0);
+    sykli__tree_parent_close(t, fd);
+    return rc ? sykli_fail_sys(fault, rc, "%s cannot be removed", path) : 0;
+}
+
+// Removes a declared output: a file, a folder with all in it, or the files of a glob.
+static int sykli__tree_remove(sykli__tree *t, const char *path_or_glob, sykli_fault *fault)
+{
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    sykli_stat stat;
+    int rc = sykli__tree_clean(path_or_glob, clean, fault);
+    if (rc) return rc;
+    if (!*clean || sykli__tree_hidden(clean) || !strncmp(clean, ".git/", 5))
+        return sykli_fail(fault, SYKLI_EPERM, "\"%s\" is never removed", path_or_glob);
+    if (!sykli__tree_is_glob(clean)
+        || (!strpbrk(clean, "*?{\\") && !sykli__tree_stat(t, clean, &stat)))
+        return sykli__tree_remove_path(t, clean, fault);
+    const char *pattern = clean;
+    sykli__tree_walk w;
+    sykli__tree_walk_init(&w, t);
+    rc = sykli__tree_search(&w, &pattern, 1, fault);
+    for (size_t i = 0; !rc && i < w.count; i++)
+        rc = sykli__tree_remove_path(t, (const char *)w.text.data + w.found[i].path, fault);
+    sykli__tree_walk_free(&w);
+    return rc;
+}
+
+// Makes the folders that the path of an output needs.
+static int sykli__tree_make_parents(sykli__tree *t, const char *path, sykli_fault *fault)
+{
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    const char *name;
+    int fd, rc = sykli__tree_clean(path, clean, fault);
+    if (!rc && sykli__tree_is_glob(clean)) { // the folders in front of the first wildcard
+        size_t size = sykli_glob_fixed(clean);
+        clean[size] = 0;
+        if (size && clean[size - 1] != '/' && size < SYKLI__TREE_PATH_MAX) strcat(clean, "/");
+    }
+    if (!rc) rc = sykli__tree_parent(t, clean, true, &fd, &name, fault);
+    if (!rc) sykli__tree_parent_close(t, fd);
+    return rc;
+}
+
+// The stat cache's file: magic, version, count, entries, SHA-256 of all before it; numbers are
+// little-endian. It is a cache: whatever is wrong with it, it is empty.
+#define SYKLI__TREE_MAGIC "SYKLSTAT"
+enum { SYKLI__TREE_VERSION = 1 };
+
+static void sykli__tree_put_number(sykli_buf *b, uint64_t value, int bytes)
+{
+    uint8_t out[8];
+    for (int i = 0; i < bytes; i++) out[i] = (uint8_t)(value >> (8 * i));
+    sykli_buf_add(b, out, (size_t)bytes);
+}
+
+static int sykli__tree_encode(const sykli__tree *t, sykli_buf *b)
+{
+    const void *path;
+    size_t size, at = 0;
+    uint64_t i;
+    sykli_buf_text(b, SYKLI__TREE_MAGIC);
+    sykli__tree_put_number(b, SYKLI__TREE_VERSION, 4);
+    sykli__tree_put_number(b, t->places.count, 4);
+    while (sykli_map_next(&t->places, &at, &path, &size, &i)) {
+        const sykli__tree_known *k = &t->known[i];
+        const uint64_t fields[7] = { k->stat.size_bytes, (uint64_t)k->stat.mtime_ns,
+                                     (uint64_t)k->stat.ctime_ns, k->stat.inode, k->stat.device,
+                                     k->stat.mode, (uint64_t)k->seen_ns };
+        sykli__tree_put_number(b, size, 2);
+        sykli_buf_add(b, path, size);
+        for (int f = 0; f < 7; f++) sykli__tree_put_number(b, fields[f], 8);
+        sykli_buf_add(b, k->digest.bytes, 32);
+    }
+    uint8_t sum[32];
+    if (b->error) return b->error;
+    sykli_sha256_of(b->data, b->size, sum);
+    return sykli_buf_add(b, sum, 32);
+}
+
+// One entry, at `p` with `left` bytes.    returns  its size, 0 if it is not whole
+static size_t sykli__tree_decode_entry(sykli__tree *t, const uint8_t *p, size_t left)
+{
+    char path[SYKLI__TREE_PATH_MAX + 1];
+    uint64_t fields[7];
+    if (left < 2) return 0;
+    size_t size = p[0] | (size_t)p[1] << 8, need = 2 + size + 7 * 8 + 32;
+    if (size > SYKLI__TREE_PATH_MAX || left < need) return 0;
+    memcpy(path, p + 2, size);
+    path[size] = 0;
+    for (int f = 0; f < 7; f++) fields[f] = sykli__base_load64(p + 2 + size + 8 * f);
+    sykli__tree_known known = { .stat = { .size_bytes = fields[0], .mtime_ns = (int64_t)fields[1],
+        .ctime_ns = (int64_t)fields[2], .inode = fields[3], .device = fields[4],
+        .mode = (uint32_t)fields[5], .type = SYKLI_FILE_regular }, .seen_ns = (int64_t)fields[6] };
+    memcpy(known.digest.bytes, p + need - 32, 32);
+    sykli__tree_known_put(t, path, &known);
+    return need;
+}
+
+static void sykli__tree_decode(sykli__tree *t, const uint8_t *p, size_t size)
+{
+    uint8_t sum[32];
+    if (size < 16 + 32 || memcmp(p, SYKLI__TREE_MAGIC, 8)) return;
+    sykli_sha256_of(p, size - 32, sum);
+    if (memcmp(sum, p + size - 32, 32)) return;
+    uint64_t head = sykli__base_load64(p + 8), count = head >> 32;
+    if ((uint32_t)head != SYKLI__TREE_VERSION || count > SYKLI__TREE_FILES_MAX) return;
+    size_t at = 16, used = 1;
+    for (; count && used; count--, at += used)
+        used = sykli__tree_decode_entry(t, p + at, size - 32 - at);
+}
+
+static void sykli__tree_load(sykli__tree *t)
+{
+    sykli_buf b;
+    sykli_buf_init(&b, t->mem, SYKLI_TAG_tree);
+    if (!sykli__tree_slurp(t->mem, SYKLI_CWD, t->cache_file, SYKLI__TREE_CACHE_MAX, &b))
+        sykli__tree_decode(t, b.data, b.size);
+    sykli_buf_free(&b);
+    t->changed = false;
+}
+
+// Writes the stat cache beside its file and renames it over. A table at its limit starts afresh.
+static int sykli__tree_save(sykli__tree *t, sykli_fault *fault)
+{
+    const sykli_sys *sys = t->mem->sys;
+    uint64_t unique;
+    sykli_buf b, name;
+    if (!t->cache_file || !t->changed || t->places.count >= SYKLI__TREE_FILES_MAX) return 0;
+    sykli_buf_init(&b, t->mem, SYKLI_TAG_tree);
+    sykli_buf_init(&name, t->mem, SYKLI_TAG_tree);
+    int fd = -1, rc = sys->random(sys->user, &unique, sizeof unique);
+    if (rc >= 0)
+        rc = sykli_buf_print(&name, "%s.%016llx", t->cache_file, (unsigned long long)unique)
+            || sykli__tree_encode(t, &b) ? -ENOMEM : 0;
+    if (!rc)
+        rc = fd = sys->open(sys->user, SYKLI_CWD, (const char *)name.data,
+                            SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_exclusive, 0600);
+    if (rc >= 0) rc = sykli__tree_write(sys, fd, b.data, b.size);
+    if (fd >= 0) {
+        sys->close(sys->user, fd);
+        if (!rc)
+            rc = sys->rename(sys->user, SYKLI_CWD, (const char *)name.data, SYKLI_CWD,
+                             t->cache_file);
+        if (rc) sys->remove(sys->user, SYKLI_CWD, (const char *)name.data, 0);
+    }
+    sykli_buf_free(&b);
+    sykli_buf_free(&name);
+    if (rc < 0) return sykli_fail_sys(fault, rc, "the stat cache %s", t->cache_file);
+    t->changed = false;
+    return 0;
+}
+
+// Saves the stat cache if it has changed (a failure costs only time later) and closes.
+static void sykli__tree_close(sykli__tree *t)
+{
+    if (!t->mem) return;
+    sykli__tree_save(t, NULL);
+    for (int i = 0; i < SYKLI__TREE_OPEN_MAX; i++) sykli__tree_folder_close(t, &t->folders[i]);
+    if (t->root_fd >= 0) t->mem->sys->close(t->mem->sys->user, t->root_fd);
+    sykli_map_free(&t->places);
+    if (t->known)
+        sykli_mem_resize(t->mem, SYKLI_TAG_tree, t->known, t->known_capacity * sizeof *t->known, 0);
+    if (t->chunk) sykli_mem_resize(t->mem, SYKLI_TAG_tree, t->chunk, SYKLI__TREE_CHUNK, 0);
+    sykli_mem_text_free(t->mem, SYKLI_TAG_tree, t->cache_file);
+    memset(t, 0, sizeof *t);
+}
+
+// Opens the tree below a folder.
+//   cache_file  where the stat cache is kept; NULL: in memory only
+//   returns     0 or the error; on an error there is nothing to close
+static int sykli__tree_open(sykli__tree *t, sykli_mem *mem, const char *root_dir,
+                            const char *cache_file, sykli_fault *fault)
+{
+    const sykli_sys *sys = mem->sys;
+    uint64_t seed[2];
+    memset(t, 0, sizeof *t);
+    t->mem = mem;
+    t->root_fd = sys->open(sys->user, SYKLI_CWD, root_dir, SYKLI_OPEN_read | SYKLI_OPEN_directory,
+                           0);
+    int rc = t->root_fd < 0 ? t->root_fd : sys->random(sys->user, seed, sizeof seed);
+    sykli_map_init(&t->places, mem, rc < 0 ? NULL : seed);
+    if (rc >= 0) {
+        t->chunk = (uint8_t *)sykli_mem_resize(mem, SYKLI_TAG_tree, NULL, 0, SYKLI__TREE_CHUNK);
+        if (cache_file)
+            t->cache_file = sykli_mem_text(mem, SYKLI_TAG_tree, cache_file, strlen(cache_file));
+        if (!t->chunk || (cache_file && !t->cache_file)) rc = -ENOMEM;
+    }
+    if (rc < 0) {
+        sykli__tree_close(t);
+        return sykli_fail_sys(fault, rc, "the folder %s cannot be opened", root_dir);
+    }
+    if (cache_file) sykli__tree_load(t);
+    return 0;
+}
+
 // >>store ---- blobs and action entries on disk
+// One folder for all projects and processes of a user: blobs/ab/cdef... by digest, and
+// entries/ab/KEY/WRITER.json, what an action with that key gave. Everything is written under tmp/
+// and renamed into place, so it is whole or absent; an entry carries a checksum and the boot it was
+// written in, and one from another boot is read through once before it is believed, so nothing has
+// to be synced that can be built again. A blob is checked whenever it is copied out. Use is noted
+// in the file's modification time, which is what the collector goes by.
+
+enum {
+    SYKLI__STORE_VERSION = 1,
+    SYKLI__STORE_ENTRY_FORMAT = 1,
+    SYKLI__STORE_KEY_SCHEMA = 1,
+    SYKLI__STORE_ENTRY_MAX = 32 << 20,     // bytes of an entry
+    SYKLI__STORE_OUTPUTS_MAX = 1 << 17,    // of an entry
+    SYKLI__STORE_WRITERS_MAX = 64,         // entries of one key
+    SYKLI__STORE_CLONE_MIN = 256 << 10,    // smaller files are copied faster than cloned
+    SYKLI__STORE_CHUNK = 128 << 10,
+    SYKLI__STORE_DEPTH_MAX = 3             // folders in folders
+};
+// Used in this time is not collected; noted again after a minute; then garbage.
+#define SYKLI__STORE_FRESH_NS (10 * 60 * INT64_C(1000000000))
+#define SYKLI__STORE_TOUCH_NS (60 * INT64_C(1000000000))
+#define SYKLI__STORE_TMP_NS (3600 * INT64_C(1000000000))
+#define SYKLI__STORE_QUARANTINE_NS (7 * 86400 * INT64_C(1000000000))
+
+typedef struct sykli__store {
+    sykli_mem *mem;
+    int dir_fd;
+    uint64_t max_bytes;   // what sykli__store_gc keeps by default; 0: no limit
+    char boot[64];        // of this boot of the machine; "" where it has no name
+    char unique[17];      // of this process among all that write here
+    uint64_t count;       // temporary files made
+    uint8_t *chunk;
+    int read_fd;          // the blob that sykli__store_read read last
+    sykli_digest read_id;
+} sykli__store;
+
+// One output of an action.
+typedef struct sykli__store_output {
+    char *name, *path;
+    sykli_digest digest;
+    uint64_t size_bytes;
+    uint32_t mode;        // 0644 or 0755
+    sykli_file_type type; // regular or symlink
+} sykli__store_output;
+
+// What an action gave, with all fields that trust will need (signature and provenance stay empty
+// until they are used). The blobs prove themselves; that these are the results of the key, only
+// the writer vouches for.
+typedef struct sykli__store_entry {
+    sykli_mem *mem;
+    uint64_t format, key_schema;
+    char key[65];
+    char scope_kind[16], scope_id[256];     // "branch", "main"; "pr", "17"; "trusted", ""
+    char scope_effective[16];               // min(own, every upstream output consumed)
+    char writer_id[65], writer_name[65];    // node key in hex
+    char origin_node[65], origin_boot[65], origin_task[SYKLI_NAME_MAX + 1]; // the attempt
+    uint64_t origin_run, origin_attempt;
+    char platform[128], fingerprint[256];
+    sykli_digest log, provenance;           // zeros: none
+    uint64_t log_bytes;
+    uint64_t exit_code, duration_ms, created_ms;
+    char signature[129];                    // Ed25519, hex
+    sykli__store_output *outputs;
+    size_t output_count, output_capacity;
+} sykli__store_entry;
+
+static bool sykli__store_none(const sykli_digest *id)
+{
+    for (int i = 0; i < 32; i++)
+        if (id->bytes[i]) return false;
+    return true;
+}
+
+static int64_t sykli__store_now_ns(const sykli__store *s)
+{
+    return s->mem->sys->wall_ms(s->mem->sys->user) * 1000000;
+}
+
+typedef struct sykli__store_path { char text[192]; } sykli__store_path;
+
+static sykli__store_path sykli__store_blob_path(const sykli_digest *id)
+{
+    sykli__store_path path;
+    char hex[65];
+    sykli_hex(hex, id->bytes, 32);
+    snprintf(path.text, sizeof path.text, "blobs/%.2s/%s", hex, hex + 2);
+    return path;
+}
+
+static sykli__store_path sykli__store_fresh_path(sykli__store *s, const char *folder)
+{
+    sykli__store_path path;
+    snprintf(path.text, sizeof path.text, "%s/%s-%llx", folder, s->unique,
+             (unsigned long long)++s->count);
+    return path;
+}
+
+// Renames within the store, making the folder that is missing (blobs/ab, entries/ab/KEY).
+static int sykli__store_rename(sykli__store *s, const char *from, const char *to)
+{
+    const sykli_sys *sys = s->mem->sys;
+    int rc = sys->rename(sys->user, s->dir_fd, from, s->dir_fd, to);
+    if (rc != -ENOENT) return rc;
+    for (const char *slash = strchr(to, '/'); slash; slash = strchr(slash + 1, '/')) {
+        sykli__store_path folder;
+        snprintf(folder.text, sizeof folder.text, "%.*s", (int)(slash - to), to);
+        rc = sys->mkdir(sys->user, s->dir_fd, folder.text, 0700);
+        if (rc && rc != -EEXIST) return rc;
+    }
+    return sys->rename(sys->user, s->dir_fd, from, s->dir_fd, to);
+}
+
+// Sets damaged data aside, where somebody can look at it; what cannot be moved is removed.
+static void sykli__store_quarantine(sykli__store *s, const char *path)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli__store_path to = sykli__store_fresh_path(s, "quarantine");
+    if (sykli__store_rename(s, path, to.text)) sys->remove(sys->user, s->dir_fd, path, 0);
+}
+
+// Notes that a file is used now. One held for longer has a time in the future and keeps it.
+static void sykli__store_touch(sykli__store *s, const char *path, const sykli_stat *stat)
+{
+    int64_t now = sykli__store_now_ns(s);
+    if (stat->mtime_ns > now - SYKLI__STORE_TOUCH_NS) return;
+    s->mem->sys->utime(s->mem->sys->user, s->dir_fd, path, now);
+}
+
+// Syncs a file or folder of the store by its path.
+static int sykli__store_sync(sykli__store *s, const char *path)
+{
+    const sykli_sys *sys = s->mem->sys;
+    int fd = sys->open(sys->user, s->dir_fd, path, SYKLI_OPEN_read, 0);
+    if (fd < 0) return fd;
+    int rc = sys->sync(sys->user, fd);
+    sys->close(sys->user, fd);
+    return rc;
+}
+
+// A file below the store, all at once: temporary, synced if asked for, renamed.
+static int sykli__store_file_put(sykli__store *s, const char *path, const void *data, size_t size,
+                                 bool durable)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli__store_path tmp = sykli__store_fresh_path(s, "tmp");
+    int flags = SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_exclusive;
+    int fd = sys->open(sys->user, s->dir_fd, tmp.text, flags, 0600);
+    if (fd < 0) return fd;
+    int rc = sykli__tree_write(sys, fd, data, size);
+    if (!rc && durable) rc = sys->sync(sys->user, fd);
+    sys->close(sys->user, fd);
+    if (!rc) rc = sykli__store_rename(s, tmp.text, path);
+    if (rc) sys->remove(sys->user, s->dir_fd, tmp.text, 0);
+    return rc;
+}
+
+// Walks the files below one of the store's folders.
+//   each     gets the path from the store's folder on; non-zero ends the walk
+static int sykli__store_scan(sykli__store *s, const char *folder, int depth,
+                             int (*each)(void *to, sykli__store *s, const char *path), void *to)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli_buf names;
+    int fd = sys->open(sys->user, s->dir_fd, folder, SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+    if (fd < 0) return fd == -ENOENT ? 0 : fd;
+    sykli_buf_init(&names, s->mem, SYKLI_TAG_store);
+    int rc = sykli__tree_names(sys, fd, &names), type;
+    sys->close(sys->user, fd);
+    const char *name;
+    for (size_t at = 0; !rc && (name = sykli__tree_name_next(&names, &at, &type));) {
+        sykli__store_path path;
+        if (strlen(folder) + strlen(name) + 2 > sizeof path.text) continue; // none of ours
+        snprintf(path.text, sizeof path.text, "%s/%s", folder, name);
+        if (type == SYKLI_FILE_regular) rc = each(to, s, path.text);
+        else if (type == SYKLI_FILE_directory && depth < SYKLI__STORE_DEPTH_MAX)
+            rc = sykli__store_scan(s, path.text, depth + 1, each, to);
+    }
+    sykli_buf_free(&names);
+    return rc;
+}
+
+// Whether a blob is here.    returns  0 and its stat, or the negated errno
+static int sykli__store_find(sykli__store *s, const sykli_digest *id, sykli_stat *out)
+{
+    sykli__store_path path = sykli__store_blob_path(id);
+    int rc = s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path.text, out);
+    if (rc) return rc;
+    if (out->type != SYKLI_FILE_regular) return -ENOENT;
+    sykli__store_touch(s, path.text, out);
+    return 0;
+}
+
+static bool sykli__store_have(sykli__store *s, const sykli_digest *id, uint64_t *out_size)
+{
+    sykli_stat stat;
+    if (sykli__store_find(s, id, &stat)) return false;
+    if (out_size) *out_size = stat.size_bytes;
+    return true;
+}
+
+// A blob on its way in.
+struct sykli_blob_writer {
+    sykli__store *store;
+    void *owner;          // for who hands the writer out
+    int fd;
+    int error;            // of the write that failed; ends the blob
+    bool expects;
+    sykli_digest expected;
+    uint64_t size_bytes, written_bytes;
+    sykli__store_path path;
+    sykli_tree hash;
+};
+
+static void sykli__store_writer_abort(sykli_blob_writer *w)
+{
+    const sykli_sys *sys;
+    if (!w) return;
+    sys = w->store->mem->sys;
+    sys->close(sys->user, w->fd);
+    sys->remove(sys->user, w->store->dir_fd, w->path.text, 0);
+    sykli_mem_resize(w->store->mem, SYKLI_TAG_store, w, sizeof *w, 0);
+}
+
+// Begins a blob.
+//   expected    NULL: not known yet        size_bytes  at most this many; exactly, if expected
+static int sykli__store_writer_begin(sykli__store *s, const sykli_digest *expected,
+                                     uint64_t size_bytes, sykli_blob_writer **out,
+                                     sykli_fault *fault)
+{
+    const sykli_sys *sys = s->mem->sys;
+    *out = NULL;
+    if (size_bytes > SYKLI_BLOB_SIZE_MAX)
+        return sykli_fail(fault, SYKLI_ELIMIT, "a blob of %llu bytes: at most %llu are allowed",
+                          (unsigned long long)size_bytes, SYKLI_BLOB_SIZE_MAX);
+    sykli_blob_writer *w =
+        (sykli_blob_writer *)sykli_mem_resize(s->mem, SYKLI_TAG_store, NULL, 0, sizeof *w);
+    if (!w) return sykli_fail(fault, SYKLI_ENOMEM, "no memory for a blob");
+    w->store = s;
+    w->expects = expected != NULL;
+    if (expected) w->expected = *expected;
+    w->size_bytes = size_bytes;
+    w->path = sykli__store_fresh_path(s, "tmp");
+    sykli_tree_init(&w->hash);
+    int flags = SYKLI_OPEN_read | SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_exclusive;
+    w->fd = sys->open(sys->user, s->dir_fd, w->path.text, flags, 0444);
+    int rc = w->fd < 0 ? sykli_fail_sys(fault, w->fd, "the store cannot make %s", w->path.text) : 0;
+    if (rc) sykli_mem_resize(s->mem, SYKLI_TAG_store, w, sizeof *w, 0);
+    else *out = w;
+    return rc;
+}
+
+// Counts and hashes bytes that are in the file or will be.
+static int sykli__store_writer_count(sykli_blob_writer *w, const void *data, size_t size,
+                                     sykli_fault *fault)
+{
+    if (w->error) return sykli_fail(fault, w->error, "an earlier write of this blob failed");
+    if (size > w->size_bytes - w->written_bytes)
+        return w->error = sykli_fail(fault, SYKLI_ECORRUPT, "more than the %llu bytes announced",
+                                     (unsigned long long)w->size_bytes);
+    sykli_tree_add(&w->hash, data, size);
+    w->written_bytes += size;
+    return 0;
+}
+
+static int sykli__store_writer_write(sykli_blob_writer *w, const void *data, size_t size,
+                                     sykli_fault *fault)
+{
+    int rc = sykli__store_writer_count(w, data, size, fault);
+    if (rc) return rc;
+    rc = sykli__tree_write(w->store->mem->sys, w->fd, data, size);
+    if (!rc) return 0;
+    return w->error = sykli_fail_sys(fault, rc, "the store cannot write");
+}
+
+// Ends a blob: checks it against what was expected and publishes it. The writer is gone after it.
+// One that is there already is replaced: if that one is damaged, this is how it heals.
+static int sykli__store_writer_end(sykli_blob_writer *w, sykli_digest *out, sykli_fault *fault)
+{
+    sykli__store *s = w->store;
+    sykli_digest id;
+    int rc = w->error;
+    sykli_tree_end(&w->hash, &id);
+    if (rc) sykli_fail(fault, rc, "an earlier write of this blob failed");
+    else if (w->expects && w->written_bytes != w->size_bytes)
+        rc = sykli_fail(fault, SYKLI_ECORRUPT, "%llu bytes where %llu were announced",
+                        (unsigned long long)w->written_bytes, (unsigned long long)w->size_bytes);
+    else if (w->expects && memcmp(id.bytes, w->expected.bytes, 32))
+        rc = sykli_fail(fault, SYKLI_ECORRUPT, "the bytes are not those of the digest");
+    else {
+        sykli__store_path path = sykli__store_blob_path(&id);
+        rc = sykli__store_rename(s, w->path.text, path.text);
+        if (rc) rc = sykli_fail_sys(fault, rc, "the store cannot make %s", path.text);
+    }
+    if (rc) {
+        sykli__store_writer_abort(w);
+        return rc;
+    }
+    if (out) *out = id;
+    s->mem->sys->close(s->mem->sys->user, w->fd);
+    sykli_mem_resize(s->mem, SYKLI_TAG_store, w, sizeof *w, 0);
+    return 0;
+}
+
+static int sykli__store_put_bytes(sykli__store *s, const void *data, size_t size,
+                                  sykli_digest *out, sykli_fault *fault)
+{
+    sykli_blob_writer *w;
+    int rc = sykli__store_writer_begin(s, NULL, size, &w, fault);
+    if (rc) return rc;
+    rc = sykli__store_writer_write(w, data, size, fault);
+    if (!rc) return sykli__store_writer_end(w, out, fault);
+    sykli__store_writer_abort(w);
+    return rc;
+}
+
+// Takes in what an open file holds: a clone where the file system can, which is then read as a
+// snapshot, else a copy.
+static int sykli__store_writer_file(sykli_blob_writer *w, int fd, uint64_t size, sykli_fault *fault)
+{
+    const sykli_sys *sys = w->store->mem->sys;
+    bool cloned = size >= SYKLI__STORE_CLONE_MIN && !sys->clone(sys->user, fd, w->fd);
+    for (;;) {
+        int64_t got = sys->read(sys->user, cloned ? w->fd : fd, w->store->chunk,
+                                SYKLI__STORE_CHUNK);
+        if (got < 0) return sykli_fail_sys(fault, got, "the file cannot be read");
+        if (!got) return 0;
+        int rc = cloned ? sykli__store_writer_count(w, w->store->chunk, (size_t)got, fault)
+                        : sykli__store_writer_write(w, w->store->chunk, (size_t)got, fault);
+        if (rc) return rc;
+    }
+}
+
+// Puts a regular file that is open. A file that changes meanwhile is nobody's result.
+static int sykli__store_put_open(sykli__store *s, int fd, const char *path, sykli_digest *out,
+                                 sykli_stat *stat, sykli_fault *fault)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli_stat after;
+    int rc = sys->fstat(sys->user, fd, stat);
+    if (rc) return sykli_fail_sys(fault, rc, "%s", path);
+    if (stat->type != SYKLI_FILE_regular)
+        return sykli_fail(fault, SYKLI_EINVAL, "%s is not a file", path);
+    sykli_blob_writer *w;
+    rc = sykli__store_writer_begin(s, NULL, SYKLI_BLOB_SIZE_MAX, &w, fault);
+    if (rc) return rc;
+    rc = sykli__store_writer_file(w, fd, stat->size_bytes, fault);
+    if (!rc) {
+        rc = sys->fstat(sys->user, fd, &after);
+        if (rc) rc = sykli_fail_sys(fault, rc, "%s", path);
+        else if (!sykli__tree_stat_same(stat, &after))
+            rc = sykli_fail(fault, SYKLI_EBUSY, "%s changes while it is stored", path);
+    }
+    if (!rc) return sykli__store_writer_end(w, out, fault);
+    sykli__store_writer_abort(w);
+    return rc;
+}
+
+// Puts a file, or the target's text of a symbolic link, from below the tree's root.
+//   mode     0644 or 0755
+static int sykli__store_put_file(sykli__store *s, sykli__tree *t, const char *path,
+                                 sykli_digest *out, uint64_t *size, uint32_t *mode,
+                                 sykli_fault *fault)
+{
+    const sykli_sys *sys = s->mem->sys;
+    const char *name;
+    sykli_stat stat;
+    *mode = 0644;
+    int dir = sykli__tree_place(t, path, &name);
+    int rc = dir < 0 ? dir : sys->stat(sys->user, dir, name, &stat);
+    if (!rc && stat.type == SYKLI_FILE_symlink) {
+        char text[SYKLI__TREE_PATH_MAX + 1];
+        int64_t got = sykli__tree_link_text(t, path, text);
+        if (got < 0) return sykli_fail_sys(fault, got, "%s cannot be read", path);
+        *size = (uint64_t)got;
+        return sykli__store_put_bytes(s, text, (size_t)got, out, fault);
+    }
+    if (!rc && stat.type != SYKLI_FILE_regular)
+        return sykli_fail(fault, SYKLI_EINVAL, "%s is not a file", path);
+    int fd = rc ? rc
+           : sys->open(sys->user, dir, name, SYKLI_OPEN_read | SYKLI_OPEN_nofollow, 0);
+    if (fd < 0) return sykli_fail_sys(fault, fd, "%s cannot be read", path);
+    rc = sykli__store_put_open(s, fd, path, out, &stat, fault);
+    sys->close(sys->user, fd);
+    *size = stat.size_bytes;
+    *mode = stat.mode & 0100 ? 0755 : 0644;
+    return rc;
+}
+
+// Puts the file or link of one output: digest, size and mode become those of what is stored.
+static int sykli__store_put_output(sykli__store *s, sykli__tree *t, sykli__store_output *o,
+                                   sykli_fault *fault)
+{
+    return sykli__store_put_file(s, t, o->path, &o->digest, &o->size_bytes, &o->mode, fault);
+}
+
+// Opens a blob to read.      returns  the descriptor or the negated errno
+static int sykli__store_blob_open(sykli__store *s, const sykli_digest *id, sykli_stat *out)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli__store_path path = sykli__store_blob_path(id);
+    int fd = sys->open(sys->user, s->dir_fd, path.text, SYKLI_OPEN_read | SYKLI_OPEN_nofollow, 0);
+    int rc = fd < 0 ? fd : sys->fstat(sys->user, fd, out);
+    if (fd >= 0 && rc < 0) sys->close(sys->user, fd);
+    if (rc >= 0) sykli__store_touch(s, path.text, out);
+    return rc < 0 ? rc : fd;
+}
+
+static void sykli__store_read_close(sykli__store *s)
+{
+    if (s->read_fd >= 0) s->mem->sys->close(s->mem->sys->user, s->read_fd);
+    s->read_fd = -1;
+}
+
+// Reads a piece of a blob. The last one stays open for the next piece.
+//   returns  bytes, 0 at the end, or the error
+static int64_t sykli__store_read(sykli__store *s, const sykli_digest *id, uint64_t at, void *out,
+                                 size_t size, sykli_fault *fault)
+{
+    const sykli_sys *sys = s->mem->sys;
+    if (s->read_fd < 0 || memcmp(id->bytes, s->read_id.bytes, 32)) {
+        sykli_stat stat;
+        sykli__store_read_close(s);
+        int fd = sykli__store_blob_open(s, id, &stat);
+        if (fd < 0) return sykli_fail_sys(fault, fd, "the blob is not in the store");
+        s->read_fd = fd;
+        s->read_id = *id;
+    }
+    int64_t got = sys->pread(sys->user, s->read_fd, out, size, at);
+    return got < 0 ? sykli_fail_sys(fault, got, "the blob cannot be read") : got;
+}
+
+// Sets a damaged blob aside; every entry that names it is a miss from now on.
+static int sykli__store_damaged(sykli__store *s, const sykli_digest *id, sykli_fault *fault)
+{
+    char hex[65];
+    sykli__store_path path = sykli__store_blob_path(id);
+    sykli_hex(hex, id->bytes, 32);
+    sykli__store_quarantine(s, path.text);
+    if (!memcmp(id->bytes, s->read_id.bytes, 32)) sykli__store_read_close(s);
+    return sykli_fail(fault, SYKLI_ECORRUPT, "blob %s is damaged; set aside in the store's "
+                      "quarantine folder", hex);
+}
+
+// Copies a blob to an open file while checking it.    fd -1: checks only
+//   returns  0, ECORRUPT (it is set aside then), ENOENT or the error
+static int sykli__store_copy(sykli__store *s, const sykli_digest *id, uint64_t size, int fd,
+                             sykli_fault *fault)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli_stat stat;
+    sykli_tree hash;
+    sykli_digest got_id;
+    int from = sykli__store_blob_open(s, id, &stat);
+    if (from < 0) return sykli_fail_sys(fault, from, "the blob is not in the store");
+    bool cloned = fd >= 0 && stat.size_bytes == size && size >= SYKLI__STORE_CLONE_MIN
+        && !sys->clone(sys->user, from, fd);
+    sykli_tree_init(&hash);
+    uint64_t total = 0;
+    int64_t got = 0;
+    int rc = 0;
+    while (!rc && (got = sys->read(sys->user, cloned ? fd : from, s->chunk,
+                                   SYKLI__STORE_CHUNK)) > 0) {
+        total += (uint64_t)got;
+        if (total > size) break;
+        sykli_tree_add(&hash, s->chunk, (size_t)got);
+        if (fd >= 0 && !cloned) rc = sykli__tree_write(sys, fd, s->chunk, (size_t)got);
+    }
+    sys->close(sys->user, from);
+    sykli_tree_end(&hash, &got_id);
+    if (got < 0) return sykli_fail_sys(fault, got, "the blob cannot be read");
+    if (rc) return sykli_fail_sys(fault, rc, "the copy of the blob cannot be written");
+    if (total != size || memcmp(got_id.bytes, id->bytes, 32))
+        return sykli__store_damaged(s, id, fault);
+    return 0;
+}
+
+// Reads a blob through.    returns  0, ECORRUPT (it is set aside), ENOENT or the error
+static int sykli__store_verify(sykli__store *s, const sykli_digest *id, sykli_fault *fault)
+{
+    sykli_stat stat;
+    int rc = sykli__store_find(s, id, &stat);
+    if (rc) return sykli_fail_sys(fault, rc, "the blob is not in the store");
+    return sykli__store_copy(s, id, stat.size_bytes, -1, fault);
+}
+
+// Keeps a blob from being collected for so long.
+static int sykli__store_hold(sykli__store *s, const sykli_digest *id, uint64_t ms)
+{
+    sykli__store_path path = sykli__store_blob_path(id);
+    int64_t until = sykli__store_now_ns(s) + (int64_t)ms * 1000000;
+    int rc = s->mem->sys->utime(s->mem->sys->user, s->dir_fd, path.text, until);
+    return rc == -ENOENT ? SYKLI_ENOENT : rc ? SYKLI_EIO : 0;
+}
+
+// Renames over what is at the destination, a folder with all in it too.
+static int sykli__store_replace(sykli__store *s, int dir, const char *tmp, const char *name)
+{
+    const sykli_sys *sys = s->mem->sys;
+    int rc = sys->rename(sys->user, dir, tmp, dir, name);
+    if (rc != -EISDIR && rc != -ENOTEMPTY && rc != -EEXIST) return rc;
+    rc = sykli__tree_remove_at(s->mem, dir, name, 0);
+    return rc ? rc : sys->rename(sys->user, dir, tmp, dir, name);
+}
+
+static int sykli__store_restore_file(sykli__store *s, const sykli__store_output *o, int dir,
+                                     const char *tmp, sykli_fault *fault)
+{
+    const sykli_sys *sys = s->mem->sys;
+    int flags = SYKLI_OPEN_read | SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_exclusive;
+    int fd = sys->open(sys->user, dir, tmp, flags, 0600);
+    if (fd < 0) return sykli_fail_sys(fault, fd, "%s", o->path);
+    int rc = sykli__store_copy(s, &o->digest, o->size_bytes, fd, fault);
+    if (!rc) {
+        rc = sys->chmod(sys->user, fd, o->mode & 0100 ? 0755 : 0644);
+        if (rc) rc = sykli_fail_sys(fault, rc, "the mode of %s", o->path);
+    }
+    sys->close(sys->user, fd);
+    return rc;
+}
+
+static int sykli__store_restore_link(sykli__store *s, const sykli__store_output *o, int dir,
+                                     const char *tmp, sykli_fault *fault)
+{
+    char text[SYKLI__TREE_PATH_MAX + 1];
+    sykli_digest id;
+    if (o->size_bytes > SYKLI__TREE_PATH_MAX)
+        return sykli_fail(fault, SYKLI_EPERM, "%s: the link's target is too long", o->path);
+    int64_t got = sykli__store_read(s, &o->digest, 0, text, sizeof text, fault);
+    sykli__store_read_close(s);
+    if (got < 0) return (int)got;
+    sykli_tree_of(text, (size_t)got, &id);
+    if ((uint64_t)got != o->size_bytes || memcmp(id.bytes, o->digest.bytes, 32))
+        return sykli__store_damaged(s, &o->digest, fault);
+    text[got] = 0;
+    if (strlen(text) != (size_t)got || !sykli__tree_link_stays(o->path, text))
+        return sykli_fail(fault, SYKLI_EPERM, "%s: a link that leads out of the project folder "
+                          "is not restored", o->path);
+    int rc = s->mem->sys->symlink(s->mem->sys->user, text, dir, tmp);
+    return rc ? sykli_fail_sys(fault, rc, "%s", o->path) : 0;
+}
+
+// Puts one output back: under a temporary name beside its place, checked, then renamed over.
+//   returns  0; ENOENT or ECORRUPT: the blob is not (or no longer) there, treat it as a miss;
+//            EPERM: the path or link leads outside; else the error
+static int sykli__store_restore(sykli__store *s, const sykli__store_output *o, sykli__tree *t,
+                                sykli_fault *fault)
+{
+    const sykli_sys *sys = s->mem->sys;
+    const char *name;
+    char tmp[64];
+    int dir;
+    if (!sykli__tree_path_plain(o->path))
+        return sykli_fail(fault, SYKLI_EPERM, "an output's path must be plain and below the "
+                          "project folder");
+    int rc = sykli__tree_parent(t, o->path, true, &dir, &name, fault);
+    if (rc) return rc;
+    snprintf(tmp, sizeof tmp, SYKLI__TREE_TMP "%s-%llx", s->unique,
+             (unsigned long long)++s->count);
+    rc = o->type == SYKLI_FILE_symlink ? sykli__store_restore_link(s, o, dir, tmp, fault)
+                                       : sykli__store_restore_file(s, o, dir, tmp, fault);
+    if (!rc) {
+        rc = sykli__store_replace(s, dir, tmp, name);
+        if (rc) rc = sykli_fail_sys(fault, rc, "%s cannot be put in place", o->path);
+    }
+    if (rc) sys->remove(sys->user, dir, tmp, 0);
+    sykli__tree_parent_close(t, dir);
+    return rc;
+}
+
+static void sykli__store_entry_init(sykli__store_entry *e, sykli_mem *mem)
+{
+    memset(e, 0, sizeof *e);
+    e->mem = mem;
+    e->format = SYKLI__STORE_ENTRY_FORMAT;
+    e->key_schema = SYKLI__STORE_KEY_SCHEMA;
+}
+
+static void sykli__store_entry_free(sykli__store_entry *e)
+{
+    if (!e->mem) return;
+    for (size_t i = 0; i < e->output_count; i++) {
+        sykli_mem_text_free(e->mem, SYKLI_TAG_store, e->outputs[i].name);
+        sykli_mem_text_free(e->mem, SYKLI_TAG_store, e->outputs[i].path);
+    }
+    if (e->outputs)
+        sykli_mem_resize(e->mem, SYKLI_TAG_store, e->outputs,
+                         e->output_capacity * sizeof *e->outputs, 0);
+    sykli__store_entry_init(e, e->mem);
+}
+
+// Adds an output; name and path are copied.
+static int sykli__store_entry_add(sykli__store_entry *e, const char *name, const char *path,
+                                  sykli_file_type type, sykli_fault *fault)
+{
+    if (!sykli__tree_path_plain(path))
+        return sykli_fail(fault, SYKLI_EINVAL, "the output \"%.200s\" has a path that cannot be "
+                          "cached: it must be plain UTF-8 below the project folder", name);
+    if (e->output_count == SYKLI__STORE_OUTPUTS_MAX)
+        return sykli_fail(fault, SYKLI_ELIMIT, "more than %d files of output",
+                          SYKLI__STORE_OUTPUTS_MAX);
+    sykli__store_output o = { .mode = 0644, .type = type };
+    if (sykli__base_room(e->mem, SYKLI_TAG_store, &e->outputs, &e->output_capacity,
+                         e->output_count, sizeof *e->outputs, SYKLI__STORE_OUTPUTS_MAX)) {
+        o.name = sykli_mem_text(e->mem, SYKLI_TAG_store, name, strlen(name));
+        o.path = sykli_mem_text(e->mem, SYKLI_TAG_store, path, strlen(path));
+    }
+    if (!o.name || !o.path) {
+        sykli_mem_text_free(e->mem, SYKLI_TAG_store, o.name);
+        sykli_mem_text_free(e->mem, SYKLI_TAG_store, o.path);
+        return sykli_fail(fault, SYKLI_ENOMEM, "no memory for an output");
+    }
+    e->outputs[e->output_count++] = o;
+    return 0;
+}
+
+static int sykli__store_entry_add_file(sykli__store_entry *e, const char *name,
+                                       const sykli__tree_file *file, sykli_fault *fault)
+{
+    int rc = sykli__store_entry_add(e, name, file->path, file->stat.type, fault);
+    if (rc) return rc;
+    sykli__store_output *o = &e->outputs[e->output_count - 1];
+    o->digest = file->digest;
+    o->size_bytes = file->stat.size_bytes;
+    o->mode = file->stat.type == SYKLI_FILE_regular && file->stat.mode & 0100 ? 0755 : 0644;
+    return 0;
+}
+
+// The members of an entry's JSON object, in their order. `size` of a text is its room; of the rest
+// the kind alone counts. outputs come last and are written by hand.
+typedef enum sykli__store_kind {
+    SYKLI__STORE_number, SYKLI__STORE_text, SYKLI__STORE_hex, SYKLI__STORE_digest
+} sykli__store_kind;
+typedef struct sykli__store_field {
+    const char *name;
+    sykli__store_kind kind;
+    size_t offset, size;
+} sykli__store_field;
+
+#define SYKLI__STORE_FIELD(kind, name)                                                             \
+    { #name, SYKLI__STORE_##kind, offsetof(sykli__store_entry, name),                              \
+      sizeof(((sykli__store_entry *)0)->name) }
+static const sykli__store_field sykli__store_fields[] = {
+    SYKLI__STORE_FIELD(number, format), SYKLI__STORE_FIELD(number, key_schema),
+    SYKLI__STORE_FIELD(hex, key), SYKLI__STORE_FIELD(text, scope_kind),
+    SYKLI__STORE_FIELD(text, scope_id), SYKLI__STORE_FIELD(text, scope_effective),
+    SYKLI__STORE_FIELD(hex, writer_id), SYKLI__STORE_FIELD(text, writer_name),
+    SYKLI__STORE_FIELD(hex, origin_node), SYKLI__STORE_FIELD(text, origin_boot),
+    SYKLI__STORE_FIELD(number, origin_run), SYKLI__STORE_FIELD(text, origin_task),
+    SYKLI__STORE_FIELD(number, origin_attempt), SYKLI__STORE_FIELD(text, platform),
+    SYKLI__STORE_FIELD(text, fingerprint), SYKLI__STORE_FIELD(digest, log),
+    SYKLI__STORE_FIELD(number, log_bytes), SYKLI__STORE_FIELD(number, exit_code),
+    SYKLI__STORE_FIELD(number, duration_ms), SYKLI__STORE_FIELD(number, created_ms),
+    SYKLI__STORE_FIELD(digest, provenance), SYKLI__STORE_FIELD(hex, signature),
+};
+enum { SYKLI__STORE_FIELD_COUNT = sizeof sykli__store_fields / sizeof *sykli__store_fields };
+
+static void sykli__store_encode_digest(sykli_buf *out, const sykli_digest *id)
+{
+    char hex[65] = "";
+    if (!sykli__store_none(id)) sykli_hex(hex, id->bytes, 32);
+    sykli_buf_print(out, "\"%s\"", hex);
+}
+
+// Writes an entry as one line of JSON.
+static int sykli__store_entry_encode(const sykli__store_entry *e, sykli_buf *out)
+{
+    for (int i = 0; i < SYKLI__STORE_FIELD_COUNT; i++) {
+        const sykli__store_field *f = &sykli__store_fields[i];
+        const char *at = (const char *)e + f->offset;
+        uint64_t number;
+        sykli_digest id;
+        sykli_buf_print(out, "%s\"%s\":", i ? "," : "{", f->name);
+        if (f->kind == SYKLI__STORE_number) {
+            memcpy(&number, at, sizeof number);
+            sykli_buf_print(out, "%llu", (unsigned long long)number);
+        } else if (f->kind == SYKLI__STORE_digest) {
+            memcpy(&id, at, sizeof id);
+            sykli__store_encode_digest(out, &id);
+        } else sykli_json_quote(out, at, strlen(at));
+    }
+    sykli_buf_text(out, ",\"outputs\":[");
+    for (size_t i = 0; i < e->output_count; i++) {
+        const sykli__store_output *o = &e->outputs[i];
+        sykli_buf_text(out, i ? ",{\"name\":" : "{\"name\":");
+        sykli_json_quote(out, o->name, strlen(o->name));
+        sykli_buf_text(out, ",\"path\":");
+        sykli_json_quote(out, o->path, strlen(o->path));
+        sykli_buf_text(out, ",\"alg\":\"sha256tree\",\"digest\":");
+        sykli__store_encode_digest(out, &o->digest);
+        sykli_buf_print(out, ",\"size\":%llu,\"mode\":\"%04o\",\"type\":\"%s\"}",
+                        (unsigned long long)o->size_bytes, (unsigned)o->mode,
+                        o->type == SYKLI_FILE_symlink ? "symlink" : "file");
+    }
+    return sykli_buf_text(out, "]}");
+}
+
+static bool sykli__store_hex(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!strchr("0123456789abcdef", text[i])) return false;
+    return text[size] == 0;
+}
+
+static bool sykli__store_decode_digest(const char *text, sykli_digest *out)
+{
+    memset(out, 0, sizeof *out);
+    return text && (!*text || (strlen(text) == 64 && sykli__store_hex(text, 64)
+                               && !sykli_unhex(out->bytes, 32, text, 64)));
+}
+
+static bool sykli__store_decode_field(const sykli_json_doc *doc, const sykli__store_field *f,
+                                      sykli__store_entry *e)
+{
+    uint32_t node = sykli_json_get(doc, 0, f->name);
+    char *at = (char *)e + f->offset;
+    const char *text = sykli_json_text(doc, node);
+    uint64_t number;
+    sykli_digest id;
+    if (!node) return false;
+    if (f->kind == SYKLI__STORE_number) {
+        if (!sykli_json_u64(doc, node, &number)) return false;
+        memcpy(at, &number, sizeof number);
+    } else if (f->kind == SYKLI__STORE_digest) {
+        if (!sykli__store_decode_digest(text, &id)) return false;
+        memcpy(at, &id, sizeof id);
+    } else {
+        size_t size = text ? strlen(text) : f->size;
+        if (size >= f->size) return false;
+        if (f->kind == SYKLI__STORE_hex && size
+            && (size != f->size - 1 || !sykli__store_hex(text, size)))
+            return false;
+        memcpy(at, text, size + 1);
+    }
+    return true;
+}
+
+static int sykli__store_decode_output(const sykli_json_doc *doc, uint32_t node,
+                                      sykli__store_entry *e, sykli_fault *fault)
+{
+    const char *name = sykli_json_text(doc, sykli_json_get(doc, node, "name"));
+    const char *path = sykli_json_text(doc, sykli_json_get(doc, node, "path"));
+    const char *alg = sykli_json_text(doc, sykli_json_get(doc, node, "alg"));
+    const char *digest = sykli_json_text(doc, sykli_json_get(doc, node, "digest"));
+    const char *mode = sykli_json_text(doc, sykli_json_get(doc, node, "mode"));
+    const char *type = sykli_json_text(doc, sykli_json_get(doc, node, "type"));
+    sykli_digest id;
+    uint64_t size;
+    uint32_t line = doc->nodes[node].line, column = doc->nodes[node].column;
+    bool is_link = type && !strcmp(type, "symlink"), runs = mode && !strcmp(mode, "0755");
+    if (!name || strlen(name) > SYKLI_NAME_MAX || !path || !alg || strcmp(alg, "sha256tree")
+        || !sykli__store_decode_digest(digest, &id) || sykli__store_none(&id)
+        || !mode || (!runs && strcmp(mode, "0644")) || !type || (!is_link && strcmp(type, "file"))
+        || !sykli_json_u64(doc, sykli_json_get(doc, node, "size"), &size)
+        || size > SYKLI_BLOB_SIZE_MAX || doc->nodes[node].count != 7)
+        return sykli_fail(fault, SYKLI_EPARSE, "%u:%u: an output must have name, path, alg, "
+                          "digest, size, mode and type", (unsigned)line, (unsigned)column);
+    int rc = sykli__store_entry_add(e, name, path,
+                                    is_link ? SYKLI_FILE_symlink : SYKLI_FILE_regular, fault);
+    if (rc) return rc == SYKLI_EINVAL ? SYKLI_EPARSE : rc;
+    sykli__store_output *o = &e->outputs[e->output_count - 1];
+    o->digest = id;
+    o->size_bytes = size;
+    o->mode = runs ? 0755 : 0644;
+    return 0;
+}
+
+static int sykli__store_decode_doc(const sykli_json_doc *doc, sykli__store_entry *e,
+                                   sykli_fault *fault)
+{
+    uint32_t outputs = sykli_json_get(doc, 0, "outputs");
+    for (int i = 0; i < SYKLI__STORE_FIELD_COUNT; i++)
+        if (!sykli__store_decode_field(doc, &sykli__store_fields[i], e))
+            return sykli_fail(fault, SYKLI_EPARSE, "an entry's \"%s\" is missing or wrong",
+                              sykli__store_fields[i].name);
+    if (!outputs || doc->nodes[outputs].type != SYKLI_JSON_array
+        || doc->nodes[0].count != SYKLI__STORE_FIELD_COUNT + 1)
+        return sykli_fail(fault, SYKLI_EPARSE, "an entry has exactly the members of its format");
+    if (e->format != SYKLI__STORE_ENTRY_FORMAT || !*e->key)
+        return sykli_fail(fault, SYKLI_EUNSUPPORTED, "an entry of format %llu; %d is known",
+                          (unsigned long long)e->format, SYKLI__STORE_ENTRY_FORMAT);
+    int rc = 0;
+    for (uint32_t at = sykli_json_first(doc, outputs); at && !rc;
+         at = sykli_json_next(doc, outputs, at))
+        rc = sykli__store_decode_output(doc, at, e, fault);
+    return rc;
+}
+
+// Reads an entry from JSON that anybody may have sent.
+//   e        free it with sykli__store_entry_free; on an error there is nothing to free
+static int sykli__store_entry_decode(sykli__store_entry *e, sykli_mem *mem, const char *json,
+                                     size_t size, sykli_fault *fault)
+{
+    sykli_json_doc doc;
+    sykli__store_entry_init(e, mem);
+    if (size > SYKLI__STORE_ENTRY_MAX)
+        return sykli_fail(fault, SYKLI_ELIMIT, "an entry of %zu bytes: at most %d are allowed",
+                          size, SYKLI__STORE_ENTRY_MAX);
+    int rc = sykli_json_parse(&doc, mem, json, size, fault);
+    if (rc) return rc;
+    if (doc.nodes[0].type == SYKLI_JSON_object) rc = sykli__store_decode_doc(&doc, e, fault);
+    else rc = sykli_fail(fault, SYKLI_EPARSE, "an entry is a JSON object");
+    sykli_json_free(&doc);
+    if (rc) sykli__store_entry_free(e);
+    return rc;
+}
+
+// On disk an entry is its JSON as it came, a line feed, then SHA-256 over that and the boot it was
+// written in, a space, the boot and a line feed.
+static void sykli__store_sum(const char *json, size_t size, const char *boot, char out[65])
+{
+    sykli_sha256 h;
+    uint8_t sum[32];
+    sykli_sha256_init(&h);
+    sykli_sha256_add(&h, json, size);
+    sykli_sha256_add(&h, "\n", 1);
+    sykli_sha256_add(&h, boot, strlen(boot));
+    sykli_sha256_end(&h, sum);
+    sykli_hex(out, sum, 32);
+}
+
+static int sykli__store_entry_write(sykli__store *s, const char *path, const char *json,
+                                    size_t size, bool durable)
+{
+    sykli_buf text;
+    char sum[65];
+    sykli_buf_init(&text, s->mem, SYKLI_TAG_store);
+    sykli__store_sum(json, size, s->boot, sum);
+    sykli_buf_add(&text, json, size);
+    sykli_buf_print(&text, "\n%s %s\n", sum, s->boot);
+    int rc = text.error ? -ENOMEM
+           : sykli__store_file_put(s, path, text.data, text.size, durable);
+    sykli_buf_free(&text);
+    return rc;
+}
+
+// Takes the checksum off an entry's file.      returns  the boot it was written in; NULL: damaged
+static const char *sykli__store_entry_check(sykli_buf *text)
+{
+    char *data = (char *)text->data, sum[65];
+    if (text->size < 68 || data[text->size - 1] != '\n' || strlen(data) != text->size) return NULL;
+    data[text->size - 1] = 0;
+    char *line = strrchr(data, '\n');
+    if (!line || strlen(line) < 66 || line[65] != ' ') return NULL;
+    sykli__store_sum(data, (size_t)(line - data), line + 66, sum);
+    if (memcmp(sum, line + 1, 64)) return NULL;
+    *line = 0;
+    text->size = (size_t)(line - data);
+    return line + 66;
+}
+
+static bool sykli__store_key_valid(const char *key)
+{
+    return key && strlen(key) == 64 && sykli__store_hex(key, 64);
+}
+
+static sykli__store_path sykli__store_key_path(const char *key)
+{
+    sykli__store_path path;
+    snprintf(path.text, sizeof path.text, "entries/%.2s/%s", key, key);
+    return path;
+}
+
+// The place of an entry among those of its key: one a scope and writer.
+static sykli__store_path sykli__store_entry_path(const sykli__store_entry *e)
+{
+    uint8_t sum[32];
+    char hex[65];
+    sykli_sha256 h;
+    sykli_sha256_init(&h);
+    sykli_sha256_add(&h, e->scope_kind, strlen(e->scope_kind) + 1);
+    sykli_sha256_add(&h, e->scope_id, strlen(e->scope_id) + 1);
+    sykli_sha256_add(&h, e->writer_id, strlen(e->writer_id) + 1);
+    sykli_sha256_end(&h, sum);
+    sykli_hex(hex, sum, 32);
+    sykli__store_path path = sykli__store_key_path(e->key);
+    size_t used = strlen(path.text);
+    snprintf(path.text + used, sizeof path.text - used, "/%.16s.json", hex);
+    return path;
+}
+
+// Whether one blob of an entry is here with its size; if `verify`, it is also read through.
+static int sykli__store_blob_check(sykli__store *s, const sykli_digest *id, uint64_t size,
+                                   bool verify, sykli_fault *fault)
+{
+    sykli_stat stat;
+    int rc = sykli__store_find(s, id, &stat);
+    if (rc) return sykli_fail_sys(fault, rc, "a blob of the entry is not in the store");
+    if (stat.size_bytes != size) return sykli__store_damaged(s, id, fault);
+    return verify ? sykli__store_copy(s, id, size, -1, fault) : 0;
+}
+
+static int sykli__store_entry_blobs(sykli__store *s, const sykli__store_entry *e, bool verify,
+                                    sykli_fault *fault)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < e->output_count; i++)
+        rc = sykli__store_blob_check(s, &e->outputs[i].digest, e->outputs[i].size_bytes, verify,
+                                     fault);
+    if (!rc && !sykli__store_none(&e->log))
+        rc = sykli__store_blob_check(s, &e->log, e->log_bytes, verify, fault);
+    return rc;
+}
+
+static int sykli__store_sync_blob(sykli__store *s, const sykli_digest *id)
+{
+    sykli__store_path path = sykli__store_blob_path(id);
+    int rc = sykli__store_sync(s, path.text);
+    *strrchr(path.text, '/') = 0;
+    return rc ? rc : sykli__store_sync(s, path.text);
+}
+
+// Syncs what an entry stands on, so that it outlives a power cut together with the entry.
+static int sykli__store_entry_sync(sykli__store *s, const sykli__store_entry *e)
+{
+    int rc = 0;
+    for (size_t i = 0; !rc && i < e->output_count; i++)
+        rc = sykli__store_sync_blob(s, &e->outputs[i].digest);
+    if (!rc && !sykli__store_none(&e->log)) rc = sykli__store_sync_blob(s, &e->log);
+    return rc ? rc : sykli__store_sync(s, "blobs");
+}
+
+// Publishes an entry as JSON, byte for byte: a signature may be over it.
+//   durable  it and its blobs survive a power cut when this returns 0
+//   returns  0; EPARSE; ENOENT: a blob is missing; ECORRUPT: one is damaged; else the error
+static int sykli__store_entry_put_json(sykli__store *s, const char *key, const char *json,
+                                       size_t size, bool durable, sykli_fault *fault)
+{
+    sykli__store_entry e;
+    if (!sykli__store_key_valid(key))
+        return sykli_fail(fault, SYKLI_EINVAL, "an action's key is 64 hex digits");
+    if (memchr(json, '\n', size))
+        return sykli_fail(fault, SYKLI_EPARSE, "an entry is one line of JSON");
+    int rc = sykli__store_entry_decode(&e, s->mem, json, size, fault);
+    if (rc) return rc;
+    if (strcmp(e.key, key)) rc = sykli_fail(fault, SYKLI_EPARSE, "the entry is of another key");
+    if (!rc) rc = sykli__store_entry_blobs(s, &e, false, fault);
+    if (!rc) {
+        sykli__store_path path = sykli__store_entry_path(&e);
+        if (durable) rc = sykli__store_entry_sync(s, &e);
+        if (!rc) rc = sykli__store_entry_write(s, path.text, json, size, durable);
+        for (char *slash; !rc && durable && (slash = strrchr(path.text, '/'));) {
+            *slash = 0; // each folder on the way may be new
+            rc = sykli__store_sync(s, path.text);
+        }
+        if (rc) rc = sykli_fail_sys(fault, rc, "the entry cannot be written");
+    }
+    sykli__store_entry_free(&e);
+    return rc;
+}
+
+// Publishes an entry; key and format are filled in.
+static int sykli__store_entry_put(sykli__store *s, const char *key, sykli__store_entry *e,
+                                  bool durable, sykli_fault *fault)
+{
+    sykli_buf json;
+    sykli_buf_init(&json, s->mem, SYKLI_TAG_store);
+    json.max_bytes = SYKLI__STORE_ENTRY_MAX;
+    snprintf(e->key, sizeof e->key, "%s", key);
+    int rc = sykli__store_entry_encode(e, &json);
+    if (rc) rc = sykli_fail(fault, rc, "an entry of more than %d bytes, or no memory for it",
+                            SYKLI__STORE_ENTRY_MAX);
+    else rc = sykli__store_entry_put_json(s, key, (const char *)json.data, json.size, durable,
+                                          fault);
+    sykli_buf_free(&json);
+    return rc;
+}
+
+// Reads one entry's file; a damaged one is set aside.
+//   text     gets the JSON       out_old  whether its blobs have to be read through first
+static int sykli__store_entry_read(sykli__store *s, const char *path, sykli__store_entry *e,
+                                   sykli_buf *text, bool *out_old, sykli_fault *fault)
+{
+    sykli_buf_reset(text);
+    int rc = sykli__tree_slurp(s->mem, s->dir_fd, path, SYKLI__STORE_ENTRY_MAX + 256, text);
+    if (rc && rc != -EFBIG) return sykli_fail_sys(fault, rc, "the entry %s", path);
+    const char *boot = rc ? NULL : sykli__store_entry_check(text);
+    rc = SYKLI_ECORRUPT;
+    if (boot) {
+        *out_old = !*s->boot || strcmp(boot, s->boot) != 0;
+        rc = sykli__store_entry_decode(e, s->mem, (const char *)text->data, text->size, fault);
+    }
+    if (!rc) {
+        const char *name = strrchr(path, '/');
+        if (name && name - path > 64 && !strncmp(name - 64, e->key, 64)) return 0;
+        sykli__store_entry_free(e);
+        rc = SYKLI_ECORRUPT;
+    }
+    if (rc == SYKLI_ENOMEM) return rc;
+    sykli__store_quarantine(s, path);
+    return sykli_fail(fault, SYKLI_ECORRUPT, "the entry %s is damaged; set aside", path);
+}
+
+// Whether an entry can be used now. One from another boot whose blobs are all sound is written
+// again as of this boot.
+static int sykli__store_entry_usable(sykli__store *s, const char *path,
+                                     const sykli__store_entry *e, const sykli_buf *text, bool old,
+                                     sykli_fault *fault)
+{
+    sykli_stat stat;
+    int rc = sykli__store_entry_blobs(s, e, old, fault);
+    if (rc == SYKLI_ECORRUPT && old) sykli__store_quarantine(s, path);
+    if (rc) return rc;
+    if (old && *s->boot)
+        sykli__store_entry_write(s, path, (const char *)text->data, text->size, false);
+    else if (!s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path, &stat))
+        sykli__store_touch(s, path, &stat);
+    return 0;
+}
+
+// A search among the entries of a key for the newest that will do.
+typedef struct sykli__store_search {
+    bool (*accept)(void *user, const sykli__store_entry *e); // NULL: any
+    void *user;
+    sykli__store_entry best;
+    sykli_buf best_json;
+    bool found;
+    int seen;
+    sykli_fault *fault;
+} sykli__store_search;
+
+static int sykli__store_search_file(void *to, sykli__store *s, const char *path)
+{
+    sykli__store_search *search = (sykli__store_search *)to;
+    sykli__store_entry e;
+    sykli_buf text;
+    bool old = false;
+    if (search->seen++ == SYKLI__STORE_WRITERS_MAX) return 1;
+    sykli_buf_init(&text, s->mem, SYKLI_TAG_store);
+    int rc = sykli__store_entry_read(s, path, &e, &text, &old, search->fault);
+    if (!rc) {
+        bool wanted = (!search->found || e.created_ms > search->best.created_ms)
+            && (!search->accept || search->accept(search->user, &e));
+        if (wanted) rc = sykli__store_entry_usable(s, path, &e, &text, old, search->fault);
+        if (wanted && !rc) {
+            sykli__store_entry swap = search->best;
+            sykli_buf swap_text = search->best_json;
+            search->best = e;
+            search->best_json = text;
+            e = swap;
+            text = swap_text;
+            search->found = true;
+        }
+        sykli__store_entry_free(&e);
+    }
+    sykli_buf_free(&text);
+    return rc == SYKLI_ENOMEM ? rc : 0; // one that is damaged or not whole leaves the others
+}
+
+// The newest entry of a key that `accept` takes and whose blobs are all here.
+//   accept   decides by scope and writer, mesh-decisions of the caller; NULL: any
+//   json     its text, may be NULL
+//   returns  0 (free `out`), ENOENT, ENOMEM
+static int sykli__store_entry_find(sykli__store *s, const char *key,
+                                   bool (*accept)(void *user, const sykli__store_entry *e),
+                                   void *user, sykli__store_entry *out, sykli_buf *json,
+                                   sykli_fault *fault)
+{
+    sykli__store_search search = { .accept = accept, .user = user, .fault = fault };
+    sykli__store_entry_init(out, s->mem);
+    if (!sykli__store_key_valid(key))
+        return sykli_fail(fault, SYKLI_EINVAL, "an action's key is 64 hex digits");
+    sykli__store_entry_init(&search.best, s->mem);
+    sykli_buf_init(&search.best_json, s->mem, SYKLI_TAG_store);
+    sykli__store_path path = sykli__store_key_path(key);
+    int rc = sykli__store_scan(s, path.text, SYKLI__STORE_DEPTH_MAX, sykli__store_search_file,
+                               &search);
+    if (rc == -ENOMEM || rc == SYKLI_ENOMEM) rc = sykli_fail(fault, SYKLI_ENOMEM, "no memory");
+    else if (!search.found) rc = sykli_fail(fault, SYKLI_ENOENT, "no whole entry for %s", key);
+    else rc = json && sykli_buf_add(json, search.best_json.data, search.best_json.size)
+        ? sykli_fail(fault, json->error, "no memory for the entry's text") : 0;
+    if (rc) sykli__store_entry_free(&search.best);
+    else *out = search.best;
+    sykli_buf_free(&search.best_json);
+    return rc;
+}
+
+static int sykli__store_entry_get(sykli__store *s, const char *key, sykli__store_entry *out,
+                                  sykli_fault *fault)
+{
+    return sykli__store_entry_find(s, key, NULL, NULL, out, NULL, fault);
+}
+
+// The JSON of an entry, for somebody else.
+static int sykli__store_entry_load(sykli__store *s, const char *key, sykli_buf *json,
+                                   sykli_fault *fault)
+{
+    sykli__store_entry e;
+    int rc = sykli__store_entry_find(s, key, NULL, NULL, &e, json, fault);
+    if (!rc) sykli__store_entry_free(&e);
+    return rc;
+}
+
+// A blob as the collector, the tables and `sykli cache ls` see it.
+typedef struct sykli__store_blob {
+    sykli_digest digest;
+    uint64_t size_bytes;
+    int64_t used_ns;
+} sykli__store_blob;
+
+typedef struct sykli__store_blobs {
+    int (*each)(void *user, const sykli__store_blob *blob);
+    void *user;
+} sykli__store_blobs;
+
+static int sykli__store_blobs_file(void *to, sykli__store *s, const char *path)
+{
+    const sykli__store_blobs *blobs = (const sykli__store_blobs *)to;
+    sykli__store_blob blob;
+    sykli_stat stat;
+    char hex[65];
+    const char *at = path + sizeof "blobs/" - 1;
+    if (strlen(at) != 65) return 0;
+    snprintf(hex, sizeof hex, "%.2s%.62s", at, at + 3);
+    if (sykli_unhex(blob.digest.bytes, 32, hex, 64)) return 0;
+    if (s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path, &stat)) return 0; // gone since
+    blob.size_bytes = stat.size_bytes;
+    blob.used_ns = stat.mtime_ns;
+    return blobs->each(blobs->user, &blob);
+}
+
+// Goes through all blobs, in no order.
+static int sykli__store_each_blob(sykli__store *s,
+                                  int (*each)(void *user, const sykli__store_blob *blob),
+                                  void *user)
+{
+    sykli__store_blobs blobs = { each, user };
+    return sykli__store_scan(s, "blobs", 1, sykli__store_blobs_file, &blobs);
+}
+
+typedef struct sykli__store_entries {
+    int (*each)(void *user, const sykli__store_entry *e, int64_t used_ns);
+    void *user;
+} sykli__store_entries;
+
+static int sykli__store_entries_file(void *to, sykli__store *s, const char *path)
+{
+    const sykli__store_entries *entries = (const sykli__store_entries *)to;
+    sykli__store_entry e;
+    sykli_stat stat;
+    sykli_buf text;
+    bool old;
+    sykli_buf_init(&text, s->mem, SYKLI_TAG_store);
+    int rc = s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path, &stat);
+    if (!rc) rc = sykli__store_entry_read(s, path, &e, &text, &old, NULL);
+    sykli_buf_free(&text);
+    if (rc) return rc == SYKLI_ENOMEM ? rc : 0;
+    rc = entries->each(entries->user, &e, stat.mtime_ns);
+    sykli__store_entry_free(&e);
+    return rc;
+}
+
+// Goes through all entries, in no order, whether their blobs are here or not.
+static int sykli__store_each_entry(sykli__store *s,
+                                   int (*each)(void *user, const sykli__store_entry *e,
+                                               int64_t used_ns),
+                                   void *user)
+{
+    sykli__store_entries entries = { each, user };
+    return sykli__store_scan(s, "entries", 1, sykli__store_entries_file, &entries);
+}
+
+typedef struct sykli__store_stats { uint64_t blobs, bytes, entries, entry_bytes; }
+    sykli__store_stats;
+
+static int sykli__store_stats_blob(void *user, const sykli__store_blob *blob)
+{
+    sykli__store_stats *stats = (sykli__store_stats *)user;
+    stats->blobs++;
+    stats->bytes += blob->size_bytes;
+    return 0;
+}
+
+static int sykli__store_stats_entry(void *to, sykli__store *s, const char *path)
+{
+    sykli__store_stats *stats = (sykli__store_stats *)to;
+    sykli_stat stat;
+    if (s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path, &stat)) return 0;
+    stats->entries++;
+    stats->entry_bytes += stat.size_bytes;
+    return 0;
+}
+
+static int sykli__store_stats_get(sykli__store *s, sykli__store_stats *out, sykli_fault *fault)
+{
+    memset(out, 0, sizeof *out);
+    int rc = sykli__store_each_blob(s, sykli__store_stats_blob, out);
+    if (!rc) rc = sykli__store_scan(s, "entries", 1, sykli__store_stats_entry, out);
+    return rc ? sykli_fail_sys(fault, rc, "the store cannot be read") : 0;
+}
+
+// One collection. Only one runs at a time on a store, whoever started it.
+typedef struct sykli__store_gc_run {
+    sykli__store *store;
+    sykli__store_blob *blobs;
+    size_t count, capacity;
+    uint64_t bytes;
+    int64_t before_ns;  // what was used later stays
+    uint64_t freed_bytes;
+} sykli__store_gc_run;
+
+static int sykli__store_gc_add(void *user, const sykli__store_blob *blob)
+{
+    sykli__store_gc_run *run = (sykli__store_gc_run *)user;
+    if (!sykli__base_room(run->store->mem, SYKLI_TAG_store, &run->blobs, &run->capacity,
+                          run->count, sizeof *run->blobs, SIZE_MAX / sizeof *run->blobs))
+        return -ENOMEM;
+    run->blobs[run->count++] = *blob;
+    run->bytes += blob->size_bytes;
+    return 0;
+}
+
+static int sykli__store_gc_compare(const void *a, const void *b, void *user)
+{
+    int64_t x = ((const sykli__store_blob *)a)->used_ns;
+    int64_t y = ((const sykli__store_blob *)b)->used_ns;
+    (void)user;
+    return (x > y) - (x < y);
+}
+
+// Takes one blob away. It is moved first and looked at again: who noted its use meanwhile keeps it.
+static void sykli__store_gc_blob(sykli__store_gc_run *run, const sykli__store_blob *blob)
+{
+    sykli__store *s = run->store;
+    const sykli_sys *sys = s->mem->sys;
+    sykli_stat stat;
+    sykli__store_path path = sykli__store_blob_path(&blob->digest);
+    sykli__store_path tmp = sykli__store_fresh_path(s, "tmp");
+    if (sys->rename(sys->user, s->dir_fd, path.text, s->dir_fd, tmp.text)) return;
+    if (!sys->stat(sys->user, s->dir_fd, tmp.text, &stat) && stat.mtime_ns < run->before_ns) {
+        run->bytes -= blob->size_bytes;
+        run->freed_bytes += blob->size_bytes;
+        sys->remove(sys->user, s->dir_fd, tmp.text, 0);
+    } else sykli__store_rename(s, tmp.text, path.text);
+}
+
+// Removes an entry that nobody used lately and that is no longer whole.
+static int sykli__store_gc_entry(void *to, sykli__store *s, const char *path)
+{
+    const sykli__store_gc_run *run = (const sykli__store_gc_run *)to;
+    sykli__store_entry e;
+    sykli_stat stat;
+    sykli_buf text;
+    bool old;
+    if (s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path, &stat)
+        || stat.mtime_ns >= run->before_ns)
+        return 0;
+    sykli_buf_init(&text, s->mem, SYKLI_TAG_store);
+    int rc = sykli__store_entry_read(s, path, &e, &text, &old, NULL);
+    bool whole = true;
+    for (size_t i = 0; !rc && whole && i <= e.output_count; i++) {
+        const sykli_digest *id = i < e.output_count ? &e.outputs[i].digest : &e.log;
+        sykli__store_path blob = sykli__store_blob_path(id);
+        if (!sykli__store_none(id))
+            whole = s->mem->sys->stat(s->mem->sys->user, s->dir_fd, blob.text, &stat) != -ENOENT;
+    }
+    if (!rc) sykli__store_entry_free(&e);
+    if (!rc && !whole) {
+        s->mem->sys->remove(s->mem->sys->user, s->dir_fd, path, 0);
+        sykli__store_path folder;
+        snprintf(folder.text, sizeof folder.text, "%.*s", (int)(strrchr(path, '/') - path), path);
+        s->mem->sys->remove(s->mem->sys->user, s->dir_fd, folder.text, 1); // if it is empty
+    }
+    sykli_buf_free(&text);
+    return 0;
+}
+
+typedef struct sykli__store_sweep { int64_t before_ns; } sykli__store_sweep;
+
+static int sykli__store_sweep_file(void *to, sykli__store *s, const char *path)
+{
+    sykli_stat stat;
+    if (!s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path, &stat)
+        && stat.mtime_ns < ((const sykli__store_sweep *)to)->before_ns)
+        s->mem->sys->remove(s->mem->sys->user, s->dir_fd, path, 0);
+    return 0;
+}
+
+// Removes what a process that died left under way, and damaged data after a week.
+static void sykli__store_sweep_all(sykli__store *s)
+{
+    int64_t now = sykli__store_now_ns(s);
+    sykli__store_sweep tmp = { now - SYKLI__STORE_TMP_NS };
+    sykli__store_sweep old = { now - SYKLI__STORE_QUARANTINE_NS };
+    sykli__store_scan(s, "tmp", SYKLI__STORE_DEPTH_MAX, sykli__store_sweep_file, &tmp);
+    sykli__store_scan(s, "quarantine", SYKLI__STORE_DEPTH_MAX, sykli__store_sweep_file, &old);
+}
+
+static int sykli__store_gc_locked(sykli__store_gc_run *run, uint64_t max_bytes)
+{
+    sykli__store *s = run->store;
+    sykli__store_sweep_all(s);
+    int rc = sykli__store_each_blob(s, sykli__store_gc_add, run);
+    if (!rc && run->count && run->bytes > max_bytes) {
+        size_t bytes = run->count * sizeof *run->blobs;
+        void *scratch = sykli_mem_resize(s->mem, SYKLI_TAG_store, NULL, 0, bytes);
+        if (!scratch) rc = -ENOMEM;
+        else {
+            sykli_sort(run->blobs, run->count, sizeof *run->blobs, scratch,
+                       sykli__store_gc_compare, NULL);
+            sykli_mem_resize(s->mem, SYKLI_TAG_store, scratch, bytes, 0);
+        }
+        for (size_t i = 0; !rc && i < run->count && run->bytes > max_bytes
+                           && run->blobs[i].used_ns < run->before_ns; i++)
+            sykli__store_gc_blob(run, &run->blobs[i]);
+    }
+    if (!rc && run->freed_bytes)
+        rc = sykli__store_scan(s, "entries", 1, sykli__store_gc_entry, run);
+    if (run->blobs)
+        sykli_mem_resize(s->mem, SYKLI_TAG_store, run->blobs, run->capacity * sizeof *run->blobs,
+                         0);
+    return rc;
+}
+
+// Takes the lease of the collector.    returns  a descriptor, EBUSY or the error
+static int sykli__store_lease(sykli__store *s, sykli_fault *fault)
+{
+    const sykli_sys *sys = s->mem->sys;
+    int fd = sys->open(sys->user, s->dir_fd, "gc.lock", SYKLI_OPEN_write | SYKLI_OPEN_create, 0600);
+    if (fd < 0) return sykli_fail_sys(fault, fd, "the store's gc.lock");
+    int rc = sys->lock(sys->user, fd, 1);
+    if (rc >= 0) return fd;
+    sys->close(sys->user, fd);
+    if (rc == -EAGAIN || rc == -EWOULDBLOCK)
+        return sykli_fail(fault, SYKLI_EBUSY, "another process is collecting this store");
+    return sykli_fail_sys(fault, rc, "the store's gc.lock");
+}
+
+// Removes what was not used for longest until at most max_bytes of blobs are left. What was used
+// in the last ten minutes or is held stays in any case.
+//   returns  0, EBUSY (another process is at it), or the error
+static int sykli__store_gc(sykli__store *s, uint64_t max_bytes, uint64_t *out_freed,
+                           sykli_fault *fault)
+{
+    sykli__store_gc_run run = { .store = s };
+    run.before_ns = sykli__store_now_ns(s) - SYKLI__STORE_FRESH_NS;
+    int lease = sykli__store_lease(s, fault);
+    if (lease < 0) return lease;
+    int rc = sykli__store_gc_locked(&run, max_bytes);
+    s->mem->sys->close(s->mem->sys->user, lease);
+    if (out_freed) *out_freed = run.freed_bytes;
+    return rc ? sykli_fail_sys(fault, rc, "the store cannot be collected") : 0;
+}
+
+// Empties the store: entries first, so that none is left without its blobs.
+static int sykli__store_clear(sykli__store *s, sykli_fault *fault)
+{
+    static const char *const folders[] = { "entries", "blobs", "quarantine" };
+    const sykli_sys *sys = s->mem->sys;
+    int rc = 0, lease = sykli__store_lease(s, fault);
+    if (lease < 0) return lease;
+    sykli__store_read_close(s);
+    for (int i = 0; !rc && i < 3; i++) {
+        rc = sykli__tree_remove_at(s->mem, s->dir_fd, folders[i], 0);
+        if (!rc) rc = sys->mkdir(sys->user, s->dir_fd, folders[i], 0700);
+        if (rc == -EEXIST) rc = 0;
+    }
+    sys->close(sys->user, lease);
+    return rc ? sykli_fail_sys(fault, rc, "the store cannot be emptied") : 0;
+}
+
+// Opens the folder, making it and those above it where they are missing.
+static int sykli__store_open_dir(sykli_mem *mem, const char *dir)
+{
+    const sykli_sys *sys = mem->sys;
+    const int flags = SYKLI_OPEN_read | SYKLI_OPEN_directory;
+    int fd = sys->open(sys->user, SYKLI_CWD, dir, flags, 0);
+    if (fd != -ENOENT) return fd;
+    char *path = sykli_mem_text(mem, SYKLI_TAG_store, dir, strlen(dir));
+    if (!path) return -ENOMEM;
+    for (char *p = path + 1; *p; p++)
+        if (*p == '/') {
+            *p = 0;
+            sys->mkdir(sys->user, SYKLI_CWD, path, 0700); // if it cannot be, the last one says so
+            *p = '/';
+        }
+    fd = sys->mkdir(sys->user, SYKLI_CWD, path, 0700);
+    if (!fd || fd == -EEXIST) fd = sys->open(sys->user, SYKLI_CWD, path, flags, 0);
+    sykli_mem_text_free(mem, SYKLI_TAG_store, path);
+    return fd;
+}
+
+// Checks that the folder is laid out as we know it, and lays out a new one.
+static int sykli__store_layout(sykli__store *s, const char *dir, sykli_fault *fault)
+{
+    static const char *const folders[] = { "blobs", "entries", "tmp", "quarantine" };
+    char version[32];
+    sykli_buf text;
+    int size = snprintf(version, sizeof version, "sykli store %d\n", SYKLI__STORE_VERSION);
+    sykli_buf_init(&text, s->mem, SYKLI_TAG_store);
+    int rc = sykli__tree_slurp(s->mem, s->dir_fd, "VERSION", 4096, &text);
+    bool same = !rc && text.size == (size_t)size && !memcmp(text.data, version, text.size);
+    bool fresh = rc == -ENOENT || (!rc && !text.size);
+    sykli_buf_free(&text);
+    if (rc && rc != -ENOENT) return sykli_fail_sys(fault, rc, "the store's %s/VERSION", dir);
+    if (same) return 0;
+    if (!fresh)
+        return sykli_fail(fault, SYKLI_EUNSUPPORTED, "%s is not a store of version %d; choose "
+                          "another cache_dir", dir, SYKLI__STORE_VERSION);
+    for (int i = 0; i < 4; i++) {
+        rc = s->mem->sys->mkdir(s->mem->sys->user, s->dir_fd, folders[i], 0700);
+        if (rc && rc != -EEXIST) return sykli_fail_sys(fault, rc, "%s/%s", dir, folders[i]);
+    }
+    rc = sykli__store_file_put(s, "VERSION", version, (size_t)size, false);
+    return rc ? sykli_fail_sys(fault, rc, "%s/VERSION", dir) : 0;
+}
+
+// What this boot of the machine is called. Without a name every entry counts as from another.
+static void sykli__store_boot(sykli__store *s)
+{
+    sykli_buf text;
+    sykli_buf_init(&text, s->mem, SYKLI_TAG_store);
+    if (!sykli__tree_slurp(s->mem, SYKLI_CWD, "/proc/sys/kernel/random/boot_id", 4096, &text)) {
+        size_t size = strspn((const char *)text.data, "0123456789abcdef-");
+        if (size < sizeof s->boot) memcpy(s->boot, text.data, size);
+    }
+    sykli_buf_free(&text);
+}
+
+static void sykli__store_close(sykli__store *s)
+{
+    if (!s->mem) return;
+    sykli__store_read_close(s);
+    if (s->dir_fd >= 0) s->mem->sys->close(s->mem->sys->user, s->dir_fd);
+    if (s->chunk) sykli_mem_resize(s->mem, SYKLI_TAG_store, s->chunk, SYKLI__STORE_CHUNK, 0);
+    memset(s, 0, sizeof *s);
+}
+
+// Opens the store in a folder, which is made if it is not there.
+//   returns  0 or the error; on an error there is nothing to close
+static int sykli__store_open(sykli__store *s, sykli_mem *mem, const char *dir, uint64_t max_bytes,
+                             sykli_fault *fault)
+{
+    const sykli_sys *sys = mem->sys;
+    uint8_t random[8];
+    memset(s, 0, sizeof *s);
+    s->mem = mem;
+    s->max_bytes = max_bytes;
+    s->read_fd = -1;
+    s->dir_fd = sykli__store_open_dir(mem, dir);
+    int rc = s->dir_fd < 0 ? s->dir_fd : sys->random(sys->user, random, sizeof random);
+    if (rc >= 0) {
+        sykli_hex(s->unique, random, sizeof random);
+        s->chunk = (uint8_t *)sykli_mem_resize(mem, SYKLI_TAG_store, NULL, 0, SYKLI__STORE_CHUNK);
+        if (!s->chunk) rc = -ENOMEM;
+    }
+    rc = rc < 0 ? sykli_fail_sys(fault, rc, "the store %s cannot be opened", dir)
+                : sykli__store_layout(s, dir, fault);
+    if (rc) {
+        sykli__store_close(s);
+        return rc;
+    }
+    sykli__store_boot(s);
+    sykli__store_sweep_all(s);
+    return 0;
+}
+
 // >>key ---- the action key and what changed in it
 // >>spawn ---- starting, capturing and ending a task's process tree
 // A task is a tree of processes, and none of it may outlive the task or be mistaken for another.

@@ -1,0 +1,408 @@
+// Stories of the confined walk and the stat cache.
+#define SYKLI_IMPLEMENTATION
+#include "test.h"
+
+// A folder of our own, by the host's means: what is prepared is not under test.
+typedef struct place { char root[64], outside[64]; } place;
+
+static void place_make(place *p)
+{
+    snprintf(p->root, sizeof p->root, "/tmp/sykli-tree-XXXXXX");
+    snprintf(p->outside, sizeof p->outside, "/tmp/sykli-outside-XXXXXX");
+    if (!mkdtemp(p->root) || !mkdtemp(p->outside)) abort();
+}
+
+static void place_remove(const place *p)
+{
+    sykli_sys sys;
+    sykli_sys_init(&sys);
+    sykli_mem mem = { .sys = &sys };
+    sykli__tree_remove_at(&mem, SYKLI_CWD, p->root, 0);
+    sykli__tree_remove_at(&mem, SYKLI_CWD, p->outside, 0);
+}
+
+static const char *below(const char *root, const char *path)
+{
+    static char text[4][8192];
+    static int turn;
+    turn = (turn + 1) % 4;
+    snprintf(text[turn], sizeof text[turn], "%s/%s", root, path);
+    return text[turn];
+}
+
+static void put(const char *root, const char *path, const char *content)
+{
+    char folder[8192];
+    snprintf(folder, sizeof folder, "%s", below(root, path));
+    for (char *p = folder + strlen(root) + 1; (p = strchr(p, '/')); p++) {
+        *p = 0;
+        mkdir(folder, 0755);
+        *p = '/';
+    }
+    FILE *file = fopen(folder, "w");
+    if (!file || fputs(content, file) < 0 || fclose(file)) abort();
+}
+
+static bool there(const char *root, const char *path)
+{
+    struct stat st;
+    return !lstat(below(root, path), &st);
+}
+
+// Makes a file look as if it had rested for long, so that its stat is believed. The change time is
+// the kernel's, so the clock of the test is moved on instead.
+static int64_t late_ms;
+static int64_t late_wall_ms(void *u) { return test_wall_ms(u) + late_ms; }
+
+static int names_add(void *to, const sykli__tree_file *file)
+{
+    char *text = (char *)to;
+    size_t used = strlen(text);
+    snprintf(text + used, 1000 - used, "%s%s", used ? " " : "", file->path);
+    return 0;
+}
+
+static int find(sykli__tree *tree, const char *patterns, char out[1000], sykli_fault *fault)
+{
+    const char *list[8];
+    char copy[256];
+    size_t count = 0;
+    snprintf(copy, sizeof copy, "%s", patterns);
+    for (char *p = strtok(copy, " "); p; p = strtok(NULL, " ")) list[count++] = p;
+    out[0] = 0;
+    return sykli__tree_files(tree, list, count, names_add, out, fault);
+}
+
+static void a_pattern_names_files(test *t)
+{
+    place p;
+    sykli__tree tree = { 0 };
+    char got[1000];
+    place_make(&p);
+    put(p.root, "a.c", "a");
+    put(p.root, "src/b.c", "b");
+    put(p.root, "src/deep/c.c", "c");
+    put(p.root, "src/deep/c.h", "h");
+    put(p.root, "app/[id]/page.ts", "p");
+    put(p.root, ".git/config", "g");
+    put(p.root, "sub/.git/x.c", "g");
+    put(p.root, ".sykli/logs/x.c", "l");
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
+    TRY(find(&tree, "*.c", got, &t->fault));
+    CHECK_TEXT(got, "a.c");
+    TRY(find(&tree, "**/*.c a.c ./src//b.c", got, &t->fault));
+    CHECK_TEXT(got, "a.c src/b.c src/deep/c.c");
+    TRY(find(&tree, "src", got, &t->fault));
+    CHECK_TEXT(got, "src/b.c src/deep/c.c src/deep/c.h");
+    TRY(find(&tree, "src/deep/ missing missing/too no*thing", got, &t->fault));
+    CHECK_TEXT(got, "src/deep/c.c src/deep/c.h");
+    TRY(find(&tree, "src/*/*.{c,h}", got, &t->fault));
+    CHECK_TEXT(got, "src/deep/c.c src/deep/c.h");
+    TRY(find(&tree, "app/[id]/page.ts", got, &t->fault));
+    CHECK_TEXT(got, "app/[id]/page.ts");
+    TRY(find(&tree, ".", got, &t->fault));
+    CHECK_TEXT(got, "a.c app/[id]/page.ts src/b.c src/deep/c.c src/deep/c.h");
+    CHECK_INT(find(&tree, "../x", got, &t->fault), SYKLI_EINVAL);
+    CHECK_TEXT(t->fault.text, "\"../x\": a path may not leave the project folder by \"..\"");
+    CHECK_INT(find(&tree, "src/../../x", got, &t->fault), SYKLI_EINVAL);
+    CHECK_INT(find(&tree, "/etc/passwd", got, &t->fault), SYKLI_EINVAL);
+    CHECK_TEXT(t->fault.text, "\"/etc/passwd\": paths are relative to the project folder");
+out:
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
+typedef struct kept { sykli_digest digest, behind; sykli_file_type type; uint64_t size; } kept;
+static int keep_one(void *to, const sykli__tree_file *file)
+{
+    kept *k = (kept *)to;
+    *k = (kept){ file->digest, file->behind, file->stat.type, file->stat.size_bytes };
+    return 0;
+}
+
+static void a_link_is_its_text_and_what_is_behind(test *t)
+{
+    place p;
+    sykli__tree tree = { 0 };
+    kept k = { 0 };
+    sykli_digest text, content, none = { { 0 } };
+    const char *inside = "in", *outside = "out", *dangling = "gone";
+    place_make(&p);
+    put(p.root, "lib/real.c", "int x;");
+    put(p.outside, "secret", "s");
+    if (symlink("lib/real.c", below(p.root, "in")) || symlink("nowhere", below(p.root, "gone"))
+        || symlink(below(p.outside, "secret"), below(p.root, "out")))
+        abort();
+    sykli_tree_of("lib/real.c", 10, &text);
+    sykli_tree_of("int x;", 6, &content);
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
+    TRY(sykli__tree_files(&tree, &inside, 1, keep_one, &k, &t->fault));
+    CHECK_INT(k.type, SYKLI_FILE_symlink);
+    CHECK_INT(k.size, 10);
+    CHECK(!memcmp(&k.digest, &text, 32));
+#if defined(SYKLI__SYS_LINUX)
+    CHECK(!memcmp(&k.behind, &content, 32));
+#endif
+    TRY(sykli__tree_files(&tree, &outside, 1, keep_one, &k, &t->fault));
+    CHECK(!memcmp(&k.behind, &none, 32)); // never read
+    TRY(sykli__tree_files(&tree, &dangling, 1, keep_one, &k, &t->fault));
+    CHECK(!memcmp(&k.behind, &none, 32));
+out:
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
+// Counts what a lookup costs.
+typedef struct costs { long opens, stats, lists; } costs;
+static costs spent;
+static int cost_open(void *u, int dir, const char *path, int flags, int mode)
+{
+    spent.opens++;
+    return test_sys_open(u, dir, path, flags, mode);
+}
+static int cost_stat(void *u, int dir, const char *path, sykli_stat *out)
+{
+    spent.stats++;
+    return test_sys_stat(u, dir, path, out);
+}
+static int cost_list(void *u, int fd, int (*each)(void *, const char *, int), void *to)
+{
+    spent.lists++;
+    return test_sys_list(u, fd, each, to);
+}
+
+static void an_unchanged_file_is_not_read_again(test *t)
+{
+    place p;
+    sykli__tree tree = { 0 };
+    char got[1000], cache[8192];
+    sykli_stat stat;
+    sykli_digest first, again;
+    place_make(&p);
+    put(p.root, "src/a.c", "one");
+    snprintf(cache, sizeof cache, "%s", below(p.outside, "stat"));
+    t->sys.open = cost_open;
+    t->sys.stat = cost_stat;
+    t->sys.list = cost_list;
+    t->sys.wall_ms = late_wall_ms;
+    late_ms = 10000; // the file has rested for ten seconds
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, cache, &t->fault));
+    TRY(sykli__tree_digest(&tree, "src/a.c", &stat, &first, &t->fault));
+    spent = (costs){ 0 };
+    TRY(find(&tree, "src/a.c", got, &t->fault));
+    if (!t->injected) {
+        CHECK_INT(spent.opens, 0);
+        CHECK_INT(spent.lists, 0);
+        CHECK_INT(spent.stats, 2); // its folder's and its own
+    }
+    sykli__tree_close(&tree);
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, cache, &t->fault)); // another process
+    spent = (costs){ 0 };
+    TRY(sykli__tree_digest(&tree, "src/a.c", &stat, &again, &t->fault));
+    CHECK(t->injected || spent.opens == 1); // the folder, not the file
+    CHECK(!memcmp(&first, &again, 32));
+    put(p.root, "src/a.c", "two"); // as long as before
+    TRY(sykli__tree_digest(&tree, "src/a.c", &stat, &again, &t->fault));
+    CHECK(memcmp(&first, &again, 32) != 0);
+out:
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
+// The clock of the file system stands still between two writes: only the racy rule helps.
+static sykli_stat frozen;
+static int frozen_fstat(void *u, int fd, sykli_stat *out)
+{
+    int rc = test_sys_fstat(u, fd, out);
+    if (!rc && out->type == SYKLI_FILE_regular) *out = frozen;
+    return rc;
+}
+static int frozen_stat(void *u, int dir, const char *path, sykli_stat *out)
+{
+    int rc = test_sys_stat(u, dir, path, out);
+    if (!rc && out->type == SYKLI_FILE_regular) *out = frozen;
+    return rc;
+}
+
+static void a_change_in_the_same_tick_is_seen(test *t)
+{
+    place p;
+    sykli__tree tree = { 0 };
+    sykli_stat stat;
+    sykli_digest first, again;
+    place_make(&p);
+    put(p.root, "a", "one");
+    frozen = (sykli_stat){ .size_bytes = 3, .mode = 0644, .type = SYKLI_FILE_regular,
+                           .inode = 7, .mtime_ns = t->real.wall_ms(t->real.user) * 1000000 };
+    frozen.ctime_ns = frozen.mtime_ns += 123;
+    t->sys.fstat = frozen_fstat;
+    t->sys.stat = frozen_stat;
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
+    TRY(sykli__tree_digest(&tree, "a", &stat, &first, &t->fault));
+    put(p.root, "a", "two");
+    TRY(sykli__tree_digest(&tree, "a", &stat, &again, &t->fault));
+    CHECK(memcmp(&first, &again, 32) != 0);
+    t->sys.wall_ms = late_wall_ms;
+    late_ms = 1000;
+    TRY(sykli__tree_digest(&tree, "a", &stat, &first, &t->fault)); // rested: believed from now on
+    put(p.root, "a", "six");
+    TRY(sykli__tree_digest(&tree, "a", &stat, &again, &t->fault));
+    CHECK(!memcmp(&first, &again, 32)); // which shows that the rule alone made the difference
+    frozen.ctime_ns = frozen.mtime_ns = frozen.mtime_ns / 1000000000 * 1000000000; // a coarse clock
+    TRY(sykli__tree_digest(&tree, "a", &stat, &first, &t->fault));
+    put(p.root, "a", "ten");
+    TRY(sykli__tree_digest(&tree, "a", &stat, &again, &t->fault));
+    CHECK(memcmp(&first, &again, 32) != 0);
+out:
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
+static void a_damaged_stat_cache_is_empty(test *t)
+{
+    place p;
+    char cache[8192];
+    sykli_buf good;
+    sykli__tree tree = { 0 };
+    sykli_stat stat;
+    sykli_digest digest;
+    place_make(&p);
+    put(p.root, "a", "one");
+    put(p.root, "b", "two");
+    snprintf(cache, sizeof cache, "%s", below(p.outside, "stat"));
+    sykli_buf_init(&good, &t->mem, SYKLI_TAG_host);
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, cache, &t->fault));
+    TRY(sykli__tree_digest(&tree, "a", &stat, &digest, &t->fault));
+    TRY(sykli__tree_digest(&tree, "b", &stat, &digest, &t->fault));
+    TRY(sykli__tree_save(&tree, &t->fault));
+    TRY(sykli__tree_slurp(&t->mem, SYKLI_CWD, cache, 1 << 20, &good));
+    for (size_t i = 0; i < good.size && t->fail_at == 0; i++) {
+        sykli__tree other = { .mem = &t->mem };
+        sykli_map_init(&other.places, &t->mem, NULL);
+        good.data[i] ^= (uint8_t)(1 << i % 8);
+        sykli__tree_decode(&other, good.data, good.size);
+        CHECK_INT(other.places.count, 0);
+        good.data[i] ^= (uint8_t)(1 << i % 8);
+        sykli__tree_decode(&other, good.data, i); // cut short
+        CHECK_INT(other.places.count, 0);
+    }
+    sykli__tree_close(&tree);
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, cache, &t->fault));
+    CHECK(t->injected || tree.places.count == 2);
+out:
+    sykli_buf_free(&good);
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
+static void outputs_are_removed_and_nothing_else(test *t)
+{
+    place p;
+    sykli__tree tree = { 0 };
+    char got[1000];
+    place_make(&p);
+    put(p.outside, "keep", "k");
+    put(p.outside, "dir/keep", "k");
+    put(p.root, "build/a.o", "a");
+    put(p.root, "build/x/y/b.o", "b");
+    put(p.root, "build/x/c.d", "c");
+    put(p.root, "dist/app", "d");
+    put(p.root, "dist/locked/app", "d");
+    put(p.root, ".git/HEAD", "g");
+    if (symlink(p.outside, below(p.root, "dist/out")) || symlink(p.outside, below(p.root, "away")))
+        abort();
+    chmod(below(p.root, "dist/locked"), 0555);
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
+    TRY(sykli__tree_remove(&tree, "build/**/*.o", &t->fault));
+    TRY(find(&tree, "build", got, &t->fault));
+    CHECK_TEXT(got, "build/x/c.d");
+    TRY(sykli__tree_remove(&tree, "dist", &t->fault));
+    CHECK(!there(p.root, "dist"));
+    TRY(sykli__tree_remove(&tree, "no/such/thing", &t->fault));
+    CHECK_INT(sykli__tree_remove(&tree, "away/keep", &t->fault),
+              t->injected ? t->fault.code : SYKLI_EPERM);
+    CHECK(t->injected || strstr(t->fault.text, "away/keep: \"away\" is not a folder"));
+    CHECK_INT(sykli__tree_remove(&tree, "../x", &t->fault), SYKLI_EINVAL);
+    CHECK_INT(sykli__tree_remove(&tree, ".", &t->fault), SYKLI_EPERM);
+    CHECK_INT(sykli__tree_remove(&tree, ".git", &t->fault), SYKLI_EPERM);
+    CHECK_INT(sykli__tree_remove(&tree, ".git/HEAD", &t->fault), SYKLI_EPERM);
+    TRY(sykli__tree_remove(&tree, "away", &t->fault)); // the link, not the folder behind it
+    CHECK(!there(p.root, "away"));
+    TRY(sykli__tree_make_parents(&tree, "new/deep/*.txt", &t->fault));
+    CHECK(there(p.root, "new/deep"));
+    TRY(sykli__tree_make_parents(&tree, "new/er/file", &t->fault));
+    CHECK(there(p.root, "new/er") && !there(p.root, "new/er/file"));
+out:
+    CHECK(there(p.outside, "keep") && there(p.outside, "dir/keep"));
+    CHECK(there(p.root, ".git/HEAD"));
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
+static void a_folder_made_anew_is_found(test *t)
+{
+    place p;
+    sykli__tree tree = { 0 };
+    sykli_stat stat;
+    sykli_digest digest;
+    place_make(&p);
+    put(p.root, "out/a", "one");
+    put(p.outside, "a", "secret");
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
+    TRY(sykli__tree_digest(&tree, "out/a", &stat, &digest, &t->fault));
+    TRY(sykli__tree_remove(&tree, "out", &t->fault));
+    CHECK_INT(sykli__tree_digest(&tree, "out/a", &stat, &digest, &t->fault),
+              t->injected ? t->fault.code : SYKLI_ENOENT);
+    put(p.root, "out/a", "three");
+    TRY(sykli__tree_digest(&tree, "out/a", &stat, &digest, &t->fault));
+    CHECK_INT(stat.size_bytes, 5);
+    TRY(sykli__tree_remove(&tree, "out", &t->fault));
+    if (symlink(p.outside, below(p.root, "out"))) abort(); // a task swaps the folder
+    CHECK(sykli__tree_digest(&tree, "out/a", &stat, &digest, &t->fault) < 0);
+out:
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
+static void only_plain_paths_and_staying_links_are_taken_from_others(test *t)
+{
+    static const char *const bad[] = { "", "/", "/a", "..", "../a", "a/..", "a/../b", ".", "./a",
+        "a/./b", "a//b", "a/", ".git", ".git/hooks/x", "a/.git/x", ".sykli/x", "a\nb", "a\x7f",
+        "\x01", "a/\xff", "\xc0\xaf" };
+    static const char *const good[] = { "a", "a/b", "...", "a/..b", ".gitignore", "a b", "\xc3\xa9",
+        ".github/x" };
+    static const struct { const char *path, *target; bool stays; } links[] = {
+        { "a", "b", true }, { "a/b", "../c", true }, { "a/b/c", "../../d", true },
+        { "a/b", "./c", true }, { "a", "b/c/d", true }, { "a", "../c", false },
+        { "a/b", "../../c", false }, { "a", "/etc", false }, { "a", "", false },
+        { "a", "b/../../c", false }, { "a/b", "x/../../../c", false }, { "a", "..", false },
+        { "a/b", "..", true }, { "a/b", "link/..", false } };
+    char long_name[5000];
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(!sykli__tree_path_plain(bad[i]));
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) CHECK(sykli__tree_path_plain(good[i]));
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        CHECK_INT(sykli__tree_link_stays(links[i].path, links[i].target), links[i].stays);
+    memset(long_name, 'a', sizeof long_name);
+    long_name[256] = 0;
+    CHECK(!sykli__tree_path_plain(long_name));
+    long_name[255] = 0;
+    CHECK(sykli__tree_path_plain(long_name));
+    for (size_t i = 0; i < sizeof long_name; i++) long_name[i] = i % 2 ? '/' : 'a';
+    long_name[4097] = 0;
+    CHECK(!sykli__tree_path_plain(long_name));
+    long_name[4095] = 0;
+    CHECK(sykli__tree_path_plain(long_name));
+}
+
+int main(int argc, char **argv)
+{
+    TEST_STORY(a_pattern_names_files);
+    TEST_STORY(a_link_is_its_text_and_what_is_behind);
+    TEST_STORY(an_unchanged_file_is_not_read_again);
+    TEST_STORY(a_change_in_the_same_tick_is_seen);
+    TEST_STORY(a_damaged_stat_cache_is_empty);
+    TEST_STORY(outputs_are_removed_and_nothing_else);
+    TEST_STORY(a_folder_made_anew_is_found);
+    TEST_STORY(only_plain_paths_and_staying_links_are_taken_from_others);
+    return test_end(argc, argv);
+}
