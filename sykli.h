@@ -577,7 +577,8 @@ typedef struct sykli_request {
     sykli_role role;      // 0: owner. What comes over a link is set by the link
     const char *origin;   // NULL: "local"
     uint32_t deadline_ms; // from now; 0: none
-    void (*ready)(void *user, sykli_handle request); // there may be something to read; may be NULL
+    // There may be something to read. It only notes that: no call on the context from inside it.
+    void (*ready)(void *user, sykli_handle request); // NULL: none
     void *user;
 } sykli_request;
 
@@ -614,6 +615,10 @@ typedef struct sykli_hooks {
     int (*task_route)(void *user, uint64_t ticket, const sykli_request *desc);
     // A fact somebody offers, `role` is theirs.     returns 0 or the error
     int (*offer)(void *user, const char *kind, const sykli_json_doc *fact, sykli_role role);
+    // What sykli_fds, sykli_deadline_ms and sykli_pump do for the one who is attached.
+    int (*fds)(void *user, sykli_poll_fd *out, int max);
+    int (*deadline_ms)(void *user);
+    void (*pump)(void *user);
 } sykli_hooks;
 
 // Attaches the hooks, copied; NULL takes them away.
@@ -848,6 +853,11 @@ const char *sykli_node_name(sykli *s);
 uint64_t sykli_now_ms(sykli *s);
 // Puts an event into the ring and to on_event.
 void sykli_event_put(sykli *s, const sykli_event *event);
+// Puts another scan, and columns, behind the name of a table that is there: the mesh knows more of
+// `nodes` than a node alone.     returns  0, ENOENT, EINVAL
+int sykli_table_replace(sykli *s, const sykli_table *table);
+// The code that belongs to sykli_errmsg, sticking or not.
+int sykli_last_error(const sykli *s);
 // Sets the text that sykli_errmsg returns.
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
@@ -858,15 +868,15 @@ int sykli_set_error(sykli *s, int code, const char *format, ...);
 //   blob_begin, blob_write, blob_end: a blob arrives; `end` checks digest and size, publishes
 typedef struct sykli_blob_writer sykli_blob_writer;
 sykli_blob_writer *sykli_blob_begin(sykli *s, const sykli_digest *expected, uint64_t size_bytes);
-int sykli_blob_write(sykli_blob_writer *w, const void *data, size_t size);
-int sykli_blob_end(sykli_blob_writer *w);
+int sykli_blob_write(sykli *s, sykli_blob_writer *w, const void *data, size_t size);
+int sykli_blob_end(sykli *s, sykli_blob_writer *w); // the writer is gone, whatever it returns
 void sykli_blob_abort(sykli_blob_writer *w);
 bool sykli_blob_have(sykli *s, const sykli_digest *id, uint64_t *out_size);
 // Reads a piece of a blob.     returns bytes read, 0 at the end, or the error
 int64_t sykli_blob_read(sykli *s, const sykli_digest *id, uint64_t at, void *out, size_t size);
 // The entry of an action as JSON text; `store` checks form and that every blob is present.
 int sykli_entry_load(sykli *s, const char *key, sykli_buf *out);
-int sykli_entry_store(sykli *s, const char *key, const char *json, size_t size, const char *from);
+int sykli_entry_store(sykli *s, const char *key, const char *json, size_t size);
 
 #ifdef __cplusplus
 }
