@@ -44,6 +44,10 @@ typedef struct sykli_crypto {
 // Fills in the functions of this header: constant time, checked against published vectors, not
 // audited.
 void sykli_crypto_init(sykli_crypto *out);
+#if defined(SYKLI_SIM)
+// The same sizes without protection, for simulations only.
+void sykli_crypto_fake(sykli_crypto *out);
+#endif
 
 #ifdef __cplusplus
 }
@@ -1437,6 +1441,426 @@ void sykli_crypto_init(sykli_crypto *out)
 }
 
 // >>noise ---- handshake patterns with psk modifiers, cipher states
+// The Noise Protocol Framework, revision 34, with 25519, ChaChaPoly and SHA256: the patterns NN and
+// XX with pre-shared keys at any place. The mesh uses XXpsk0: who lacks the cookie cannot make
+// the first message, and both sides prove their static keys under keys that nobody can make again
+// afterwards. Messages go in and out as bytes; the caller brings the random bytes. What is secret
+// is named so, is never printed, and is wiped when the handshake is over or has failed.
+
+enum {
+    SYKLI__NOISE_TAG = 16,
+    SYKLI__NOISE_MESSAGE_MAX = 65535, // section 3
+    SYKLI__NOISE_PSKS_MAX = 4         // psk0 to psk3
+};
+
+// One direction of a session, section 5.1.
+typedef struct sykli__noise_cipher {
+    const sykli_crypto *crypto;
+    uint8_t key_secret[32];
+    uint64_t counter;
+    bool keyed;
+} sykli__noise_cipher;
+
+typedef struct sykli__noise {
+    const sykli_crypto *crypto;
+    const char *const *messages; // their tokens; NULL after the last
+    int message;                 // the next
+    bool initiator, failed;
+    unsigned psk_places;         // bit n: pskn
+    int psk_next;
+    uint8_t psk_secrets[SYKLI__NOISE_PSKS_MAX][32];
+    uint8_t static_secret[32], static_public[32], ephemeral_secret[32], ephemeral_public[32];
+    uint8_t remote_static[32], remote_ephemeral[32];
+    uint8_t chain_secret[32], hash[32];
+    sykli__noise_cipher cipher;
+} sykli__noise;
+
+typedef struct sykli__noise_desc {
+    const char *pattern;             // "NN", "XX", "XXpsk0", "NNpsk0+psk2"
+    bool initiator;
+    const void *prologue;            // both sides must give the same
+    size_t prologue_size;
+    const uint8_t *static_secret;    // 32 bytes; NULL: none
+    const uint8_t *ephemeral_secret; // 32 fresh random bytes
+    const uint8_t (*psk_secrets)[32]; // one for each modifier, in their order
+    size_t psk_count;
+} sykli__noise_desc;
+
+static void sykli__noise_nonce(uint8_t nonce[12], uint64_t counter)
+{
+    memset(nonce, 0, 4);
+    sykli__crypto_store64(nonce + 4, counter);
+}
+
+static void sykli__noise_cipher_set(sykli__noise_cipher *c, const sykli_crypto *crypto,
+                                    const uint8_t key_secret[32])
+{
+    c->crypto = crypto;
+    memcpy(c->key_secret, key_secret, 32);
+    c->counter = 0;
+    c->keyed = true;
+}
+
+// Encrypts in place.
+//   returns  0; ELIMIT when all nonces are used (2^64 - 1 is kept for rekey)
+static int sykli__noise_seal(sykli__noise_cipher *c, const void *extra, size_t extra_size,
+                             void *data, size_t size, uint8_t tag[SYKLI__NOISE_TAG])
+{
+    uint8_t nonce[12];
+    if (!c->keyed || c->counter == UINT64_MAX) return SYKLI_ELIMIT;
+    sykli__noise_nonce(nonce, c->counter++);
+    c->crypto->seal(c->crypto->user, c->key_secret, nonce, extra, extra_size, data, size, tag);
+    return 0;
+}
+
+// Decrypts in place. A record that does not open does not use up its nonce.
+//   returns  0; EAUTH, then data is as it was; ELIMIT
+static int sykli__noise_open(sykli__noise_cipher *c, const void *extra, size_t extra_size,
+                             void *data, size_t size, const uint8_t tag[SYKLI__NOISE_TAG])
+{
+    uint8_t nonce[12];
+    if (!c->keyed || c->counter == UINT64_MAX) return SYKLI_ELIMIT;
+    sykli__noise_nonce(nonce, c->counter);
+    int rc = c->crypto->open(c->crypto->user, c->key_secret, nonce, extra, extra_size, data, size,
+                             tag);
+    if (!rc) c->counter++;
+    return rc;
+}
+
+// Replaces the key by one that does not lead back to it (section 11.3); the counter goes on.
+static void sykli__noise_rekey(sykli__noise_cipher *c)
+{
+    uint8_t nonce[12], tag[SYKLI__NOISE_TAG], fresh_secret[32] = { 0 };
+    sykli__noise_nonce(nonce, UINT64_MAX);
+    c->crypto->seal(c->crypto->user, c->key_secret, nonce, NULL, 0, fresh_secret, 32, tag);
+    memcpy(c->key_secret, fresh_secret, 32);
+    sykli__crypto_wipe(fresh_secret, sizeof fresh_secret);
+}
+
+static void sykli__noise_mix_hash(sykli__noise *n, const void *data, size_t size)
+{
+    sykli_sha256 h;
+    sykli_sha256_init(&h);
+    sykli_sha256_add(&h, n->hash, 32);
+    sykli_sha256_add(&h, data, size);
+    sykli_sha256_end(&h, n->hash);
+}
+
+static void sykli__noise_mix_key(sykli__noise *n, const uint8_t secret[32])
+{
+    uint8_t keys_secret[2][32];
+    sykli__crypto_hkdf(keys_secret, sizeof keys_secret, n->chain_secret, 32, secret, 32, NULL, 0);
+    memcpy(n->chain_secret, keys_secret[0], 32);
+    sykli__noise_cipher_set(&n->cipher, n->crypto, keys_secret[1]);
+    sykli__crypto_wipe(keys_secret, sizeof keys_secret);
+}
+
+// Section 9.2: a pre-shared key goes into the hash too.
+static void sykli__noise_mix_psk(sykli__noise *n)
+{
+    uint8_t keys_secret[3][32];
+    sykli__crypto_hkdf(keys_secret, sizeof keys_secret, n->chain_secret, 32,
+                       n->psk_secrets[n->psk_next++], 32, NULL, 0);
+    memcpy(n->chain_secret, keys_secret[0], 32);
+    sykli__noise_mix_hash(n, keys_secret[1], 32);
+    sykli__noise_cipher_set(&n->cipher, n->crypto, keys_secret[2]);
+    sykli__crypto_wipe(keys_secret, sizeof keys_secret);
+}
+
+// Forgets every secret; the handshake hash and the remote static key stay.
+static void sykli__noise_end(sykli__noise *n)
+{
+    sykli__crypto_wipe(n->psk_secrets, sizeof n->psk_secrets);
+    sykli__crypto_wipe(n->static_secret, sizeof n->static_secret);
+    sykli__crypto_wipe(n->ephemeral_secret, sizeof n->ephemeral_secret);
+    sykli__crypto_wipe(n->chain_secret, sizeof n->chain_secret);
+    sykli__crypto_wipe(&n->cipher, sizeof n->cipher);
+}
+
+static int sykli__noise_refuse(sykli__noise *n, int code)
+{
+    n->failed = true;
+    sykli__noise_end(n);
+    return code;
+}
+
+// The places of the modifiers "psk0+psk2", each once and in ascending order, `last` at most.
+//   returns  false: something else stands there
+static bool sykli__noise_modifiers(const char *text, int last, unsigned *places)
+{
+    for (*places = 0; *text; text += *text == '+') {
+        if (strncmp(text, "psk", 3) || text[3] < '0' || text[3] > '0' + last) return false;
+        if (*places >> (text[3] - '0')) return false;
+        *places |= 1u << (text[3] - '0');
+        text += 4;
+        if (*text && (*text != '+' || !text[1])) return false;
+    }
+    return true;
+}
+
+// Starts a handshake. Everything is copied.
+//   returns  0; EINVAL: an unknown pattern, or keys that do not fit it
+static int sykli__noise_begin(sykli__noise *n, const sykli_crypto *crypto,
+                              const sykli__noise_desc *desc)
+{
+    static const char *const nn[] = { "e", "e ee", NULL };
+    static const char *const xx[] = { "e", "e ee s es", "s se", NULL };
+    static const uint8_t base[32] = { 9 };
+    bool is_xx = !strncmp(desc->pattern, "XX", 2);
+    size_t needed = 0;
+    memset(n, 0, sizeof *n);
+    if (!is_xx && strncmp(desc->pattern, "NN", 2)) return SYKLI_EINVAL;
+    if (!sykli__noise_modifiers(desc->pattern + 2, is_xx ? 3 : 2, &n->psk_places))
+        return SYKLI_EINVAL;
+    for (unsigned i = 0; i < SYKLI__NOISE_PSKS_MAX; i++) needed += n->psk_places >> i & 1;
+    if (needed != desc->psk_count || (is_xx && !desc->static_secret)) return SYKLI_EINVAL;
+    n->crypto = crypto;
+    n->messages = is_xx ? xx : nn;
+    n->initiator = desc->initiator;
+    if (needed) memcpy(n->psk_secrets, desc->psk_secrets, needed * 32);
+    memcpy(n->ephemeral_secret, desc->ephemeral_secret, 32);
+    crypto->x25519(crypto->user, n->ephemeral_public, n->ephemeral_secret, base);
+    if (is_xx) {
+        memcpy(n->static_secret, desc->static_secret, 32);
+        crypto->x25519(crypto->user, n->static_public, n->static_secret, base);
+    }
+    char name[96] = "Noise_";
+    size_t size = strlen(desc->pattern);
+    memcpy(name + 6, desc->pattern, size); // at most "XXpsk0+psk1+psk2+psk3"
+    memcpy(name + 6 + size, "_25519_ChaChaPoly_SHA256", 25);
+    size += 6 + 24;
+    if (size <= 32) memcpy(n->hash, name, size);
+    else sykli_sha256_of(name, size, n->hash);
+    memcpy(n->chain_secret, n->hash, 32);
+    sykli__noise_mix_hash(n, desc->prologue, desc->prologue_size);
+    return 0;
+}
+
+// Whether the next message is ours to write, the other's, or there is none left.
+static bool sykli__noise_ended(const sykli__noise *n) { return !n->messages[n->message]; }
+static bool sykli__noise_writes(const sykli__noise *n)
+{
+    return !n->failed && !sykli__noise_ended(n) && (n->message % 2 == 0) == n->initiator;
+}
+static bool sykli__noise_reads(const sykli__noise *n)
+{
+    return !n->failed && !sykli__noise_ended(n) && (n->message % 2 == 0) != n->initiator;
+}
+
+// A token of two letters: the initiator's key and the responder's, mixed by Diffie-Hellman.
+static int sykli__noise_mix_dh(sykli__noise *n, const char token[2])
+{
+    bool ephemeral = token[n->initiator ? 0 : 1] == 'e';
+    bool remote = token[n->initiator ? 1 : 0] == 'e';
+    uint8_t shared_secret[32];
+    int rc = n->crypto->x25519(n->crypto->user, shared_secret,
+                               ephemeral ? n->ephemeral_secret : n->static_secret,
+                               remote ? n->remote_ephemeral : n->remote_static);
+    if (!rc) sykli__noise_mix_key(n, shared_secret);
+    sykli__crypto_wipe(shared_secret, sizeof shared_secret);
+    return rc;
+}
+
+// An ephemeral key counts as mixed into the key too where there are pre-shared ones (section 9.2).
+static void sykli__noise_mix_ephemeral(sykli__noise *n, const uint8_t key[32])
+{
+    sykli__noise_mix_hash(n, key, 32);
+    if (n->psk_places) sykli__noise_mix_key(n, key);
+}
+
+// Encrypts `size` bytes at `data` in place if there is a key yet; a tag follows them then.
+//   returns  bytes with the tag
+static size_t sykli__noise_conceal(sykli__noise *n, uint8_t *data, size_t size)
+{
+    if (n->cipher.keyed) {
+        // A handshake never comes near the last nonce.
+        sykli__noise_seal(&n->cipher, n->hash, 32, data, size, data + size);
+        size += SYKLI__NOISE_TAG;
+    }
+    sykli__noise_mix_hash(n, data, size);
+    return size;
+}
+
+// Opens the first `size` bytes at `data`, the tag not counted, into `out`.
+static int sykli__noise_reveal(sykli__noise *n, const uint8_t *data, size_t size, uint8_t *out)
+{
+    uint8_t before[32];
+    memcpy(before, n->hash, 32);
+    sykli__noise_mix_hash(n, data, size + (n->cipher.keyed ? SYKLI__NOISE_TAG : 0));
+    if (size) memcpy(out, data, size);
+    if (!n->cipher.keyed) return 0;
+    return sykli__noise_open(&n->cipher, before, 32, out, size, data + size);
+}
+
+// Appends the next message with a payload.
+//   returns  0; EINVAL: it is not our turn; ELIMIT, ENOMEM: nothing has changed;
+//            EAUTH: the peer's key is a low-order point, the handshake has failed
+static int sykli__noise_write(sykli__noise *n, const void *payload, size_t size, sykli_buf *out)
+{
+    if (!sykli__noise_writes(n)) return SYKLI_EINVAL;
+    if (size > SYKLI__NOISE_MESSAGE_MAX - 96) return SYKLI_ELIMIT; // e, s, two tags
+    uint8_t *start = sykli_buf_grow(out, size + 96), *at = start;
+    if (!start) return out->error;
+    if (!n->message && n->psk_places & 1) sykli__noise_mix_psk(n);
+    for (const char *token = n->messages[n->message]; *token; token += *token == ' ') {
+        size_t letters = strcspn(token, " ");
+        if (letters == 2) {
+            if (sykli__noise_mix_dh(n, token)) return sykli__noise_refuse(n, SYKLI_EAUTH);
+        } else if (*token == 'e') {
+            memcpy(at, n->ephemeral_public, 32);
+            at += 32;
+            sykli__noise_mix_ephemeral(n, n->ephemeral_public);
+        } else {
+            memcpy(at, n->static_public, 32);
+            at += sykli__noise_conceal(n, at, 32);
+        }
+        token += letters;
+    }
+    if (n->psk_places >> (n->message + 1) & 1) sykli__noise_mix_psk(n);
+    if (size) memcpy(at, payload, size);
+    at += sykli__noise_conceal(n, at, size);
+    out->size += (size_t)(at - start);
+    n->message++;
+    return 0;
+}
+
+// The static key of the peer, sealed where there is a key.
+static int sykli__noise_read_static(sykli__noise *n, sykli__wire_in *in)
+{
+    const uint8_t *at = sykli__wire_take(in, 32 + (n->cipher.keyed ? SYKLI__NOISE_TAG : 0));
+    return at ? sykli__noise_reveal(n, at, 32, n->remote_static) : SYKLI_EAUTH;
+}
+
+static int sykli__noise_read_ephemeral(sykli__noise *n, sykli__wire_in *in)
+{
+    sykli__wire_copy(in, n->remote_ephemeral, 32);
+    if (in->bad) return SYKLI_EAUTH;
+    sykli__noise_mix_ephemeral(n, n->remote_ephemeral);
+    return 0;
+}
+
+// Takes the peer's next message and appends its payload.
+//   returns  0; EINVAL: it is not the peer's turn; ENOMEM, ELIMIT: nothing has changed;
+//            EAUTH: it is not genuine, the handshake has failed
+static int sykli__noise_read(sykli__noise *n, const void *message, size_t size, sykli_buf *payload)
+{
+    if (!sykli__noise_reads(n)) return SYKLI_EINVAL;
+    if (size > SYKLI__NOISE_MESSAGE_MAX) return SYKLI_ELIMIT;
+    uint8_t *room = sykli_buf_grow(payload, size);
+    if (!room) return payload->error;
+    sykli__wire_in in = sykli__wire_over(message, size);
+    int rc = 0;
+    if (!n->message && n->psk_places & 1) sykli__noise_mix_psk(n);
+    for (const char *token = n->messages[n->message]; *token && !rc; token += *token == ' ') {
+        size_t letters = strcspn(token, " ");
+        if (letters == 2) rc = sykli__noise_mix_dh(n, token);
+        else if (*token == 'e') rc = sykli__noise_read_ephemeral(n, &in);
+        else rc = sykli__noise_read_static(n, &in);
+        token += letters;
+    }
+    if (!rc && n->psk_places >> (n->message + 1) & 1) sykli__noise_mix_psk(n);
+    size_t tag = n->cipher.keyed ? SYKLI__NOISE_TAG : 0;
+    if (!rc && in.left < tag) rc = SYKLI_EAUTH;
+    if (!rc) rc = sykli__noise_reveal(n, in.at, in.left - tag, room);
+    if (rc) return sykli__noise_refuse(n, SYKLI_EAUTH);
+    payload->size += in.left - tag;
+    n->message++;
+    return 0;
+}
+
+// Ends a handshake whose messages have all gone: a key for each direction. The state keeps the
+// handshake hash and the remote static key, and no secret.
+//   returns  0; EINVAL: it has not ended, or has failed
+static int sykli__noise_split(sykli__noise *n, sykli__noise_cipher *send,
+                              sykli__noise_cipher *receive)
+{
+    uint8_t keys_secret[2][32];
+    if (n->failed || !sykli__noise_ended(n)) return SYKLI_EINVAL;
+    sykli__crypto_hkdf(keys_secret, sizeof keys_secret, n->chain_secret, 32, NULL, 0, NULL, 0);
+    sykli__noise_cipher_set(send, n->crypto, keys_secret[n->initiator ? 0 : 1]);
+    sykli__noise_cipher_set(receive, n->crypto, keys_secret[n->initiator ? 1 : 0]);
+    sykli__crypto_wipe(keys_secret, sizeof keys_secret);
+    sykli__noise_refuse(n, 0); // no second split
+    return 0;
+}
+
+#if defined(SYKLI_SIM)
+// A crypto table of equal sizes that costs next to nothing and protects nothing, so that a
+// simulation of many nodes spends its time on the protocol. Changed bytes are still noticed.
+static uint64_t sykli__noise_fake_sum(uint64_t start, const void *data, size_t size)
+{
+    const uint64_t key[2] = { start, size };
+    return sykli_siphash(key, data, size);
+}
+
+static int sykli__noise_fake_x25519(void *user, uint8_t out[32], const uint8_t secret[32],
+                                    const uint8_t point[32])
+{
+    (void)user;
+    for (size_t i = 0; i < 32; i++) out[i] = secret[i] ^ point[i]; // commutes, as it must
+    return 0;
+}
+
+static void sykli__noise_fake_public(void *user, uint8_t out[32], const uint8_t seed[32])
+{
+    (void)user;
+    for (size_t i = 0; i < 32; i++) out[i] = (uint8_t)(seed[i] + 1);
+}
+
+static void sykli__noise_fake_signature(uint8_t out[64], const uint8_t key[32], const void *data,
+                                        size_t size)
+{
+    uint64_t sum = sykli__noise_fake_sum(sykli__noise_fake_sum(1, key, 32), data, size);
+    for (size_t i = 0; i < 8; i++) sykli__crypto_store64(out + 8 * i, sum + i);
+}
+
+static void sykli__noise_fake_sign(void *user, uint8_t out[64], const uint8_t seed[32],
+                                   const void *data, size_t size)
+{
+    uint8_t key[32];
+    sykli__noise_fake_public(user, key, seed);
+    sykli__noise_fake_signature(out, key, data, size);
+}
+
+static int sykli__noise_fake_verify(void *user, const uint8_t signature[64],
+                                    const uint8_t public_key[32], const void *data, size_t size)
+{
+    uint8_t right[64];
+    (void)user;
+    sykli__noise_fake_signature(right, public_key, data, size);
+    return memcmp(right, signature, 64) ? SYKLI_EAUTH : 0;
+}
+
+static void sykli__noise_fake_seal(void *user, const uint8_t key[32], const uint8_t nonce[12],
+                                   const void *extra, size_t extra_size, void *data, size_t size,
+                                   uint8_t tag[16])
+{
+    (void)user;
+    uint64_t sum = sykli__noise_fake_sum(sykli__noise_fake_sum(2, key, 32), nonce, 12);
+    sum = sykli__noise_fake_sum(sum, extra, extra_size);
+    sum = sykli__noise_fake_sum(sum, data, size);
+    sykli__crypto_store64(tag, sum);
+    sykli__crypto_store64(tag + 8, ~sum);
+}
+
+static int sykli__noise_fake_open(void *user, const uint8_t key[32], const uint8_t nonce[12],
+                                  const void *extra, size_t extra_size, void *data, size_t size,
+                                  const uint8_t tag[16])
+{
+    uint8_t right[16];
+    sykli__noise_fake_seal(user, key, nonce, extra, extra_size, data, size, right);
+    return memcmp(right, tag, 16) ? SYKLI_EAUTH : 0;
+}
+
+void sykli_crypto_fake(sykli_crypto *out)
+{
+    static const sykli_crypto fake = { NULL, sykli__noise_fake_x25519, sykli__noise_fake_public,
+                                       sykli__noise_fake_sign, sykli__noise_fake_verify,
+                                       sykli__noise_fake_seal, sykli__noise_fake_open };
+    *out = fake;
+}
+#endif
+
 // >>roster ---- signed envelopes, roster, invite tokens, key files
 // >>link ---- HELLO, handshake, records, frames, streams, credit, priority
 // One authenticated session between two places, as a machine without I/O: bytes and time go in,
