@@ -5833,6 +5833,835 @@ void sykli_sys_init(sykli_sys *out)
 }
 
 // >>rows ---- row files: pools of rows that other processes can read
+// The truth is in private memory; the file is a copy for others, and nothing is ever read back from
+// it. It is written with pwrite and not through a mapping: whoever may read the file may also
+// truncate it, and a mapping would answer the writer's next store with SIGBUS. A write costs a
+// system call (about 1 us), so changes are gathered and published once a turn of the loop, neighbours
+// in one piece. Each slot carries a checksum over number, sequence and row, which tells torn and
+// scribbled rows apart from good ones whatever order the kernel copies in. Texts are appended to a
+// heap before the rows that point to them; a new epoch of the heap begins when it is compacted. The
+// writer holds a lock on its file as long as it lives: nobody has to guess from a pid.
+
+#define SYKLI__ROWS_POOLS_MAX 16
+#define SYKLI__ROWS_ROW_MAX 4096           // bytes of a row
+#define SYKLI__ROWS_CAPACITY_MAX (1u << 20) // slots of a pool
+#define SYKLI__ROWS_HEAP_MAX (64u << 20)
+#define SYKLI__ROWS_TEXT_MAX ((1u << 24) - 1) // what a REF can say
+#define SYKLI__ROWS_TRIES 64               // of a reader, for one piece
+#define SYKLI__ROWS_STAGE (64u << 10)      // bytes moved at once
+#define SYKLI__ROWS_SLOT_HEAD 16
+#define SYKLI__ROWS_COMPACT_EVERY 64       // flushes from one compaction to the next at least
+#define SYKLI__ROWS_REBOOT_GAP 1024        // boot numbers that a power cut may have lost
+
+typedef struct sykli__rows_pool_desc {
+    const sykli_table *table; // name, columns, row_size; no TEXT columns
+    uint32_t capacity;
+} sykli__rows_pool_desc;
+
+typedef struct sykli__rows_desc {
+    const char *state_dir;    // NULL: in memory only
+    const char *node, *kind;  // of this process: "node", "run"
+    const sykli__rows_pool_desc *pools;
+    size_t pool_count, heap_size;
+} sykli__rows_desc;
+
+// The first bytes of a file, in the byte order of this machine.
+typedef struct sykli__rows_header {
+    char magic[8];
+    uint32_t endian, pools, pid, filler;
+    uint64_t boot, started_ms, heap_at, heap_size, heap_used;
+    uint64_t epoch; // odd while the heap is being rewritten
+    char node[SYKLI_NODE_NAME_MAX + 8], kind[16], boot_id[40];
+    struct {
+        char table[32];
+        uint64_t schema, at;
+        uint32_t row_size, capacity, high, filler; // high: slots from here on were never used
+    } pool[SYKLI__ROWS_POOLS_MAX];
+    uint64_t check;
+} sykli__rows_header;
+
+typedef struct sykli__rows_slot { uint32_t sequence, used, next_free; } sykli__rows_slot;
+
+typedef struct sykli__rows_pool {
+    const sykli_table *table;
+    char *rows;
+    sykli__rows_slot *slots;
+    uint64_t *dirty; // a bit a slot
+    size_t dirty_words;
+    uint32_t capacity, high, count, free; // free: first of a list, number + 1
+} sykli__rows_pool;
+
+typedef struct sykli__rows {
+    sykli_mem *mem;
+    sykli__rows_pool pools[SYKLI__ROWS_POOLS_MAX];
+    size_t pool_count;
+    char *heap;
+    size_t heap_size, heap_published, compact_at;
+    uint32_t flushes;         // since the heap was compacted
+    sykli_map texts;          // text -> REF
+    sykli__rows_header header;
+    bool header_dirty;
+    uint32_t counter;         // of serials, below the boot number
+    uint64_t boot;
+    int fd, dir;              // -1: none
+    int error;                // what ended the publication: negated errno
+    char name[40];
+    char *stage;
+} sykli__rows;
+
+static const char sykli__rows_magic[8] = { 's', 'y', 'k', 'r', 'o', 'w', 's', 1 };
+
+// What must be equal for a row of another process to be readable as one of ours.
+static uint64_t sykli__rows_schema(const sykli_table *table)
+{
+    uint64_t key[2] = { table->row_size, table->column_count };
+    for (size_t i = 0; i < table->column_count; i++) {
+        const sykli_column *c = &table->columns[i];
+        uint32_t facts[4] = { c->kind, c->unit, c->offset, c->size };
+        key[0] = sykli_siphash(key, c->name, strlen(c->name));
+        key[1] ^= sykli_siphash(key, facts, sizeof facts);
+        for (size_t n = 0; c->names && c->names[n]; n++)
+            key[1] ^= sykli_siphash(key, c->names[n], strlen(c->names[n])) + n;
+    }
+    return key[0] ^ key[1];
+}
+
+static uint64_t sykli__rows_header_check(const sykli__rows_header *h)
+{
+    const uint64_t key[2] = { sizeof *h, 0 };
+    return sykli_siphash(key, h, offsetof(sykli__rows_header, check));
+}
+
+static size_t sykli__rows_slot_size(size_t row_size) { return SYKLI__ROWS_SLOT_HEAD + row_size; }
+
+// A slot as it stands in the file: check, sequence, used, row.
+static void sykli__rows_slot_store(char *out, uint32_t index, const sykli__rows_slot *slot,
+                                   const char *row, size_t row_size)
+{
+    const uint64_t key[2] = { row_size, index };
+    memcpy(out + 8, &slot->sequence, 4);
+    memcpy(out + 12, &slot->used, 4);
+    memcpy(out + SYKLI__ROWS_SLOT_HEAD, row, row_size);
+    uint64_t check = sykli_siphash(key, out + 8, 8 + row_size);
+    memcpy(out, &check, 8);
+}
+
+// returns  1 a row, 0 a free slot, -1 torn or damaged
+static int sykli__rows_slot_check(const char *slot, uint32_t index, size_t row_size)
+{
+    const uint64_t key[2] = { row_size, index };
+    uint64_t check;
+    uint32_t head[2];
+    memcpy(&check, slot, 8);
+    memcpy(head, slot + 8, 8);
+    if (!check && !head[0] && !head[1]) return 0; // never written
+    if (check != sykli_siphash(key, slot + 8, 8 + row_size)) return -1;
+    return head[1] != 0;
+}
+
+// Writes everything or says why not; a short write is continued.
+static int sykli__rows_put(const sykli_sys *sys, int fd, const void *data, size_t size, uint64_t at)
+{
+    for (const char *from = (const char *)data; size;) {
+        int64_t put = sys->pwrite(sys->user, fd, from, size, at);
+        if (put <= 0) return put < 0 ? (int)put : -EIO;
+        from += put, at += (uint64_t)put, size -= (size_t)put;
+    }
+    return 0;
+}
+
+// returns  0, or negative: an error, or the file ends before `size`
+static int sykli__rows_get(const sykli_sys *sys, int fd, void *out, size_t size, uint64_t at)
+{
+    for (char *to = (char *)out; size;) {
+        int64_t got = sys->pread(sys->user, fd, to, size, at);
+        if (got <= 0) return got < 0 ? (int)got : -EIO;
+        to += got, at += (uint64_t)got, size -= (size_t)got;
+    }
+    return 0;
+}
+
+static void sykli__rows_boot_id(const sykli_sys *sys, char out[40])
+{
+    memset(out, 0, 40);
+    int fd = sys->open(sys->user, SYKLI_CWD, "/proc/sys/kernel/random/boot_id", SYKLI_OPEN_read, 0);
+    if (fd < 0) return;
+    int64_t got = sys->read(sys->user, fd, out, 36);
+    sys->close(sys->user, fd);
+    if (got != 36) memset(out, 0, 40);
+}
+
+// Takes the next boot number from the folder's counter, which stands in a file with the id of the
+// machine's boot. After a power cut the file may be older than the last number given, so that a
+// new boot id skips some.
+static int sykli__rows_boot_take(const sykli_sys *sys, int dir, const char *boot_id,
+                                 uint32_t random, uint64_t *out)
+{
+    int fd = sys->open(sys->user, dir, ".boot",
+                       SYKLI_OPEN_read | SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_nofollow,
+                       0600);
+    if (fd < 0) return fd;
+    char text[80] = "";
+    int rc;
+    for (int tries = 0; (rc = sys->lock(sys->user, fd, 1)) == -EWOULDBLOCK && tries < 1000; tries++)
+        sys->poll(sys->user, NULL, 0, 1); // held for two system calls by others
+    int64_t got = rc < 0 ? rc : sys->pread(sys->user, fd, text, sizeof text - 1, 0);
+    if (got >= 0) {
+        text[got] = 0;
+        char *id = text;
+        unsigned long long last = strtoull(text, &id, 10);
+        *out = last + 1;
+        if (got && *id != ' ') *out = random | 1u << 31; // damaged: far from all that was counted
+        else if (got && strncmp(id + 1, boot_id, strlen(boot_id))) *out += SYKLI__ROWS_REBOOT_GAP;
+        if (*out > UINT32_MAX) got = -EOVERFLOW;
+    }
+    if (got >= 0) {
+        unsigned long long number = *out;
+        int size = snprintf(text, sizeof text, "%010llu %-40s\n", number, boot_id);
+        got = sykli__rows_put(sys, fd, text, (size_t)size, 0);
+    }
+    sys->close(sys->user, fd);
+    return got < 0 ? (int)got : 0;
+}
+
+// A boot number: counted in the state folder, else at random.
+static int sykli__rows_boot(sykli__rows *r)
+{
+    const sykli_sys *sys = r->mem->sys;
+    uint32_t random;
+    int rc = sys->random(sys->user, &random, sizeof random);
+    if (rc < 0) return rc;
+    r->boot = random;
+    return r->dir < 0 ? 0
+         : sykli__rows_boot_take(sys, r->dir, r->header.boot_id, random, &r->boot);
+}
+
+static void sykli__rows_pool_free(sykli_mem *mem, sykli__rows_pool *p)
+{
+    if (p->rows) sykli_mem_resize(mem, SYKLI_TAG_rows, p->rows,
+                                  p->capacity * p->table->row_size, 0);
+    if (p->slots) sykli_mem_resize(mem, SYKLI_TAG_rows, p->slots,
+                                   p->capacity * sizeof *p->slots, 0);
+    if (p->dirty) sykli_mem_resize(mem, SYKLI_TAG_rows, p->dirty, p->dirty_words * 8, 0);
+}
+
+// Ends the publication and frees all. The file goes; a killed process leaves it.
+static void sykli__rows_close(sykli__rows *r)
+{
+    if (!r->mem) return;
+    const sykli_sys *sys = r->mem->sys;
+    if (r->fd >= 0) {
+        sys->remove(sys->user, r->dir, r->name, 0);
+        sys->close(sys->user, r->fd);
+    }
+    if (r->dir >= 0) sys->close(sys->user, r->dir);
+    for (size_t i = 0; i < r->pool_count; i++) sykli__rows_pool_free(r->mem, &r->pools[i]);
+    if (r->heap) sykli_mem_resize(r->mem, SYKLI_TAG_rows, r->heap, r->heap_size, 0);
+    if (r->stage) sykli_mem_resize(r->mem, SYKLI_TAG_rows, r->stage, SYKLI__ROWS_STAGE, 0);
+    sykli_map_free(&r->texts);
+    memset(r, 0, sizeof *r);
+    r->fd = r->dir = -1;
+}
+
+static int sykli__rows_pool_check(const sykli__rows_pool_desc *d, sykli_fault *f)
+{
+    const sykli_table *t = d->table;
+    if (!t->row_size || t->row_size > SYKLI__ROWS_ROW_MAX || t->row_size % 8)
+        return sykli_fail(f, SYKLI_EINVAL, "rows of %s: a row has 8 to %d bytes, a multiple of 8",
+                          t->name, SYKLI__ROWS_ROW_MAX);
+    if (!d->capacity || d->capacity > SYKLI__ROWS_CAPACITY_MAX)
+        return sykli_fail(f, SYKLI_ELIMIT, "rows of %s: 1 to %u slots", t->name,
+                          SYKLI__ROWS_CAPACITY_MAX);
+    for (size_t i = 0; i < t->column_count; i++)
+        if (t->columns[i].kind == SYKLI_KIND_TEXT)
+            return sykli_fail(f, SYKLI_EINVAL,
+                              "rows of %s: column %s is TEXT, which means nothing in another "
+                              "process; make it REF or STR", t->name, t->columns[i].name);
+    return strlen(t->name) < sizeof((sykli__rows_header *)0)->pool[0].table ? 0
+         : sykli_fail(f, SYKLI_EINVAL, "rows of %s: the name is too long", t->name);
+}
+
+static int sykli__rows_pools_make(sykli__rows *r, const sykli__rows_desc *desc, sykli_fault *f)
+{
+    if (desc->pool_count > SYKLI__ROWS_POOLS_MAX || desc->heap_size > SYKLI__ROWS_HEAP_MAX)
+        return sykli_fail(f, SYKLI_ELIMIT, "rows: at most %d pools and a heap of %u bytes",
+                          SYKLI__ROWS_POOLS_MAX, SYKLI__ROWS_HEAP_MAX);
+    bool memory = true;
+    for (size_t i = 0; i < desc->pool_count; i++) {
+        const sykli__rows_pool_desc *d = &desc->pools[i];
+        int rc = sykli__rows_pool_check(d, f);
+        if (rc) return rc;
+        sykli__rows_pool *p = &r->pools[r->pool_count++];
+        p->table = d->table;
+        p->capacity = d->capacity;
+        p->dirty_words = ((size_t)d->capacity + 63) / 64;
+        p->rows = (char *)sykli_mem_resize(r->mem, SYKLI_TAG_rows, NULL, 0,
+                                           d->capacity * d->table->row_size);
+        p->slots = (sykli__rows_slot *)sykli_mem_resize(r->mem, SYKLI_TAG_rows, NULL, 0,
+                                                        d->capacity * sizeof *p->slots);
+        p->dirty = (uint64_t *)sykli_mem_resize(r->mem, SYKLI_TAG_rows, NULL, 0,
+                                                p->dirty_words * 8);
+        memory = memory && p->rows && p->slots && p->dirty;
+    }
+    r->heap_size = desc->heap_size < 8 ? 8 : desc->heap_size;
+    r->heap = (char *)sykli_mem_resize(r->mem, SYKLI_TAG_rows, NULL, 0, r->heap_size);
+    r->stage = (char *)sykli_mem_resize(r->mem, SYKLI_TAG_rows, NULL, 0, SYKLI__ROWS_STAGE);
+    memory = memory && r->heap && r->stage;
+    return memory ? 0 : sykli_fail(f, SYKLI_ENOMEM, "no memory for the rows of this process");
+}
+
+// Where everything stands in the file.   returns  its size
+static uint64_t sykli__rows_layout(sykli__rows *r)
+{
+    sykli__rows_header *h = &r->header;
+    uint64_t at = (sizeof *h + 63) / 64 * 64;
+    h->heap_at = at;
+    h->heap_size = r->heap_size;
+    at += (r->heap_size + 63) / 64 * 64;
+    for (size_t i = 0; i < r->pool_count; i++) {
+        const sykli__rows_pool *p = &r->pools[i];
+        memcpy(h->pool[i].table, p->table->name, strlen(p->table->name));
+        h->pool[i].schema = sykli__rows_schema(p->table);
+        h->pool[i].at = at;
+        h->pool[i].row_size = (uint32_t)p->table->row_size;
+        h->pool[i].capacity = p->capacity;
+        at += (p->capacity * sykli__rows_slot_size(p->table->row_size) + 63) / 64 * 64;
+    }
+    return at;
+}
+
+static int sykli__rows_header_write(sykli__rows *r)
+{
+    sykli__rows_header *h = &r->header;
+    for (size_t i = 0; i < r->pool_count; i++) h->pool[i].high = r->pools[i].high;
+    h->check = sykli__rows_header_check(h);
+    r->header_dirty = false;
+    return sykli__rows_put(r->mem->sys, r->fd, h, sizeof *h, 0);
+}
+
+static int sykli__rows_folder(const sykli_sys *sys, const char *state_dir, int create)
+{
+    char path[1024];
+    int size = snprintf(path, sizeof path, "%s/rows", state_dir);
+    if (size < 0 || (size_t)size >= sizeof path) return -ENAMETOOLONG;
+    if (create) {
+        int rc = sys->mkdir(sys->user, SYKLI_CWD, state_dir, 0700);
+        if (rc == -EEXIST || rc >= 0) rc = sys->mkdir(sys->user, SYKLI_CWD, path, 0700);
+        if (rc < 0 && rc != -EEXIST) return rc;
+    }
+    return sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+}
+
+// Makes the file whole under a name that no reader looks at, locks it, then shows it.
+static int sykli__rows_publish(sykli__rows *r, const char *state_dir)
+{
+    const sykli_sys *sys = r->mem->sys;
+    char hidden[48];
+    r->dir = sykli__rows_folder(sys, state_dir, 1);
+    if (r->dir < 0) return r->dir;
+    sykli__rows_boot_id(sys, r->header.boot_id);
+    int rc = sykli__rows_boot(r);
+    if (rc < 0) return rc;
+    snprintf(r->name, sizeof r->name, "%u.%llu", (unsigned)r->header.pid,
+             (unsigned long long)r->boot);
+    r->header.boot = r->boot;
+    snprintf(hidden, sizeof hidden, ".%s", r->name);
+    int fd = sys->open(sys->user, r->dir, hidden, SYKLI_OPEN_read | SYKLI_OPEN_write
+                       | SYKLI_OPEN_create | SYKLI_OPEN_exclusive, 0600);
+    if (fd < 0) return fd;
+    r->fd = fd;
+    rc = sys->allocate(sys->user, fd, sykli__rows_layout(r));
+    if (rc >= 0) rc = sys->lock(sys->user, fd, 1);
+    if (rc >= 0) rc = sykli__rows_header_write(r);
+    if (rc >= 0) rc = sys->rename(sys->user, r->dir, hidden, r->dir, r->name);
+    if (rc >= 0) return 0;
+    sys->remove(sys->user, r->dir, hidden, 0);
+    return rc;
+}
+
+// Opens the rows of this process.
+//   returns  0; EINVAL, ELIMIT; ENOMEM; EIO or EPERM: the folder cannot be written
+static int sykli__rows_open(sykli__rows *r, sykli_mem *mem, const sykli__rows_desc *desc,
+                            sykli_fault *f)
+{
+    const sykli_sys *sys = mem->sys;
+    memset(r, 0, sizeof *r);
+    r->mem = mem;
+    r->fd = r->dir = -1;
+    sykli_map_init(&r->texts, mem, NULL);
+    int rc = sykli__rows_pools_make(r, desc, f);
+    sykli__rows_header *h = &r->header;
+    memcpy(h->magic, sykli__rows_magic, sizeof h->magic);
+    h->endian = 0x01020304;
+    h->pools = (uint32_t)r->pool_count;
+    h->started_ms = (uint64_t)sys->wall_ms(sys->user);
+    h->heap_used = r->heap_published = 8; // a REF of 0 is NULL
+    r->compact_at = r->heap_size - r->heap_size / 4;
+    snprintf(h->node, sizeof h->node, "%s", desc->node ? desc->node : "");
+    snprintf(h->kind, sizeof h->kind, "%s", desc->kind ? desc->kind : "");
+    if (!rc) {
+        int pid = sys->pid(sys->user);
+        h->pid = pid > 0 ? (uint32_t)pid : 0;
+        int told = pid < 0 ? pid : desc->state_dir ? sykli__rows_publish(r, desc->state_dir)
+                 : sykli__rows_boot(r);
+        if (told < 0) rc = sykli_fail_sys(f, told, "rows of this process in %s/rows",
+                                          desc->state_dir ? desc->state_dir : "memory");
+    }
+    if (rc) sykli__rows_close(r);
+    return rc;
+}
+
+static void sykli__rows_touch(sykli__rows_pool *p, uint32_t slot)
+{
+    p->dirty[slot / 64] |= (uint64_t)1 << (slot % 64);
+}
+
+// The private row of a slot. After a change, sykli__rows_write(r, pool, slot, NULL).
+static void *sykli__rows_at(sykli__rows *r, size_t pool, uint32_t slot)
+{
+    sykli__rows_pool *p = &r->pools[pool];
+    assert(pool < r->pool_count && slot < p->capacity);
+    return p->rows + slot * p->table->row_size;
+}
+
+// Takes a slot, zeroed, and gives it a serial: boot number, then a counter.
+//   returns  the slot; ELIMIT: the pool is full; EIO: no new boot number
+static int sykli__rows_take(sykli__rows *r, size_t pool, uint64_t *serial)
+{
+    assert(pool < r->pool_count);
+    sykli__rows_pool *p = &r->pools[pool];
+    if (!p->free && p->high == p->capacity) return SYKLI_ELIMIT;
+    if (r->counter == UINT32_MAX) {
+        if (sykli__rows_boot(r) < 0) return SYKLI_EIO;
+        r->counter = 0;
+    }
+    uint32_t slot = p->free ? p->free - 1 : p->high;
+    if (p->free) p->free = p->slots[slot].next_free;
+    else p->high++, r->header_dirty = true;
+    *serial = r->boot << 32 | ++r->counter;
+    p->slots[slot].used = 1;
+    p->count++;
+    memset(sykli__rows_at(r, pool, slot), 0, p->table->row_size);
+    sykli__rows_touch(p, slot);
+    return (int)slot;
+}
+
+// Sets a row; it is published by the next flush.   row  NULL: it was changed in place
+static void sykli__rows_write(sykli__rows *r, size_t pool, uint32_t slot, const void *row)
+{
+    sykli__rows_pool *p = &r->pools[pool];
+    assert(pool < r->pool_count && slot < p->high && p->slots[slot].used);
+    if (row) memcpy(sykli__rows_at(r, pool, slot), row, p->table->row_size);
+    sykli__rows_touch(p, slot);
+}
+
+static void sykli__rows_release(sykli__rows *r, size_t pool, uint32_t slot)
+{
+    sykli__rows_pool *p = &r->pools[pool];
+    assert(pool < r->pool_count && slot < p->high && p->slots[slot].used);
+    memset(sykli__rows_at(r, pool, slot), 0, p->table->row_size);
+    p->slots[slot].used = 0;
+    p->slots[slot].next_free = p->free;
+    p->free = slot + 1;
+    p->count--;
+    sykli__rows_touch(p, slot);
+}
+
+// Puts a text into the heap, once however often it is asked for. A REF belongs into a row at once:
+// the next flush may move the text, and then knows only the rows.
+//   returns  the REF; 0 when the heap is full
+static uint64_t sykli__rows_text(sykli__rows *r, const char *text, size_t size)
+{
+    if (!size || size > SYKLI__ROWS_TEXT_MAX) return 0;
+    uint64_t *there = sykli_map_get(&r->texts, text, size);
+    if (there) return *there;
+    uint64_t at = r->header.heap_used;
+    if (size > r->heap_size - at) return 0;
+    uint64_t ref = at << 24 | size;
+    if (sykli_map_put(&r->texts, text, size, ref) < 0) return 0;
+    memcpy(r->heap + at, text, size);
+    r->header.heap_used = at + size;
+    return ref;
+}
+
+// Moves one text into the new heap and corrects the row.
+static void sykli__rows_ref_move(sykli__rows *r, const char *old, char *field)
+{
+    uint64_t ref;
+    memcpy(&ref, field, sizeof ref);
+    size_t at = (size_t)(ref >> 24), size = (size_t)(ref & SYKLI__ROWS_TEXT_MAX);
+    if (!ref || at > r->heap_size || size > r->heap_size - at) return;
+    ref = sykli__rows_text(r, old + at, size);
+    memcpy(field, &ref, sizeof ref);
+}
+
+// Drops the texts that no row points to. Without memory for the second heap all stays as it is.
+static bool sykli__rows_compact(sykli__rows *r)
+{
+    char *old = r->heap;
+    r->heap = (char *)sykli_mem_resize(r->mem, SYKLI_TAG_rows, NULL, 0, r->heap_size);
+    if (!r->heap) {
+        r->heap = old;
+        return false;
+    }
+    sykli_map_free(&r->texts);
+    r->header.heap_used = r->heap_published = 8;
+    for (size_t i = 0; i < r->pool_count; i++) {
+        sykli__rows_pool *p = &r->pools[i];
+        for (size_t c = 0; c < p->table->column_count; c++) {
+            if (p->table->columns[c].kind != SYKLI_KIND_REF) continue;
+            for (uint32_t slot = 0; slot < p->high; slot++) {
+                char *row = (char *)sykli__rows_at(r, i, slot);
+                sykli__rows_ref_move(r, old, row + p->table->columns[c].offset);
+                sykli__rows_touch(p, slot);
+            }
+        }
+    }
+    sykli_mem_resize(r->mem, SYKLI_TAG_rows, old, r->heap_size, 0);
+    // Not again before half of what is free now is used up, nor every time when nothing is free.
+    r->compact_at = (r->heap_size + (size_t)r->header.heap_used) / 2;
+    r->flushes = 0;
+    return true;
+}
+
+// Writes the changed rows of a pool, neighbours together. A few clean ones between two changed are
+// written again: that is cheaper than another call, and changes nothing.
+static int sykli__rows_pool_flush(sykli__rows *r, size_t pool)
+{
+    sykli__rows_pool *p = &r->pools[pool];
+    size_t size = sykli__rows_slot_size(p->table->row_size), staged = 0;
+    uint32_t first = 0, end = 0; // of what is staged
+    int rc = 0;
+    for (size_t word = 0; word < p->dirty_words; word++)
+        for (uint32_t bit = 0; p->dirty[word] && bit < 64; bit++) {
+            if (!(p->dirty[word] >> bit & 1)) continue;
+            p->dirty[word] &= ~((uint64_t)1 << bit);
+            uint32_t slot = (uint32_t)word * 64 + bit, from = slot;
+            if (staged && slot - end < 8 && staged + (slot + 1 - end) * size <= SYKLI__ROWS_STAGE)
+                from = end;
+            else {
+                if (staged && rc >= 0)
+                    rc = sykli__rows_put(r->mem->sys, r->fd, r->stage, staged,
+                                         r->header.pool[pool].at + first * (uint64_t)size);
+                first = slot;
+                staged = 0;
+            }
+            p->slots[slot].sequence++;
+            for (; from <= slot; from++, staged += size)
+                sykli__rows_slot_store(r->stage + staged, from, &p->slots[from],
+                                       (const char *)sykli__rows_at(r, pool, from),
+                                       p->table->row_size);
+            end = slot + 1;
+        }
+    if (staged && rc >= 0)
+        rc = sykli__rows_put(r->mem->sys, r->fd, r->stage, staged,
+                             r->header.pool[pool].at + first * (uint64_t)size);
+    return rc;
+}
+
+static int sykli__rows_heap_flush(sykli__rows *r)
+{
+    size_t from = r->heap_published, to = (size_t)r->header.heap_used;
+    if (from == to) return 0;
+    r->heap_published = to;
+    r->header_dirty = true;
+    return sykli__rows_put(r->mem->sys, r->fd, r->heap + from, to - from,
+                           r->header.heap_at + from);
+}
+
+// Publishes what changed since the last flush. A failure ends the publication and nothing else:
+// `error` keeps it, the rows in memory go on.
+static void sykli__rows_flush(sykli__rows *r)
+{
+    bool compacted = ++r->flushes >= SYKLI__ROWS_COMPACT_EVERY
+        && r->header.heap_used >= r->compact_at && sykli__rows_compact(r);
+    if (r->fd < 0 || r->error) return;
+    int rc = 0;
+    r->header.epoch += compacted;
+    if (compacted) rc = sykli__rows_header_write(r); // odd: readers wait or do without texts
+    if (rc >= 0) rc = sykli__rows_heap_flush(r);
+    if (rc >= 0 && r->header_dirty && !compacted) rc = sykli__rows_header_write(r);
+    for (size_t i = 0; i < r->pool_count && rc >= 0; i++) rc = sykli__rows_pool_flush(r, i);
+    r->header.epoch += compacted;
+    if (compacted && rc >= 0) rc = sykli__rows_header_write(r);
+    if (rc < 0) r->error = rc;
+}
+
+// Emits the rows of one pool of this process.   returns  what `row` returned, or 0
+static int sykli__rows_scan(sykli__rows *r, size_t pool, sykli_emit *to)
+{
+    sykli__rows_pool *p = &r->pools[pool];
+    assert(pool < r->pool_count);
+    to->heap = r->heap;
+    to->heap_size = (size_t)r->header.heap_used;
+    int rc = 0;
+    for (uint32_t slot = 0; slot < p->high && !rc; slot++)
+        if (p->slots[slot].used) rc = to->row(to, sykli__rows_at(r, pool, slot));
+    return rc;
+}
+
+// One file of another process while it is read. Nothing in it is believed.
+typedef struct sykli__rows_reader {
+    sykli_mem *mem;
+    const sykli_table *table;
+    sykli_emit *to;
+    const sykli__rows *self;
+    bool dead_too;
+    int dir, fd, rc;
+    sykli__rows_header header;
+    char *heap;
+    size_t heap_room, heap_have;
+    uint64_t heap_epoch, file_size;
+} sykli__rows_reader;
+
+// Reads the header until it is whole and calm.
+//   returns  0; -1: no row file; 1: whole, but its heap is being rewritten (for ever, if the writer
+//            died meanwhile)
+static int sykli__rows_header_read(sykli__rows_reader *in)
+{
+    sykli__rows_header *h = &in->header;
+    for (int tries = 0, rc = -1;; tries++) {
+        if (tries == SYKLI__ROWS_TRIES) return rc;
+        if (sykli__rows_get(in->mem->sys, in->fd, h, sizeof *h, 0)) return -1;
+        if (memcmp(h->magic, sykli__rows_magic, sizeof h->magic) || h->endian != 0x01020304)
+            return -1;
+        if (h->check != sykli__rows_header_check(h)) continue;
+        if (h->pools > SYKLI__ROWS_POOLS_MAX || h->heap_used > h->heap_size
+            || h->heap_size > SYKLI__ROWS_HEAP_MAX || h->heap_at > in->file_size
+            || h->heap_size > in->file_size - h->heap_at)
+            return -1;
+        h->node[sizeof h->node - 1] = 0;
+        if (!(h->epoch & 1)) return 0;
+        rc = 1;
+    }
+}
+
+// The pool of the wanted table, if it is laid out as ours and lies within the file; -1: none.
+static int sykli__rows_pool_find(const sykli__rows_reader *in)
+{
+    const sykli__rows_header *h = &in->header;
+    for (uint32_t i = 0; i < h->pools; i++) {
+        if (memchr(h->pool[i].table, 0, sizeof h->pool[i].table) == NULL
+            || strcmp(h->pool[i].table, in->table->name))
+            continue;
+        uint64_t size = h->pool[i].high * (uint64_t)sykli__rows_slot_size(in->table->row_size);
+        bool fits = h->pool[i].capacity <= SYKLI__ROWS_CAPACITY_MAX
+            && h->pool[i].high <= h->pool[i].capacity && h->pool[i].at <= in->file_size
+            && size <= in->file_size - h->pool[i].at;
+        bool same = h->pool[i].row_size == in->table->row_size
+            && h->pool[i].schema == sykli__rows_schema(in->table);
+        return fits && same ? (int)i : -1;
+    }
+    return -1;
+}
+
+// Brings the copy of the heap up to the header: texts are only ever appended within an epoch.
+static int sykli__rows_heap_read(sykli__rows_reader *in)
+{
+    size_t used = (size_t)in->header.heap_used;
+    if (in->heap_epoch != in->header.epoch) in->heap_have = 0;
+    in->heap_epoch = in->header.epoch;
+    if (used > in->heap_room) {
+        char *grown = (char *)sykli_mem_resize(in->mem, SYKLI_TAG_rows, in->heap, in->heap_room,
+                                               used);
+        if (!grown) return SYKLI_ENOMEM;
+        in->heap = grown;
+        in->heap_room = used;
+    }
+    if (used <= in->heap_have) return 0;
+    int rc = sykli__rows_get(in->mem->sys, in->fd, in->heap + in->heap_have, used - in->heap_have,
+                             in->header.heap_at + in->heap_have);
+    if (!rc) in->heap_have = used;
+    return rc ? SYKLI_EIO : 0;
+}
+
+// Makes every value of a foreign row one that our own code could have written.
+static void sykli__rows_row_tame(const sykli_table *table, char *row, size_t heap_size)
+{
+    for (size_t i = 0; i < table->column_count; i++) {
+        const sykli_column *c = &table->columns[i];
+        char *field = row + c->offset;
+        uint64_t ref;
+        uint32_t number, count = 0;
+        switch (c->kind) {
+        case SYKLI_KIND_STR: field[c->size - 1] = 0; break;
+        case SYKLI_KIND_TEXT: memset(field, 0, c->size); break;
+        case SYKLI_KIND_REF:
+            memcpy(&ref, field, sizeof ref);
+            if (ref >> 24 > heap_size || (ref & SYKLI__ROWS_TEXT_MAX) > heap_size - (ref >> 24))
+                memset(field, 0, sizeof ref);
+            break;
+        case SYKLI_KIND_ENUM:
+            memcpy(&number, field, sizeof number);
+            while (c->names && c->names[count]) count++;
+            if (number >= count) memset(field, 0xff, sizeof number); // SYKLI_NULL_ENUM
+            break;
+        default: break;
+        }
+    }
+}
+
+// Reads a piece of the pool with the texts its rows point to.
+//   returns  0 or an error; slots that were torn each time fail their check again
+static int sykli__rows_piece_read(sykli__rows_reader *in, int pool, uint32_t first, uint32_t count,
+                                  char *piece)
+{
+    size_t size = sykli__rows_slot_size(in->table->row_size);
+    for (int tries = 0;; tries++) {
+        uint64_t epoch = in->header.epoch;
+        if (sykli__rows_get(in->mem->sys, in->fd, piece, count * size,
+                            in->header.pool[pool].at + first * (uint64_t)size))
+            return SYKLI_EIO;
+        uint32_t torn = 0;
+        for (uint32_t i = 0; i < count; i++)
+            torn += sykli__rows_slot_check(piece + i * size, first + i, in->table->row_size) < 0;
+        // The texts of these rows were in the heap before them; they are still if, after the heap
+        // is read, its epoch is the one from before the rows.
+        int calm = sykli__rows_header_read(in), rc = calm ? calm : sykli__rows_heap_read(in);
+        if (rc == SYKLI_ENOMEM) return rc;
+        if (!rc) calm = sykli__rows_header_read(in);
+        if (calm < 0 || sykli__rows_pool_find(in) != pool) return SYKLI_ECORRUPT;
+        bool moved = calm || rc || epoch != in->header.epoch;
+        if (moved) in->heap_have = 0;
+        if ((!torn && !moved) || tries == SYKLI__ROWS_TRIES) return 0; // in doubt without texts
+    }
+}
+
+static int sykli__rows_pool_read(sykli__rows_reader *in, int pool, char *piece)
+{
+    size_t row_size = in->table->row_size, size = sykli__rows_slot_size(row_size);
+    uint32_t at_once = (uint32_t)(SYKLI__ROWS_STAGE / size), high = in->header.pool[pool].high;
+    int rc = 0;
+    for (uint32_t first = 0; first < high && !rc; first += at_once) {
+        uint32_t count = high - first < at_once ? high - first : at_once;
+        if ((rc = sykli__rows_piece_read(in, pool, first, count, piece))) return rc;
+        in->to->heap = in->heap;
+        in->to->heap_size = in->heap_have;
+        for (uint32_t i = 0; i < count && !rc; i++) {
+            char *slot = piece + i * size;
+            if (sykli__rows_slot_check(slot, first + i, row_size) != 1) continue;
+            sykli__rows_row_tame(in->table, slot + SYKLI__ROWS_SLOT_HEAD, in->heap_have);
+            rc = in->to->row(in->to, slot + SYKLI__ROWS_SLOT_HEAD);
+            if (rc) in->rc = rc; // the receiver's own answer goes back as it is
+        }
+    }
+    return rc;
+}
+
+// "PID.BOOT", nothing else.
+static bool sykli__rows_name_ok(const char *name)
+{
+    size_t pid = strspn(name, "0123456789");
+    size_t boot = name[pid] == '.' ? strspn(name + pid + 1, "0123456789") : 0;
+    return pid && boot && !name[pid + 1 + boot] && strlen(name) < 32;
+}
+
+static int sykli__rows_file_open(const sykli_sys *sys, int dir, const char *name, uint64_t *size)
+{
+    sykli_stat st;
+    int fd = sys->open(sys->user, dir, name,
+                       SYKLI_OPEN_read | SYKLI_OPEN_nofollow | SYKLI_OPEN_beneath, 0);
+    if (fd < 0) return fd;
+    int rc = sys->fstat(sys->user, fd, &st);
+    if (rc >= 0 && st.type == SYKLI_FILE_regular) {
+        *size = st.size_bytes;
+        return fd;
+    }
+    sys->close(sys->user, fd);
+    return rc < 0 ? rc : -EINVAL;
+}
+
+static int sykli__rows_file_read(void *to, const char *name, int type)
+{
+    sykli__rows_reader *in = (sykli__rows_reader *)to;
+    const sykli_sys *sys = in->mem->sys;
+    if (type != SYKLI_FILE_regular || !sykli__rows_name_ok(name)) return 0;
+    if (in->self && !strcmp(in->self->name, name)) return 0;
+    in->fd = sykli__rows_file_open(sys, in->dir, name, &in->file_size);
+    if (in->fd < 0) return 0; // gone meanwhile
+    in->heap_have = 0;
+    in->heap_epoch = UINT64_MAX;
+    char *piece = NULL;
+    int pool = -1;
+    // A lock that can be had means that the writer is dead.
+    if ((in->dead_too || sys->lock(sys->user, in->fd, 0) == -EWOULDBLOCK)
+        && sykli__rows_header_read(in) >= 0)
+        pool = sykli__rows_pool_find(in);
+    if (pool >= 0) piece = (char *)sykli_mem_resize(in->mem, SYKLI_TAG_rows, NULL, 0,
+                                                    SYKLI__ROWS_STAGE);
+    if (piece) {
+        char node[sizeof in->header.node];
+        memcpy(node, in->header.node, sizeof node);
+        in->to->node = node;
+        if (sykli__rows_pool_read(in, pool, piece) == SYKLI_ENOMEM) in->rc = SYKLI_ENOMEM;
+        in->to->node = NULL;
+        sykli_mem_resize(in->mem, SYKLI_TAG_rows, piece, SYKLI__ROWS_STAGE, 0);
+    } else if (pool >= 0) {
+        in->rc = SYKLI_ENOMEM;
+    }
+    sys->close(sys->user, in->fd);
+    return in->rc;
+}
+
+// Emits the rows of a table from the files of all processes of a state folder. A damaged file, or
+// one of another layout, is passed over; torn rows are read again and then left out.
+//   self     whose own file is passed over; NULL: none
+//   dead_too also what killed processes left behind
+//   returns  0, what `row` returned, or ENOMEM
+static int sykli__rows_scan_dir(sykli_mem *mem, const char *state_dir, const sykli_table *table,
+                                const sykli__rows *self, bool dead_too, sykli_emit *to)
+{
+    const sykli_sys *sys = mem->sys;
+    if (table->row_size > SYKLI__ROWS_ROW_MAX) return 0;
+    int dir = sykli__rows_folder(sys, state_dir, 0);
+    if (dir < 0) return dir == -ENOENT ? 0 : SYKLI_EIO;
+    sykli_emit before = *to;
+    sykli__rows_reader in;
+    memset(&in, 0, sizeof in);
+    in.mem = mem, in.table = table, in.to = to, in.self = self, in.dir = dir;
+    in.dead_too = dead_too;
+    int rc = sys->list(sys->user, dir, sykli__rows_file_read, &in);
+    sys->close(sys->user, dir);
+    if (in.heap) sykli_mem_resize(mem, SYKLI_TAG_rows, in.heap, in.heap_room, 0);
+    to->heap = before.heap;
+    to->heap_size = before.heap_size;
+    to->node = before.node;
+    return in.rc ? in.rc : rc < 0 ? SYKLI_EIO : 0;
+}
+
+typedef struct sykli__rows_sweeper { sykli_mem *mem; int dir, removed; int64_t before_ms; }
+    sykli__rows_sweeper;
+
+static int sykli__rows_sweep_file(void *to, const char *name, int type)
+{
+    sykli__rows_sweeper *in = (sykli__rows_sweeper *)to;
+    const sykli_sys *sys = in->mem->sys;
+    sykli_stat st;
+    const char *visible = name + (*name == '.'); // what died while it was being made
+    if (type != SYKLI_FILE_regular || !sykli__rows_name_ok(visible)) return 0;
+    int fd = sys->open(sys->user, in->dir, name,
+                       SYKLI_OPEN_read | SYKLI_OPEN_nofollow | SYKLI_OPEN_beneath, 0);
+    if (fd < 0) return 0;
+    if (sys->fstat(sys->user, fd, &st) >= 0 && st.mtime_ns / 1000000 < in->before_ms
+        && sys->lock(sys->user, fd, 1) >= 0)
+        in->removed += sys->remove(sys->user, in->dir, name, 0) >= 0;
+    sys->close(sys->user, fd);
+    return 0;
+}
+
+// Removes the files of dead processes that were last written more than `age_ms` ago.
+//   returns  how many, or EIO
+static int sykli__rows_sweep(sykli_mem *mem, const char *state_dir, int64_t age_ms)
+{
+    const sykli_sys *sys = mem->sys;
+    int dir = sykli__rows_folder(sys, state_dir, 0);
+    if (dir < 0) return dir == -ENOENT ? 0 : SYKLI_EIO;
+    sykli__rows_sweeper in = { mem, dir, 0, sys->wall_ms(sys->user) - age_ms };
+    int rc = sys->list(sys->user, dir, sykli__rows_sweep_file, &in);
+    sys->close(sys->user, dir);
+    return rc < 0 ? SYKLI_EIO : in.removed;
+}
+
 // >>tree ---- confined walk, stat cache, tree digests
 // Whatever a task reads or writes is named relative to one root. A name is taken apart here: its
 // folder is opened below the root, and the last component is looked up in that folder alone without
@@ -8600,7 +9429,8 @@ static int sykli__spawn_visit_name(void *to, const char *name, int type)
     (void)type;
     char *end;
     long pid = *name >= '1' && *name <= '9' ? strtol(name, &end, 10) : 0;
-    if (pid > 0 && pid < INT32_MAX && !*end) sykli__spawn_visit((sykli__spawn_search *)to, (int)pid);
+    if (pid > 0 && pid < INT32_MAX && !*end)
+        sykli__spawn_visit((sykli__spawn_search *)to, (int)pid);
     return 0;
 }
 
