@@ -15,13 +15,16 @@ WARN   = -std=c11 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototy
          -Wmissing-prototypes -Wundef -Wcast-qual
 ALL    = $(WARN) -I. -I$(B)/gen $(if $(STATIC),-static)
 # Tests see one room at a time: what a test does not use of the others must not warn.
-TEST   = $(WARN) -Wno-unused-function -Wno-unused-const-variable $(TEST_CFLAGS) -I. -I$(B)/gen \
+TEST   = $(WARN) -Wno-unused-function -Wno-unused-const-variable $(TEST_CFLAGS) $(WHOLE) -I. -I$(B)/gen \
          $(if $(STATIC),-static)
+# gcc drops what a test does not reach before it compiles it: half the time.
+WHOLE  := $(shell $(CC) -Werror -fwhole-program -E -x c /dev/null >/dev/null 2>&1 \
+            && echo -fwhole-program)
 HEADERS = sykli.h sykli_mesh.h
 NODE    = $(patsubst examples/sykli/%.c,$(B)/obj/%.o,$(wildcard examples/sykli/*.c))
 SMALL   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
-SODIUM  = $(shell tools/has $(CC) sodium.h)
-SKIPPED = $(if $(SODIUM),,$(shell grep -l '<sodium.h>' tests/test_*.c))
+SODIUM := $(shell tools/has $(CC) sodium.h)
+SKIPPED := $(if $(SODIUM),,$(shell grep -l '<sodium.h>' tests/test_*.c))
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,$(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c)))
 SYKLI_SHARED ?= $(if $(wildcard ../shared/vectors),$(abspath ../shared))
 ifneq ($(SYKLI_SHARED),)
