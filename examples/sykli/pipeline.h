@@ -50,6 +50,10 @@ pipeline_task *pipeline_find(pipeline *p, const char *name); // NULL: not there
 // they need.     returns  0, or an exit code after an error message
 int pipeline_select(cli *c, pipeline *p, const char *const *names, int count, const char *filter);
 
+// Decides the conditions of the wanted tasks: those that do not hold are skipped, one that is not
+// well formed is skipped with a warning.   dir  the project folder
+void pipeline_decide(cli *c, pipeline *p, const char *dir);
+
 // What the wanted tasks use and this program does not do yet, by name: appended to `errors`.
 void pipeline_check_support(cli *c, pipeline *p);
 

@@ -1,5 +1,6 @@
 // What is done with a pipeline once it is read: choosing tasks, adding them, reporting errors.
 #include "pipeline.h"
+#include "condition.h"
 #include <string.h>
 
 pipeline_task *pipeline_find(pipeline *p, const char *name)
@@ -58,6 +59,20 @@ int pipeline_select(cli *c, pipeline *p, const char *const *names, int count, co
     }
     close_over(c, p);
     return 0;
+}
+
+void pipeline_decide(cli *c, pipeline *p, const char *dir)
+{
+    condition_facts facts;
+    condition_facts_find(c, dir, &facts);
+    for (size_t i = 0; i < p->task_count; i++) {
+        pipeline_task *t = &p->tasks[i];
+        if (!t->wanted || !t->condition || t->skip_reason) continue;
+        int holds = condition_holds(c, &facts, t->condition);
+        if (holds < 0) fprintf(stderr, "sykli: %s; the task is skipped\n", c->fault.text);
+        if (holds < 0) t->skip_reason = cli_print(c, "%s", c->fault.text);
+        if (holds == 0) t->skip_reason = cli_print(c, "`%s` does not hold", t->condition);
+    }
 }
 
 // ---- what is not done yet ----

@@ -116,6 +116,7 @@ static int run_pipeline(run *r, const char *const *names, int count)
     if (!r->p->errors.count) {
         code = pipeline_select(c, r->p, names, count, cli_value(c, "filter"));
         if (code) return code;
+        pipeline_decide(c, r->p, r->source->dir);
         pipeline_check_support(c, r->p);
     }
     if (r->p->errors.count) return pipeline_refuse(c, r->p, r->source->path);
