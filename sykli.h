@@ -9000,6 +9000,686 @@ static int sykli__store_open(sykli__store *s, sykli_mem *mem, const char *dir, u
 }
 
 // >>key ---- the action key and what changed in it
+// The key of an action is SHA-256 over all that can change its result, part by part; the same parts
+// are kept as a manifest of one line each, so that the difference between two runs can be told in
+// words. Building and comparing are pure. What identifies project, platform and tools is read from
+// files: the git configuration, the program loader, the release file, the compiler's own bytes.
+
+enum {
+    SYKLI__KEY_VALUE_MAX = 4096,     // bytes of a value in a manifest; longer ones by their digest
+    SYKLI__KEY_LINES_MAX = 1 << 21,  // lines of a manifest
+    SYKLI__KEY_FILE_MAX = 1 << 20,   // bytes of a configuration file
+    SYKLI__KEY_LOADER_MAX = 8 << 20, // bytes of a program loader
+    SYKLI__KEY_DEPTH_MAX = 128       // folders above a project
+};
+
+typedef struct sykli__key {
+    sykli_buf manifest;
+    sykli_sha256 hash;
+} sykli__key;
+
+static void sykli__key_hash(sykli__key *key, const void *data, size_t size)
+{
+    uint8_t length[8];
+    for (int i = 0; i < 8; i++) length[i] = (uint8_t)((uint64_t)size >> (8 * i));
+    sykli_sha256_add(&key->hash, length, sizeof length);
+    sykli_sha256_add(&key->hash, data, size);
+}
+
+// Writes text so that a line holds it: control bytes, the backslash and `stop` as \xHH.
+static void sykli__key_escape(sykli_buf *out, const char *text, size_t size, char stop)
+{
+    bool plain = sykli_utf8_valid(text, size);
+    size_t from = 0;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c >= 0x20 && c != 0x7f && c != '\\' && text[i] != stop && (plain || c < 0x80)) continue;
+        sykli_buf_add(out, text + from, i - from);
+        sykli_buf_print(out, "\\x%02x", c);
+        from = i + 1;
+    }
+    sykli_buf_add(out, text + from, size - from);
+}
+
+// Adds one part: "env" "CC" "gcc"; "command" "" "make"; "input" "src/a.c" "0644 DIGEST".
+//   part     one word
+//   returns  0 or ENOMEM, which stays
+static int sykli__key_add(sykli__key *key, const char *part, const char *name, const void *value,
+                          size_t size)
+{
+    sykli_buf *m = &key->manifest;
+    sykli__key_hash(key, part, strlen(part));
+    sykli__key_hash(key, name, strlen(name));
+    sykli__key_hash(key, value, size);
+    sykli_buf_print(m, "%s ", part);
+    sykli__key_escape(m, name, strlen(name), '=');
+    sykli_buf_text(m, "=");
+    if (size > SYKLI__KEY_VALUE_MAX) {
+        uint8_t sum[32];
+        char hex[65];
+        sykli_sha256_of(value, size, sum);
+        sykli_hex(hex, sum, 32);
+        sykli_buf_print(m, "(%zu bytes, sha256 %s)", size, hex);
+    } else sykli__key_escape(m, (const char *)value, size, '\n');
+    return sykli_buf_text(m, "\n");
+}
+
+static void sykli__key_begin(sykli__key *key, sykli_mem *mem)
+{
+    char schema[16];
+    sykli_buf_init(&key->manifest, mem, SYKLI_TAG_store);
+    sykli_sha256_init(&key->hash);
+    sykli__key_hash(key, "sykli action key", 16); // no other hash of ours begins like this
+    int size = snprintf(schema, sizeof schema, "%d", SYKLI__STORE_KEY_SCHEMA);
+    sykli__key_add(key, "schema", "", schema, (size_t)size);
+}
+
+// Adds an input as the walk found it: mode and digest, of a link also what is behind it.
+static int sykli__key_add_file(sykli__key *key, const char *part, const sykli__tree_file *file)
+{
+    char text[160], hex[65], behind[65] = "";
+    sykli_hex(hex, file->digest.bytes, 32);
+    bool is_link = file->stat.type == SYKLI_FILE_symlink;
+    if (!sykli__store_none(&file->behind)) sykli_hex(behind, file->behind.bytes, 32);
+    int size = snprintf(text, sizeof text, "%s %s%s%s", is_link ? "link"
+                        : file->stat.mode & 0100 ? "0755" : "0644", hex, *behind ? " " : "",
+                        behind);
+    return sykli__key_add(key, part, file->path, text, (size_t)size);
+}
+
+// Ends the key; the manifest stays until sykli__key_free.
+//   returns  0, or ENOMEM if the manifest is not whole
+static int sykli__key_end(sykli__key *key, char out_hex[65])
+{
+    uint8_t sum[32];
+    sykli_sha256_end(&key->hash, sum);
+    sykli_hex(out_hex, sum, sizeof sum);
+    return key->manifest.error;
+}
+
+static void sykli__key_free(sykli__key *key) { sykli_buf_free(&key->manifest); }
+
+typedef struct sykli__key_line { const char *part, *name, *value; } sykli__key_line;
+typedef struct sykli__key_lines {
+    sykli_mem *mem;
+    char *text;
+    size_t text_size;
+    sykli__key_line *lines;
+    size_t count, capacity;
+} sykli__key_lines;
+
+static void sykli__key_lines_free(sykli__key_lines *l)
+{
+    if (l->text) sykli_mem_resize(l->mem, SYKLI_TAG_store, l->text, l->text_size + 1, 0);
+    if (l->lines)
+        sykli_mem_resize(l->mem, SYKLI_TAG_store, l->lines, l->capacity * sizeof *l->lines, 0);
+}
+
+// Takes the escapes out, in place.
+static void sykli__key_unescape(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; to++) {
+        uint8_t byte;
+        if (from[0] == '\\' && from[1] == 'x' && from[2] && from[3]
+            && !sykli_unhex(&byte, 1, from + 2, 2)) {
+            *to = (char)byte;
+            from += 4;
+        } else *to = *from++;
+    }
+    *to = 0;
+}
+
+static int sykli__key_line_compare(const void *a, const void *b, void *user)
+{
+    const sykli__key_line *x = (const sykli__key_line *)a, *y = (const sykli__key_line *)b;
+    (void)user;
+    int order = strcmp(x->part, y->part);
+    return order ? order : strcmp(x->name, y->name);
+}
+
+static int sykli__key_lines_sort(sykli__key_lines *l)
+{
+    size_t bytes = l->count * sizeof *l->lines;
+    if (l->count < 2) return 0;
+    void *scratch = sykli_mem_resize(l->mem, SYKLI_TAG_store, NULL, 0, bytes);
+    if (!scratch) return SYKLI_ENOMEM;
+    sykli_sort(l->lines, l->count, sizeof *l->lines, scratch, sykli__key_line_compare, NULL);
+    sykli_mem_resize(l->mem, SYKLI_TAG_store, scratch, bytes, 0);
+    return 0;
+}
+
+// Takes a manifest apart, sorted by part and name. Lines that are none are passed over.
+static int sykli__key_lines_read(sykli__key_lines *l, sykli_mem *mem, const char *manifest)
+{
+    *l = (sykli__key_lines){ .mem = mem, .text_size = strlen(manifest) };
+    l->text = sykli_mem_text(mem, SYKLI_TAG_store, manifest, l->text_size);
+    if (!l->text) return SYKLI_ENOMEM;
+    for (char *line = l->text, *next; *line; line = next) {
+        next = line + strcspn(line, "\n");
+        if (*next) *next++ = 0;
+        char *name = strchr(line, ' '), *value = name ? strchr(name, '=') : NULL;
+        if (!value) continue;
+        if (!sykli__base_room(mem, SYKLI_TAG_store, &l->lines, &l->capacity, l->count,
+                              sizeof *l->lines, SYKLI__KEY_LINES_MAX))
+            return SYKLI_ENOMEM;
+        *name++ = *value++ = 0;
+        sykli__key_unescape(name);
+        sykli__key_unescape(value);
+        l->lines[l->count++] = (sykli__key_line){ line, name, value };
+    }
+    return sykli__key_lines_sort(l);
+}
+
+typedef int (*sykli__key_each)(void *to, const char *part, const char *name, const char *old_value,
+                               const char *new_value);
+
+static int sykli__key_lines_diff(const sykli__key_lines *was, const sykli__key_lines *is,
+                                 sykli__key_each each, void *to)
+{
+    int rc = 0;
+    for (size_t i = 0, j = 0; !rc && (i < was->count || j < is->count);) {
+        const sykli__key_line *a = i < was->count ? &was->lines[i] : NULL;
+        const sykli__key_line *b = j < is->count ? &is->lines[j] : NULL;
+        int order = !a ? 1 : !b ? -1 : sykli__key_line_compare(a, b, NULL);
+        if (order < 0) rc = each(to, a->part, a->name, a->value, NULL);
+        else if (order > 0) rc = each(to, b->part, b->name, NULL, b->value);
+        else if (strcmp(a->value, b->value)) rc = each(to, a->part, a->name, a->value, b->value);
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return rc;
+}
+
+// What differs between two manifests, in order of part and name.
+//   each     old or new value is NULL where the part was added or taken away; non-zero ends it
+//   returns  0, what `each` returned, or ENOMEM
+static int sykli__key_diff(sykli_mem *mem, const char *old_manifest, const char *new_manifest,
+                           sykli__key_each each, void *to)
+{
+    sykli__key_lines was, is = { 0 };
+    int rc = sykli__key_lines_read(&was, mem, old_manifest);
+    if (!rc) rc = sykli__key_lines_read(&is, mem, new_manifest);
+    if (!rc) rc = sykli__key_lines_diff(&was, &is, each, to);
+    sykli__key_lines_free(&was);
+    sykli__key_lines_free(&is);
+    return rc;
+}
+
+// One difference in words: "input src/a.c changed", "env CC changed from gcc to clang", "command
+// changed". Values that are digests or long are not repeated.
+static int sykli__key_reason(sykli_buf *out, const char *part, const char *name,
+                             const char *old_value, const char *new_value)
+{
+    static const char *const told = " env host platform fingerprint target project schema workdir ";
+    char word[34];
+    snprintf(word, sizeof word, " %.31s ", part);
+    bool tell = strstr(told, word) && (!old_value || strlen(old_value) <= 80)
+        && (!new_value || strlen(new_value) <= 80);
+    sykli_buf_print(out, "%s%s%s", part, *name ? " " : "", name);
+    if (!old_value) return sykli_buf_print(out, tell ? " added: %s" : " added", new_value);
+    if (!new_value) return sykli_buf_print(out, tell ? " removed, was %s" : " removed", old_value);
+    return tell ? sykli_buf_print(out, " changed from %s to %s", *old_value ? old_value : "\"\"",
+                                  *new_value ? new_value : "\"\"")
+                : sykli_buf_text(out, " changed");
+}
+
+// Takes from a remote's URL what names the repository: host and path. Scheme, user (it may be a
+// token), port and a trailing ".git" differ between those who fetch the same. A path on this
+// machine has the host "localhost".
+static int sykli__key_origin(const char *url, size_t size, sykli_buf *out)
+{
+    const char *end = url + size, *host = url, *path, *at;
+    const char *scheme = NULL;
+    for (const char *p = url; p + 3 <= end && !scheme; p++)
+        if (!memcmp(p, "://", 3)) scheme = p;
+    if (scheme) host = scheme + 3;
+    path = (const char *)memchr(host, '/', (size_t)(end - host));
+    const char *colon = (const char *)memchr(host, ':', (size_t)(end - host));
+    bool scp = !scheme && colon && (!path || colon < path); // user@host:path
+    if (scp) path = colon + 1;
+    else if (!scheme) path = host; // a path of this machine
+    if (!path) path = end;
+    const char *host_end = scp ? colon : path;
+    while (host < host_end && (at = (const char *)memchr(host, '@', (size_t)(host_end - host))))
+        host = at + 1;
+    colon = (const char *)memchr(host, ':', (size_t)(host_end - host));
+    if (colon && *host != '[') host_end = colon; // the port
+    while (path < end && *path == '/') path++;
+    while (end > path && end[-1] == '/') end--;
+    if (end - path > 4 && !memcmp(end - 4, ".git", 4)) end -= 4;
+    if (host == host_end) sykli_buf_text(out, "localhost");
+    for (; host < host_end; host++) {
+        char lower = *host >= 'A' && *host <= 'Z' ? (char)(*host + 32) : *host;
+        sykli_buf_add(out, &lower, 1);
+    }
+    sykli_buf_text(out, "/");
+    return sykli_buf_add(out, path, (size_t)(end - path));
+}
+
+// Finds `url` of [remote "origin"] in the text of a git configuration.
+//   returns  its size, 0 if there is none
+static size_t sykli__key_git_url(const char *text, const char **out)
+{
+    bool in_origin = false;
+    size_t found = 0;
+    while (*text) {
+        const char *p = text + strspn(text, " \t");
+        size_t size = strcspn(p, "\r\n");
+        text = p + size + strspn(p + size, "\r\n");
+        if (*p == '[') in_origin = size >= 17 && !strncmp(p, "[remote \"origin\"]", 17);
+        else if (in_origin && size > 3 && !strncmp(p, "url", 3)) {
+            const char *value = p + 3 + strspn(p + 3, " \t");
+            if (*value != '=') continue;
+            value += 1 + strspn(value + 1, " \t");
+            size -= (size_t)(value - p);
+            if (size && *value == '"') value++, size--;
+            size_t plain = 0;
+            while (plain < size && !strchr("\" \t#;", value[plain])) plain++;
+            *out = value;
+            found = plain;
+        }
+    }
+    return found;
+}
+
+// Reads DIR/NAME.     returns  0 or the negated errno
+static int sykli__key_read(sykli_mem *mem, const char *dir, const char *name, sykli_buf *out)
+{
+    sykli_buf path;
+    sykli_buf_init(&path, mem, SYKLI_TAG_store);
+    sykli_buf_reset(out);
+    int rc = sykli_buf_print(&path, "%s/%s", dir, name) ? -ENOMEM
+           : sykli__tree_slurp(mem, SYKLI_CWD, (const char *)path.data, SYKLI__KEY_FILE_MAX, out);
+    sykli_buf_free(&path);
+    return rc;
+}
+
+// Joins a path that a file in `dir` gives, and takes the line end off.
+static int sykli__key_join(sykli_buf *out, const char *dir, const char *path)
+{
+    int size = (int)strcspn(path, "\r\n");
+    sykli_buf_reset(out);
+    return *path == '/' ? sykli_buf_print(out, "%.*s", size, path)
+                        : sykli_buf_print(out, "%s/%.*s", dir, size, path);
+}
+
+// The configuration of the repository whose top folder is `top`: in .git, or where the file .git
+// points to (a submodule, or a worktree, which again points to the folder common to all).
+static int sykli__key_git_config(sykli_mem *mem, const char *top, sykli_buf *out)
+{
+    sykli_buf folder;
+    int rc = sykli__key_read(mem, top, ".git/config", out);
+    if (rc != -ENOENT && rc != -ENOTDIR) return rc;
+    rc = sykli__key_read(mem, top, ".git", out);
+    if (rc || strncmp((const char *)out->data, "gitdir: ", 8)) return rc ? rc : -ENOENT;
+    sykli_buf_init(&folder, mem, SYKLI_TAG_store);
+    rc = sykli__key_join(&folder, top, (const char *)out->data + 8) ? -ENOMEM : 0;
+    if (!rc) rc = sykli__key_read(mem, (const char *)folder.data, "commondir", out);
+    if (!rc) {
+        sykli_buf common;
+        sykli_buf_init(&common, mem, SYKLI_TAG_store);
+        rc = sykli__key_join(&common, (const char *)folder.data, (const char *)out->data)
+            ? -ENOMEM : sykli__key_read(mem, (const char *)common.data, "config", out);
+        sykli_buf_free(&common);
+    } else if (rc == -ENOENT) rc = sykli__key_read(mem, (const char *)folder.data, "config", out);
+    sykli_buf_free(&folder);
+    return rc;
+}
+
+// A folder's name in the one above it, found as getcwd once did: by its inode.
+typedef struct sykli__key_above {
+    const sykli_sys *sys;
+    int fd;
+    sykli_stat stat;
+    char name[256];
+} sykli__key_above;
+
+static int sykli__key_above_name(void *to, const char *name, int type)
+{
+    sykli__key_above *above = (sykli__key_above *)to;
+    sykli_stat stat;
+    if (type != SYKLI_FILE_directory || strlen(name) >= sizeof above->name
+        || above->sys->stat(above->sys->user, above->fd, name, &stat)
+        || stat.inode != above->stat.inode || stat.device != above->stat.device)
+        return 0;
+    memcpy(above->name, name, strlen(name) + 1);
+    return 1;
+}
+
+// The absolute path of an open folder by walking up; closes it.
+static int sykli__key_climb(sykli_mem *mem, int fd, sykli_buf *out)
+{
+    const sykli_sys *sys = mem->sys;
+    char path[SYKLI__TREE_PATH_MAX + 1] = "";
+    size_t at = SYKLI__TREE_PATH_MAX;
+    int rc = 0;
+    for (int depth = 0; !rc; depth++) {
+        sykli__key_above above = { .sys = sys };
+        sykli_stat parent;
+        above.fd = sys->open(sys->user, fd, "..", SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+        rc = above.fd < 0 ? above.fd : sys->fstat(sys->user, fd, &above.stat);
+        if (!rc) rc = sys->fstat(sys->user, above.fd, &parent);
+        bool top = !rc && parent.inode == above.stat.inode && parent.device == above.stat.device;
+        if (!rc && !top) rc = sys->list(sys->user, above.fd, sykli__key_above_name, &above);
+        sys->close(sys->user, fd);
+        fd = above.fd;
+        if (top || rc < 0) break;
+        size_t size = strlen(above.name);
+        if (rc != 1 || depth == SYKLI__KEY_DEPTH_MAX || size + 1 > at) {
+            rc = -ENOENT;
+            break;
+        }
+        at -= size;
+        memcpy(path + at, above.name, size);
+        path[--at] = '/';
+        rc = 0;
+    }
+    if (fd >= 0) sys->close(sys->user, fd);
+    if (rc < 0) return rc;
+    return sykli_buf_add(out, at < SYKLI__TREE_PATH_MAX ? path + at : "/",
+                         at < SYKLI__TREE_PATH_MAX ? SYKLI__TREE_PATH_MAX - at : 1) ? -ENOMEM : 0;
+}
+
+// The absolute path of a folder, free of links.
+static int sykli__key_where(sykli_mem *mem, const char *dir, sykli_buf *out)
+{
+    const sykli_sys *sys = mem->sys;
+    char name[64], path[SYKLI__TREE_PATH_MAX + 1];
+    int fd = sys->open(sys->user, SYKLI_CWD, dir, SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+    if (fd < 0) return fd;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    int64_t size = sys->readlink(sys->user, SYKLI_CWD, name, path, sizeof path);
+    if (size <= 0 || size > SYKLI__TREE_PATH_MAX || *path != '/')
+        return sykli__key_climb(mem, fd, out); // no /proc
+    sys->close(sys->user, fd);
+    return sykli_buf_add(out, path, (size_t)size) ? -ENOMEM : 0;
+}
+
+// The identity of a project: "github.com/me/repo//folder/in/it", else its absolute path.
+static int sykli__key_project(sykli_mem *mem, const char *dir, sykli_buf *out, sykli_fault *fault)
+{
+    sykli_buf where, config;
+    sykli_buf_init(&where, mem, SYKLI_TAG_store);
+    sykli_buf_init(&config, mem, SYKLI_TAG_store);
+    int rc = sykli__key_where(mem, dir, &where);
+    size_t whole = where.size;
+    char *path = (char *)where.data;
+    bool found = false;
+    for (size_t size = whole; !rc && size && !found;) {
+        char cut = path[size];
+        path[size] = 0;
+        int got = sykli__key_git_config(mem, path, &config);
+        path[size] = cut;
+        if (got == -ENOMEM) rc = got;
+        if (!got) {
+            const char *url = NULL;
+            size_t url_size = sykli__key_git_url((const char *)config.data, &url);
+            if (!url_size) break; // a repository that comes from nowhere is known by its path
+            sykli__key_origin(url, url_size, out);
+            if (size < whole) sykli_buf_print(out, "//%s", path + size + 1);
+            found = true;
+        }
+        while (size && path[--size] != '/') continue;
+    }
+    if (!rc && !found) sykli_buf_add(out, path, whole);
+    if (!rc && out->error) rc = -ENOMEM;
+    sykli_buf_free(&where);
+    sykli_buf_free(&config);
+    return rc ? sykli_fail_sys(fault, rc, "the project folder %s", dir) : 0;
+}
+
+// ELF (System V ABI, chapter 4): the machine numbers that occur, by what uname -m calls them.
+static const char *sykli__key_machine(const uint8_t *elf, bool *out_big)
+{
+    bool big = elf[5] == 2, wide = elf[4] == 2;
+    unsigned machine = big ? elf[18] * 256u + elf[19] : elf[19] * 256u + elf[18];
+    *out_big = big;
+    switch (machine) {
+    case 3: return "i386";
+    case 62: return wide ? "x86_64" : "x32";
+    case 40: return "arm";
+    case 183: return "aarch64";
+    case 243: return wide ? "riscv64" : "riscv32";
+    case 22: return wide ? "s390x" : "s390";
+    case 21: return big ? "ppc64" : "ppc64le";
+    case 20: return "ppc";
+    case 8: return wide ? "mips64" : "mips";
+    case 258: return "loongarch64";
+    default: return "unknown";
+    }
+}
+
+static uint64_t sykli__key_elf_number(const uint8_t *p, int bytes, bool big)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++) value = value << 8 | p[big ? i : bytes - 1 - i];
+    return value;
+}
+
+// The path of the program loader that an ELF program names (PT_INTERP), "" if it is static.
+static void sykli__key_loader(const uint8_t *elf, size_t size, bool big, char out[256])
+{
+    bool wide = elf[4] == 2;
+    *out = 0;
+    uint64_t table = sykli__key_elf_number(elf + (wide ? 32 : 28), wide ? 8 : 4, big);
+    uint64_t step = sykli__key_elf_number(elf + (wide ? 54 : 42), 2, big);
+    uint64_t count = sykli__key_elf_number(elf + (wide ? 56 : 44), 2, big);
+    for (uint64_t i = 0; i < count && step >= (wide ? 56u : 32u); i++) {
+        uint64_t at = table + i * step;
+        if (at > size || size - at < step) return;
+        if (sykli__key_elf_number(elf + at, 4, big) != 3) continue;
+        uint64_t from = sykli__key_elf_number(elf + at + (wide ? 8 : 4), wide ? 8 : 4, big);
+        uint64_t bytes = sykli__key_elf_number(elf + at + (wide ? 32 : 16), wide ? 8 : 4, big);
+        if (from > size || bytes > size - from || !bytes || bytes > 256 || elf[from + bytes - 1])
+            return;
+        memcpy(out, elf + from, (size_t)bytes);
+        return;
+    }
+}
+
+// Looks for digits and dots behind `mark` in a binary.
+static bool sykli__key_version_at(const sykli_buf *b, const char *mark, char out[32])
+{
+    size_t size = strlen(mark);
+    for (size_t i = 0; b->size > size + 32 && i < b->size - size - 32; i++) {
+        const char *p = (const char *)b->data + i;
+        if (*p != *mark || memcmp(p, mark, size)) continue;
+        size_t digits = strspn(p + size, "0123456789.");
+        while (digits && p[size + digits - 1] == '.') digits--;
+        if (!digits || digits > 31) continue;
+        memcpy(out, p + size, digits);
+        out[digits] = 0;
+        return true;
+    }
+    return false;
+}
+
+// musl's loader holds its version as a text of its own, "1.2.3".
+static bool sykli__key_musl_version(const sykli_buf *b, char out[32])
+{
+    for (size_t i = 1; b->size > 32 && i < b->size - 32; i++) {
+        const char *p = (const char *)b->data + i;
+        size_t digits = p[-1] ? 0 : strspn(p, "0123456789.");
+        if (digits < 5 || digits > 10 || p[digits] || p[1] != '.' || *p != '1') continue;
+        memcpy(out, p, digits + 1);
+        return true;
+    }
+    return false;
+}
+
+// Architecture and C library as the host's programs have them: what /bin/sh is and is loaded by.
+// This program itself may be static or of another kind.
+static int sykli__key_userland(sykli_mem *mem, sykli_buf *scratch, sykli_buf *out)
+{
+    char loader[256] = "", version[32] = "";
+    const char *arch = "unknown", *libc = "libc";
+    sykli_buf_reset(scratch);
+    int rc = sykli__tree_slurp(mem, SYKLI_CWD, "/bin/sh", SYKLI__KEY_LOADER_MAX, scratch);
+    if (!rc && scratch->size > 64 && !memcmp(scratch->data, "\177ELF", 4)) {
+        bool big;
+        arch = sykli__key_machine(scratch->data, &big);
+        sykli__key_loader(scratch->data, scratch->size, big, loader);
+    }
+    sykli_buf_reset(scratch);
+    if (*loader && rc != -ENOMEM)
+        rc = sykli__tree_slurp(mem, SYKLI_CWD, loader, SYKLI__KEY_LOADER_MAX, scratch);
+    if (rc == -ENOMEM) return rc;
+    if (strstr(loader, "ld-musl")) {
+        libc = "musl";
+        if (!rc) sykli__key_musl_version(scratch, version);
+    } else if (*loader) {
+        libc = "glibc";
+        if (!rc && !sykli__key_version_at(scratch, "stable release version ", version))
+            sykli__key_version_at(scratch, "release version ", version);
+    }
+    return sykli_buf_print(out, "%s %s%s%s", arch, libc, *version ? " " : "", version) ? -ENOMEM : 0;
+}
+
+// The value of NAME=value in the text of an os-release file (os-release(5)), without quotes.
+static void sykli__key_release(const char *text, const char *name, char out[64])
+{
+    size_t size = strlen(name);
+    *out = 0;
+    for (const char *p = text; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+        if (strncmp(p, name, size) || p[size] != '=') continue;
+        const char *value = p + size + 1;
+        if (*value == '"' || *value == '\'') value++;
+        snprintf(out, 64, "%.*s", (int)strcspn(value, "\"'\r\n"), value);
+    }
+}
+
+// Finds a program in a PATH.
+//   returns  0 and its absolute path; -ENOENT, -ENOMEM
+static int sykli__key_which(sykli_mem *mem, const char *path, const char *name, sykli_buf *out)
+{
+    const sykli_sys *sys = mem->sys;
+    for (const char *p = path; p && *p;) {
+        size_t size = strcspn(p, ":");
+        sykli_buf_reset(out);
+        if (size && *p == '/') { // what depends on the folder a command runs in is no tool
+            if (sykli_buf_print(out, "%.*s/%s", (int)size, p, name)) return -ENOMEM;
+            int fd = sys->open(sys->user, SYKLI_CWD, (const char *)out->data, SYKLI_OPEN_read, 0);
+            sykli_stat stat = { 0 };
+            if (fd >= 0) {
+                int rc = sys->fstat(sys->user, fd, &stat);
+                sys->close(sys->user, fd);
+                if (!rc && stat.type == SYKLI_FILE_regular && stat.mode & 0111) return 0;
+            }
+        }
+        p += size + (p[size] == ':');
+    }
+    return -ENOENT;
+}
+
+// A program in few bytes: its size and its first page, which holds the build id of an ELF file.
+static int sykli__key_program(sykli_mem *mem, const char *path, const char *name, sykli_buf *out)
+{
+    const sykli_sys *sys = mem->sys;
+    uint8_t page[4096], sum[32];
+    char hex[17];
+    sykli_stat stat;
+    sykli_buf file;
+    sykli_buf_init(&file, mem, SYKLI_TAG_store);
+    int rc = sykli__key_which(mem, path, name, &file);
+    int fd = rc ? rc : sys->open(sys->user, SYKLI_CWD, (const char *)file.data, SYKLI_OPEN_read, 0);
+    sykli_buf_free(&file);
+    if (fd < 0) return fd == -ENOMEM ? fd : 0; // a machine without it is a kind of its own
+    rc = sys->fstat(sys->user, fd, &stat);
+    int64_t got = rc ? rc : sys->pread(sys->user, fd, page, sizeof page, 0);
+    sys->close(sys->user, fd);
+    if (got < 0) return 0;
+    sykli_sha256_of(page, (size_t)got, sum);
+    sykli_hex(hex, sum, 8);
+    return sykli_buf_print(out, " %s:%llu:%s", name, (unsigned long long)stat.size_bytes, hex)
+        ? -ENOMEM : 0;
+}
+
+// What kind of machine this is, for results that may cross between equal ones:
+//     "linux x86_64 glibc 2.36; debian 12 cc:1246280:0a4c... python3:..."
+//   fingerprint  what the configuration says in place of the part behind the semicolon; NULL: look
+//   path         where tools are looked for; NULL: /usr/local/bin:/usr/bin:/bin
+static int sykli__key_machine_text(sykli_mem *mem, const char *fingerprint, const char *path,
+                                   sykli_buf *out, sykli_fault *fault)
+{
+    static const char *const tools[] = { "cc", "node", "go", "python3" };
+    char id[64] = "", version[64] = "";
+    sykli_buf scratch;
+    sykli_buf_init(&scratch, mem, SYKLI_TAG_store);
+#if defined(__APPLE__)
+    sykli_buf_text(out, "darwin ");
+#elif defined(__linux__)
+    sykli_buf_text(out, "linux ");
+#else
+    sykli_buf_text(out, "posix ");
+#endif
+    int rc = sykli__key_userland(mem, &scratch, out);
+    sykli_buf_text(out, "; ");
+    if (!rc && fingerprint) sykli_buf_text(out, fingerprint);
+    if (!rc && !fingerprint) {
+        rc = sykli__key_read(mem, "/etc", "os-release", &scratch);
+        if (rc && rc != -ENOMEM) rc = sykli__key_read(mem, "/usr/lib", "os-release", &scratch);
+        if (!rc) {
+            sykli__key_release((const char *)scratch.data, "ID", id);
+            sykli__key_release((const char *)scratch.data, "VERSION_ID", version);
+        }
+        rc = rc == -ENOMEM ? rc : 0; // no such file: an unknown system
+        sykli_buf_print(out, "%s %s", *id ? id : "unknown", version);
+        for (size_t i = 0; !rc && i < sizeof tools / sizeof *tools; i++)
+            rc = sykli__key_program(mem, path ? path : "/usr/local/bin:/usr/bin:/bin", tools[i],
+                                    out);
+    }
+    sykli_buf_free(&scratch);
+    return rc || out->error ? sykli_fail(fault, SYKLI_ENOMEM, "no memory for the platform") : 0;
+}
+
+// The same with the usual PATH.
+static int sykli__key_platform(sykli_mem *mem, const char *fingerprint, sykli_buf *out,
+                               sykli_fault *fault)
+{
+    return sykli__key_machine_text(mem, fingerprint, NULL, out, fault);
+}
+
+// The first word of a command that names a program; assignments in front are passed over.
+//   returns  its size; 0: the shell has to be asked
+static size_t sykli__key_word(const char *command, const char **out)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_./=:,@%+-";
+    for (const char *p = command;;) {
+        p += strspn(p, " \t\n");
+        size_t size = strspn(p, plain);
+        if (!size || (p[size] && !strchr(" \t\n;&|<>", p[size]))) return 0;
+        if (!memchr(p, '=', size)) {
+            *out = p;
+            return size;
+        }
+        p += size;
+    }
+}
+
+// The digest of the program that a command starts, by way of the stat cache.
+//   path     the PATH of the command; a word with a slash is a file of the project: no tool
+//   returns  0; ENOENT: a builtin, a file of the project, or not found; else the error
+static int sykli__key_tool(sykli__tree *tree, const char *command, const char *path,
+                           sykli_digest *out, sykli_fault *fault)
+{
+    const char *word = NULL;
+    char name[256];
+    size_t size = sykli__key_word(command, &word);
+    if (!size || size >= sizeof name) return SYKLI_ENOENT;
+    memcpy(name, word, size);
+    name[size] = 0;
+    sykli_buf file;
+    sykli_buf_init(&file, tree->mem, SYKLI_TAG_store);
+    int rc = *name == '/' ? (sykli_buf_text(&file, name) ? -ENOMEM : 0)
+           : strchr(name, '/') ? -ENOENT : sykli__key_which(tree->mem, path, name, &file);
+    if (!rc) rc = sykli__tree_digest_outside(tree, (const char *)file.data, out);
+    sykli_buf_free(&file);
+    if (rc == -ENOENT || rc == -EINVAL || rc == -EACCES || rc == -EISDIR) return SYKLI_ENOENT;
+    return rc ? sykli_fail_sys(fault, rc, "the program %s cannot be read", name) : 0;
+}
+
 // >>spawn ---- starting, capturing and ending a task's process tree
 // A task is a tree of processes, and none of it may outlive the task or be mistaken for another.
 // The first one leads a session of its own; when it has ended it is looked at but not reaped, so
