@@ -1889,7 +1889,8 @@ enum {
     SYKLI__LINK_KEEPALIVE_MS = 5000,
     SYKLI__LINK_CLOSING_MS = 1000,         // for the last bytes to leave
     SYKLI__LINK_RECORD_MAX = 16384,        // frames of a record
-    SYKLI__LINK_TAG = 16,
+    SYKLI__LINK_TAG = SYKLI__NOISE_TAG,
+    SYKLI__LINK_REKEY_RECORDS = 1 << 20,
     SYKLI__LINK_FRAME = 8,                 // bytes of a frame's header
     SYKLI__LINK_FACT_MAX = 1200,
     SYKLI__LINK_PING_MAX = 96,             // what may ride in a PING
@@ -1924,7 +1925,7 @@ typedef enum sykli__link_frame {
 enum { SYKLI__LINK_SKIPPABLE = 1, SYKLI__LINK_EXT = 2 }; // EXT: u8 length and that many bytes first
 
 // A secret by which a session may be opened: a cookie's, or an invite's.
-typedef struct sykli__link_psk { uint8_t id[8], key[32]; } sykli__link_psk;
+typedef struct sykli__link_psk { uint8_t id[8], key_secret[32]; } sykli__link_psk;
 
 // Ephemeral keys of first messages that were answered. Each generation holds half; when the younger
 // is full it becomes the older, so the last 16 Ki at least are remembered.
@@ -1941,12 +1942,13 @@ typedef struct sykli__link_config {
     uint8_t transport, purpose;
     uint8_t version_min, version_max;     // 0: 1
     uint64_t caps, caps_required;
-    const uint8_t *key_private, *key;     // X25519
+    const sykli_crypto *crypto;
+    const uint8_t *key_secret;            // X25519, 32 bytes
     const sykli__link_psk *psks;          // the dialler uses the first
     size_t psk_count;
     const uint8_t *expected;              // dialler: the node id it wants; NULL: anybody
     const uint8_t *token;                 // clear: 32 bytes
-    uint8_t ephemeral[32];                // fresh random
+    uint8_t ephemeral_secret[32];         // fresh random
     sykli__link_replay *replay;           // acceptor; NULL: none
     uint8_t id[16], sign_key[32], mesh_id[32];
     uint64_t boot_id, session;
@@ -2070,6 +2072,9 @@ typedef struct sykli__link_core {
     const uint8_t *out;            // first_out or the session's
     size_t record_at, record_size; // frames of the current record still to be walked
     uint32_t opened_stream;        // whose open message the last event lent out
+    sykli__noise noise;
+    sykli__noise_cipher sealing, opening;
+    uint8_t bulk_secret[32];
     sykli__link_session *session;
 } sykli__link_core;
 
@@ -2083,13 +2088,6 @@ static sykli__wire_out sykli__link_fixed(uint8_t *data, size_t size)
     out.data = data;
     out.capacity = out.max_bytes = size;
     return out;
-}
-
-static bool sykli__link_same(const uint8_t *a, const uint8_t *b, size_t size)
-{
-    uint8_t difference = 0;
-    for (size_t i = 0; i < size; i++) difference |= (uint8_t)(a[i] ^ b[i]);
-    return !difference;
 }
 
 // ---- replay memory
@@ -2251,6 +2249,16 @@ static void sykli__link_identity_put(const sykli__link_core *l, sykli__wire_out 
     sykli__wire_put_text(out, c->name);
 }
 
+// Whether this is whom we wanted.
+static int sykli__link_welcome(sykli__link_core *l, const uint8_t id[16])
+{
+    if (l->config.purpose == SYKLI__LINK_CTL && !memcmp(id, l->config.id, 16))
+        return sykli__link_die(l, SYKLI_EEXIST, "that address is this node itself");
+    if (l->config.expected && memcmp(id, l->config.expected, 16))
+        return sykli__link_die(l, SYKLI_EAUTH, "another node answers at that address");
+    return 0;
+}
+
 // `key` is what the handshake proved; over a unix socket nothing is, and the id is taken as told.
 static int sykli__link_identity_get(sykli__link_core *l, sykli__wire_in *in, const uint8_t *key)
 {
@@ -2270,15 +2278,63 @@ static int sykli__link_identity_get(sykli__link_core *l, sykli__wire_in *in, con
     if (key) {
         uint8_t hash[32];
         sykli_sha256_of(key, 32, hash);
-        memcpy(p->key, key, 32);
         if (memcmp(hash, p->id, 16))
             return sykli__link_die(l, SYKLI_EAUTH, "the peer's node id is not that of its key");
     }
-    if (l->config.purpose == SYKLI__LINK_CTL && !memcmp(p->id, l->config.id, 16))
-        return sykli__link_die(l, SYKLI_EEXIST, "that address is this node itself");
-    if (l->config.expected && memcmp(p->id, l->config.expected, 16))
-        return sykli__link_die(l, SYKLI_EAUTH, "another node answers at that address");
+    return sykli__link_welcome(l, p->id);
+}
+
+// Stands in while it is not yet known whether the dialler has the secret: no curve is computed for
+// a stranger.
+static int sykli__link_no_curve(void *user, uint8_t out[32], const uint8_t secret[32],
+                                const uint8_t point[32])
+{
+    (void)user, (void)secret, (void)point;
+    memset(out, 0, 32);
     return 0;
+}
+
+static int sykli__link_noise_begin(sykli__link_core *l, sykli__noise *noise,
+                                   const sykli_crypto *crypto, const sykli__link_psk *psk,
+                                   const uint8_t hello[SYKLI__LINK_HELLO_SIZE])
+{
+    static const char label[] = "sykli-mesh-v1";
+    uint8_t prologue[sizeof label + SYKLI__LINK_HELLO_SIZE];
+    memcpy(prologue, label, sizeof label - 1);
+    memcpy(prologue + sizeof label - 1, hello, SYKLI__LINK_HELLO_SIZE);
+    prologue[sizeof prologue - 1] = l->config.transport;
+    sykli__noise_desc desc = { .pattern = "XXpsk0", .initiator = l->config.initiator,
+        .prologue = prologue, .prologue_size = sizeof prologue,
+        .static_secret = l->config.key_secret, .ephemeral_secret = l->config.ephemeral_secret,
+        .psk_secrets = &psk->key_secret, .psk_count = 1 };
+    return sykli__noise_begin(noise, crypto, &desc);
+}
+
+// The acceptor's side of message 1: only who has the secret is worth a curve, and only once.
+static int sykli__link_noise_accept(sykli__link_core *l, const uint8_t *message, size_t size)
+{
+    const sykli__link_config *c = &l->config;
+    const sykli__link_psk *psk = NULL;
+    sykli_crypto cheap = *c->crypto;
+    uint8_t none[SYKLI__LINK_FIRST_MAX];
+    sykli__wire_out payload = sykli__link_fixed(none, sizeof none), again = payload;
+    for (size_t i = 0; i < c->psk_count; i++)
+        if (!memcmp(c->psks[i].id, l->peer.psk_id, 8)) psk = &c->psks[i];
+    if (!psk || size < 32) return SYKLI_EAUTH;
+    cheap.x25519 = sykli__link_no_curve;
+    int rc = sykli__link_noise_begin(l, &l->noise, &cheap, psk, l->first_in);
+    if (!rc) rc = sykli__noise_read(&l->noise, message, size, &payload);
+    if (!rc && c->replay) rc = sykli__link_replay_add(c->replay, message);
+    if (!rc) rc = sykli__link_noise_begin(l, &l->noise, c->crypto, psk, l->first_in);
+    return rc ? rc : sykli__noise_read(&l->noise, message, size, &again);
+}
+
+static int sykli__link_noise_end(sykli__link_core *l)
+{
+    memcpy(l->peer.key, l->noise.remote_static, 32);
+    sykli__crypto_hkdf(l->bulk_secret, 32, l->noise.chain_secret, 32, l->noise.hash, 32,
+                       "sykli-bulk", 10);
+    return sykli__noise_split(&l->noise, &l->sealing, &l->opening);
 }
 
 // One handshake message behind its length: where the cipher is plugged in.
@@ -2286,28 +2342,49 @@ static int sykli__link_message_put(sykli__link_core *l, int number, const uint8_
                                    size_t size)
 {
     sykli__wire_out out = sykli__link_fixed(l->first_out, sizeof l->first_out);
-    out.size = l->out_size;
-    const uint8_t *body = number == 1 ? l->config.token : payload;
-    size_t body_size = number == 1 ? 32 : size;
-    sykli__wire_put_u16(&out, (uint16_t)body_size);
-    sykli__wire_put_bytes(&out, body, body_size);
+    size_t start = out.size = l->out_size;
+    int rc = 0;
+    sykli__wire_put_u16(&out, 0);
+    if (l->config.transport == SYKLI__LINK_CLEAR)
+        sykli__wire_put_bytes(&out, number == 1 ? l->config.token : payload,
+                              number == 1 ? 32 : size);
+    else {
+        if (number == 1)
+            rc = sykli__link_noise_begin(l, &l->noise, l->config.crypto, &l->config.psks[0],
+                                         l->first_out);
+        if (!rc) rc = sykli__noise_write(&l->noise, payload, size, &out);
+        if (!rc && number == 3) rc = sykli__link_noise_end(l);
+    }
+    size = out.size - start - 2;
+    l->first_out[start] = (uint8_t)(size >> 8);
+    l->first_out[start + 1] = (uint8_t)size;
     l->out = l->first_out;
     l->out_size = out.size;
-    return out.error;
+    return rc ? rc : out.error;
 }
 
+// Opens a message into `room`, SYKLI__LINK_FIRST_MAX bytes.
 static int sykli__link_message_get(sykli__link_core *l, int number, const uint8_t *message,
-                                   size_t size, sykli__wire_in *payload)
+                                   size_t size, uint8_t *room, sykli__wire_in *payload)
 {
-    *payload = sykli__wire_over(message, number == 1 ? 0 : size);
-    if (number == 1 && (size != 32 || !sykli__link_same(message, l->config.token, 32)))
-        return SYKLI_EAUTH;
-    return 0;
+    if (l->config.transport == SYKLI__LINK_CLEAR) {
+        *payload = sykli__wire_over(message, number == 1 ? 0 : size);
+        bool right = size == 32 && sykli__crypto_equal(message, l->config.token, 32);
+        return number == 1 && !right ? SYKLI_EAUTH : 0;
+    }
+    sykli__wire_out out = sykli__link_fixed(room, SYKLI__LINK_FIRST_MAX);
+    int rc = number == 1 ? sykli__link_noise_accept(l, message, size)
+                         : sykli__noise_read(&l->noise, message, size, &out);
+    if (!rc && number == 2) memcpy(l->peer.key, l->noise.remote_static, 32);
+    if (!rc && number == 3) rc = sykli__link_noise_end(l);
+    *payload = sykli__wire_over(room, rc ? 0 : out.size);
+    return rc;
 }
 
+// The key the handshake proved; over a unix socket there is none.
 static const uint8_t *sykli__link_proved(const sykli__link_core *l)
 {
-    return l->config.transport == SYKLI__LINK_NOISE ? l->config.key : NULL;
+    return l->config.transport == SYKLI__LINK_NOISE ? l->peer.key : NULL;
 }
 
 static size_t sykli__link_tag(const sykli__link_core *l)
@@ -2315,16 +2392,29 @@ static size_t sykli__link_tag(const sykli__link_core *l)
     return l->config.transport == SYKLI__LINK_NOISE ? SYKLI__LINK_TAG : 0;
 }
 
+// Both sides change a direction's key at the same records, so that nobody need say so.
+static void sykli__link_rekey(sykli__noise_cipher *cipher)
+{
+    if (cipher->counter % SYKLI__LINK_REKEY_RECORDS == 0) sykli__noise_rekey(cipher);
+}
+
+// Seals or opens a whole record in place; its length is authenticated too.
 static int sykli__link_seal(sykli__link_core *l, uint8_t *record, size_t size)
 {
-    (void)l, (void)record, (void)size;
-    return 0;
+    if (l->config.transport == SYKLI__LINK_CLEAR) return 0;
+    int rc = sykli__noise_seal(&l->sealing, record, 2, record + 2, size - 2 - SYKLI__LINK_TAG,
+                               record + size - SYKLI__LINK_TAG);
+    sykli__link_rekey(&l->sealing);
+    return rc;
 }
 
 static int sykli__link_unseal(sykli__link_core *l, uint8_t *record, size_t size)
 {
-    (void)l, (void)record, (void)size;
-    return 0;
+    if (l->config.transport == SYKLI__LINK_CLEAR) return 0;
+    int rc = sykli__noise_open(&l->opening, record, 2, record + 2, size - 2 - SYKLI__LINK_TAG,
+                               record + size - SYKLI__LINK_TAG);
+    if (!rc) sykli__link_rekey(&l->opening);
+    return rc;
 }
 
 static int sykli__link_session_begin(sykli__link_core *l)
@@ -2345,12 +2435,12 @@ static int sykli__link_first(sykli__link_core *l, const uint8_t *data, size_t si
 {
     sykli__wire_in in = sykli__wire_over(data, size), payload;
     sykli__link_hello hello;
-    uint8_t mine[SYKLI__LINK_HELLO_SIZE + 1];
+    uint8_t mine[SYKLI__LINK_HELLO_SIZE + 1], room[SYKLI__LINK_FIRST_MAX];
     if (!sykli__link_hello_get(&in, &hello) || hello.transport != l->config.transport)
         return sykli__link_die(l, SYKLI_EPARSE, "not a sykli HELLO");
     memcpy(l->peer.psk_id, hello.key_id, 8);
     size = sykli__wire_u16(&in);
-    int rc = sykli__link_message_get(l, 1, in.at, size, &payload);
+    int rc = sykli__link_message_get(l, 1, in.at, size, room, &payload);
     if (rc) return sykli__link_die(l, rc, "the first message proves no membership");
     l->opened = true;
     rc = sykli__link_agree(l, &hello);
@@ -2366,11 +2456,15 @@ static int sykli__link_second(sykli__link_core *l, const uint8_t *data, size_t s
 {
     sykli__wire_in in;
     sykli__link_hello hello;
-    uint8_t mine[SYKLI__LINK_FIRST_MAX / 2];
-    if (sykli__link_message_get(l, 2, data, size, &in) || !sykli__link_hello_get(&in, &hello))
+    uint8_t mine[SYKLI__LINK_FIRST_MAX / 2], room[SYKLI__LINK_FIRST_MAX];
+    if (sykli__link_message_get(l, 2, data, size, room, &in) || !sykli__link_hello_get(&in, &hello))
         return sykli__link_die(l, SYKLI_EAUTH, "the answer to the handshake is not valid");
     if (sykli__link_agree(l, &hello)) return sykli__link_drop(l, l->fault.code);
     l->peer.purpose = l->config.purpose;
+    if (sykli__link_proved(l)) { // before we say who we are
+        sykli_sha256_of(l->peer.key, 32, room);
+        if (sykli__link_welcome(l, room)) return l->fault.code;
+    }
     sykli__wire_out out = sykli__link_fixed(mine, sizeof mine);
     sykli__link_identity_put(l, &out);
     if (out.error || sykli__link_message_put(l, 3, mine, out.size))
@@ -2382,7 +2476,8 @@ static int sykli__link_second(sykli__link_core *l, const uint8_t *data, size_t s
 static int sykli__link_third(sykli__link_core *l, const uint8_t *data, size_t size)
 {
     sykli__wire_in in;
-    if (sykli__link_message_get(l, 3, data, size, &in))
+    uint8_t room[SYKLI__LINK_FIRST_MAX];
+    if (sykli__link_message_get(l, 3, data, size, room, &in))
         return sykli__link_die(l, SYKLI_EAUTH, "the handshake was tampered with");
     int rc = sykli__link_identity_get(l, &in, sykli__link_proved(l));
     if (!rc) rc = sykli__link_session_begin(l);
@@ -3020,10 +3115,10 @@ static void sykli__link_free(sykli__link_core *l)
         sykli_mem_resize(l->mem, SYKLI_TAG_link, s->streams,
                          s->stream_capacity * sizeof *s->streams, 0);
         sykli_buf_free(&s->control);
-        memset(s, 0, sizeof *s);
+        sykli__crypto_wipe(s, sizeof *s);
         sykli_mem_resize(l->mem, SYKLI_TAG_link, s, sizeof *s, 0);
     }
-    memset(l, 0, sizeof *l);
+    sykli__crypto_wipe(l, sizeof *l);
     l->state = SYKLI__LINK_DOWN;
 }
 
@@ -3119,6 +3214,14 @@ static void sykli__link_tick(sykli__link_core *l, uint64_t now_ms)
     else if (now_ms - l->heard_ms >= SYKLI__LINK_IDLE_MS)
         sykli__link_die(l, SYKLI_ETIMEOUT, "nothing was received for 15 s");
     else sykli__link_ping(l, now_ms);
+}
+
+// The pre-shared key of a bulk session beside this one: bound to it, and to a ticket used once.
+static void sykli__link_bulk_psk(const sykli__link_core *l, const uint8_t ticket[8],
+                                 sykli__link_psk *out)
+{
+    memcpy(out->id, ticket, 8);
+    sykli__crypto_hkdf(out->key_secret, 32, l->bulk_secret, 32, ticket, 8, "sykli-bulk", 10);
 }
 
 // What rides in our PING and PONG from now on.

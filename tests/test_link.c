@@ -568,6 +568,205 @@ out:
     pair_free(&p);
 }
 
+// ---- the same over Noise
+
+typedef struct keys {
+    sykli_crypto crypto;
+    uint8_t secret[2][32];
+    sykli__link_psk cookie, wrong;
+    sykli__link_replay replay;
+} keys;
+
+static void keys_init(keys *k, test *t)
+{
+    uint64_t seed[2] = { 3, 4 };
+    memset(k, 0, sizeof *k);
+    sykli_crypto_init(&k->crypto);
+    memset(k->secret[0], 0x11, 32);
+    memset(k->secret[1], 0x22, 32);
+    memset(&k->cookie, 0x33, sizeof k->cookie);
+    memset(&k->wrong, 0x33, sizeof k->wrong);
+    k->wrong.key_secret[31] ^= 1;
+    sykli__link_replay_init(&k->replay, &t->mem, 16, seed);
+}
+
+static sykli__link_config noise_of(keys *k, bool initiator, uint8_t fresh)
+{
+    static const uint8_t base[32] = { 9 };
+    uint8_t key[32], hash[32];
+    sykli__link_config c = config_of(initiator);
+    c.transport = SYKLI__LINK_NOISE;
+    c.crypto = &k->crypto;
+    c.key_secret = k->secret[!initiator];
+    c.psks = &k->cookie;
+    c.psk_count = 1;
+    c.replay = initiator ? NULL : &k->replay;
+    memset(c.ephemeral_secret, fresh, 32);
+    k->crypto.x25519(NULL, key, c.key_secret, base);
+    sykli_sha256_of(key, 32, hash);
+    memcpy(c.id, hash, 16);
+    return c;
+}
+
+// Dials over Noise with the given configurations, and makes one call.
+static int noise_pair(pair *p, test *t, const sykli__link_config *a, const sykli__link_config *b)
+{
+    uint32_t id;
+    p->now = 1000;
+    if (side_init(&p->a, t, a, p->now) || side_init(&p->b, t, b, p->now)) return SYKLI_ENOMEM;
+    pair_pump(p);
+    if (!p->a.ups || !p->b.ups) return SYKLI_ECLOSED;
+    int rc = sykli__link_open(&p->a.link, &a_call, &id);
+    pair_pump(p);
+    return rc;
+}
+
+static void members_meet_over_noise(test *t)
+{
+    keys k;
+    pair p;
+    sykli__link_psk bulk[2];
+    keys_init(&k, t);
+    sykli__link_config a = noise_of(&k, true, 1), b = noise_of(&k, false, 2);
+    memset(&p, 0, sizeof p);
+    a.expected = b.id;
+    p.chunk = 7;
+    TRY(noise_pair(&p, t, &a, &b));
+    TRY(p.b.opened ? 0 : -1);
+    CHECK_TEXT(p.b.what, "1 anna bert run.cancel");
+    CHECK(!memcmp(p.a.link.peer.id, b.id, 16) && !memcmp(p.b.link.peer.id, a.id, 16));
+    CHECK(p.b.link.opened);
+    sykli__link_bulk_psk(&p.a.link, (const uint8_t *)"ticket-1", &bulk[0]);
+    sykli__link_bulk_psk(&p.b.link, (const uint8_t *)"ticket-1", &bulk[1]);
+    CHECK(!memcmp(&bulk[0], &bulk[1], sizeof bulk[0]));
+    CHECK(memcmp(bulk[0].key_secret, k.cookie.key_secret, 32));
+out:
+    pair_free(&p);
+    sykli__link_replay_free(&k.replay);
+}
+
+static void a_wrong_cookie_gets_no_byte(test *t)
+{
+    keys k;
+    pair p;
+    keys_init(&k, t);
+    for (int i = 0; i < 3; i++) {
+        sykli__link_config a = noise_of(&k, true, 1), b = noise_of(&k, false, 2);
+        sykli__link_psk unknown = k.cookie;
+        unknown.id[0] ^= 1;
+        memset(&p, 0, sizeof p);
+        a.psks = i ? &unknown : &k.wrong;
+        if (i == 2) a.transport = SYKLI__LINK_CLEAR; // with the right token for a clear link
+        noise_pair(&p, t, &a, &b);
+        CHECK_INT(p.b.downs, 1);
+        CHECK_INT(p.b.written, 0);
+        CHECK_INT(p.a.ups + p.b.ups, 0);
+        CHECK(!p.b.link.opened);
+        pair_free(&p);
+    }
+    CHECK(!k.replay.tags[0]); // strangers leave no trace
+    sykli__link_replay_free(&k.replay);
+}
+
+static void the_wrong_node_is_not_spoken_to(test *t)
+{
+    keys k;
+    pair p;
+    keys_init(&k, t);
+    sykli__link_config a = noise_of(&k, true, 1), b = noise_of(&k, false, 2);
+    memset(&p, 0, sizeof p);
+    a.expected = a.id;
+    CHECK(noise_pair(&p, t, &a, &b) < 0);
+    if (!t->injected) CHECK_TEXT(p.a.text, "another node answers at that address");
+    pair_free(&p);
+    memset(&p, 0, sizeof p);
+    a = noise_of(&k, true, 3);
+    b.key_secret = a.key_secret;
+    memcpy(b.id, a.id, 16);
+    CHECK(noise_pair(&p, t, &a, &b) < 0);
+    if (!t->injected) CHECK_TEXT(p.a.text, "that address is this node itself");
+    pair_free(&p);
+    sykli__link_replay_free(&k.replay);
+}
+
+// Every byte that the dialler sends, one bit changed: the acceptor ends it, and believes nothing.
+static void a_flipped_bit_closes_the_session(test *t)
+{
+    keys k;
+    pair p;
+    size_t total = 0;
+    keys_init(&k, t);
+    for (size_t at = 0; at <= total; at++) {
+        sykli__link_config a = noise_of(&k, true, 1), b = noise_of(&k, false, 2);
+        memset(&p, 0, sizeof p);
+        p.flip_at = at;
+        b.replay = NULL;
+        noise_pair(&p, t, &a, &b);
+        if (!at) total = p.from_a;
+        CHECK_INT(p.b.opened, !at);
+        // A length that grew leaves it waiting, until the handshake's time or the idle time is up.
+        if (at) sykli__link_tick(&p.b.link, p.now + SYKLI__LINK_IDLE_MS);
+        side_events(&p.b);
+        CHECK_INT(p.b.downs, at != 0);
+        pair_free(&p);
+        if (t->failed) {
+            printf("    at byte %zu of %zu\n", at, total);
+            break;
+        }
+    }
+    CHECK(total > 350);
+    sykli__link_replay_free(&k.replay);
+}
+
+static void a_replayed_handshake_gets_no_answer(test *t)
+{
+    keys k;
+    pair p;
+    uint8_t first[SYKLI__LINK_FIRST_MAX];
+    const uint8_t *data;
+    keys_init(&k, t);
+    sykli__link_config a = noise_of(&k, true, 1), b = noise_of(&k, false, 2);
+    memset(&p, 0, sizeof p);
+    TRY(side_init(&p.a, t, &a, 0));
+    size_t size = sykli__link_output(&p.a.link, 0, &data);
+    memcpy(first, data, size);
+    for (int i = 0; i < 3; i++) {
+        side_free(&p.b);
+        TRY(side_init(&p.b, t, &b, 0));
+        side_feed(&p.b, 0, first, size);
+        bool answers = sykli__link_output(&p.b.link, 0, &data) > 0;
+        TRY(t->injected ? -1 : 0);
+        CHECK_INT(answers, i == 0);
+        CHECK_INT(p.b.down_code, i ? SYKLI_EEXIST : 0);
+    }
+out:
+    pair_free(&p);
+    sykli__link_replay_free(&k.replay);
+}
+
+static void keys_change_as_records_pass(test *t)
+{
+    keys k;
+    pair p;
+    keys_init(&k, t);
+    sykli__link_config a = noise_of(&k, true, 1), b = noise_of(&k, false, 2);
+    uint8_t before[32];
+    memset(&p, 0, sizeof p);
+    TRY(noise_pair(&p, t, &a, &b));
+    p.a.link.sealing.counter = p.b.link.opening.counter = SYKLI__LINK_REKEY_RECORDS - 2;
+    memcpy(before, p.a.link.sealing.key_secret, 32);
+    for (int i = 0; i < 4; i++) {
+        TRY(sykli__link_fact(&p.a.link, "x", 1));
+        pair_pump(&p);
+    }
+    TRY(p.b.facts.error);
+    CHECK_INT(p.b.facts.size, 4);
+    CHECK(memcmp(before, p.a.link.sealing.key_secret, 32));
+out:
+    pair_free(&p);
+    sykli__link_replay_free(&k.replay);
+}
+
 static void ephemerals_are_remembered_for_two_generations(test *t)
 {
     sykli__link_replay r;
@@ -606,6 +805,12 @@ int main(int argc, char **argv)
     TEST_STORY(records_of_a_wrong_size_end_the_session);
     TEST_ONCE(too_many_streams_are_refused_one_by_one);
     TEST_STORY(a_full_queue_of_facts_says_so);
+    TEST_STORY(members_meet_over_noise);
+    TEST_STORY(a_wrong_cookie_gets_no_byte);
+    TEST_STORY(the_wrong_node_is_not_spoken_to);
+    TEST_ONCE(a_flipped_bit_closes_the_session);
+    TEST_STORY(a_replayed_handshake_gets_no_answer);
+    TEST_STORY(keys_change_as_records_pass);
     TEST_STORY(ephemerals_are_remembered_for_two_generations);
     return test_end(argc, argv);
 }
