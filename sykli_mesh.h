@@ -49,6 +49,45 @@ void sykli_crypto_init(sykli_crypto *out);
 void sykli_crypto_fake(sykli_crypto *out);
 #endif
 
+// ---- mesh -----------------------------------------------------------------------------------
+typedef struct sykli_mesh sykli_mesh;
+
+typedef enum sykli_mesh_mode {
+    SYKLI_MESH_NODE,  // a node of its own: listens, has peers, lends its workers
+    SYKLI_MESH_CLIENT // a session of the node that runs in the same state directory
+} sykli_mesh_mode;
+
+typedef struct sykli_mesh_desc {
+    sykli_mesh_mode mode;
+    const char *state_dir;       // socket, token, keys, roster, configuration; made 0700
+    const char *listen;          // "IP:PORT"; NULL: no peers can dial in
+    const char *advertise;       // what peers dial; NULL: the address of each connection and port
+    const char *const *seeds;    // "IP:PORT" or "NAME:PORT"
+    size_t seed_count;
+    bool borrow;                 // CLIENT: tasks take their workers from the node
+} sykli_mesh_desc;
+
+// Attaches a mesh to a context: requests to other nodes, cache lookups at peers, the tables nodes,
+// peers and links, the ops of a mesh. The loop of the context drives it.
+//   desc     copied
+//   returns  the mesh; NULL: sykli_errmsg of the context. ENONODE: (CLIENT) no node runs there,
+//            EBUSY: (NODE) one runs there already, EAUTH: the token or the keys are not ours to read
+sykli_mesh *sykli_mesh_open(sykli *s, const sykli_mesh_desc *desc);
+// Says goodbye, closes all and detaches. NULL is allowed.
+void sykli_mesh_close(sykli_mesh *m);
+
+// Makes the secrets of a new mesh in a state directory: cookie, node key, mesh key, a roster with
+// this node as admin.        returns  0, EEXIST (there is one), or the error
+int sykli_mesh_create(sykli *s, const char *state_dir);
+// Joins the mesh that an invite token names, as the inviter's node answers. Works while a node runs
+// in the state directory or not.          returns  0 or the error; EAUTH says who used the token
+int sykli_mesh_join(sykli *s, const char *state_dir, const char *token);
+// The mesh's id as hex digits: what `cookie show-id` prints.   returns 0 or the error
+int sykli_mesh_id(sykli *s, const char *state_dir, char out[65]);
+
+// The name by which a client asks the node it is a session of.
+#define SYKLI_MESH_GATEWAY "@"
+
 #ifdef __cplusplus
 }
 #endif
