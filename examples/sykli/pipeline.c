@@ -8,7 +8,6 @@ typedef struct reader {
     pipeline *p;
     const sykli_json_doc *doc;
     int version;        // 1 to 4; 0: unknown
-    bool strict;
     uint32_t task_node; // 0: none
     uint32_t index;     // of the task
     const char *task;   // its name
@@ -24,7 +23,7 @@ static void *grow(cli *c, void *items, size_t count, size_t *capacity, size_t si
     return fresh;
 }
 
-static void add_error(cli *c, pipeline_errors *to, pipeline_error error)
+void pipeline_add_error(cli *c, pipeline_errors *to, pipeline_error error)
 {
     to->items = grow(c, to->items, to->count, &to->capacity, sizeof *to->items);
     to->items[to->count++] = error;
@@ -49,9 +48,10 @@ static void report(reader *r, const char *type, uint32_t node, const char *field
                                           field ? "." : "", field ? field : "", at)
                               : cli_print(r->c, "%s%s", field ? field : "", at);
     const sykli_json_node *n = &r->doc->nodes[node];
-    add_error(r->c, &r->p->errors,
-              (pipeline_error){ type, r->task, path, cli_copy(r->c, text, strlen(text)), n->line,
-                                n->column });
+    pipeline_add_error(r->c, &r->p->errors,
+                       (pipeline_error){ type, r->task, path,
+                                         cli_copy(r->c, text, strlen(text)), n->line,
+                                         n->column });
 }
 
 static int json_type(const reader *r, uint32_t node) { return r->doc->nodes[node].type; }
@@ -776,9 +776,10 @@ static void read_document(reader *r)
     read_graph(r, sources, count);
     r->task_node = 0;
     if (!count)
-        add_error(r->c, &r->p->warnings,
-                  (pipeline_error){ "no_tasks", NULL, "tasks", "the pipeline has no tasks",
-                                    r->doc->nodes[list].line, r->doc->nodes[list].column });
+        pipeline_add_error(r->c, &r->p->warnings,
+                           (pipeline_error){ "no_tasks", NULL, "tasks", "the pipeline has no tasks",
+                                             r->doc->nodes[list].line,
+                                             r->doc->nodes[list].column });
 }
 
 // What the reader of JSON refused: "line:column: message", where our own limits begin with the
@@ -794,8 +795,9 @@ static void add_parse_error(cli *c, pipeline *p, int code)
         type = cli_copy(c, text, (size_t)(colon - text));
         text = colon + 2;
     }
-    add_error(c, &p->errors,
-              (pipeline_error){ type, NULL, "", cli_copy(c, text, strlen(text)), line, column });
+    pipeline_add_error(c, &p->errors,
+                       (pipeline_error){ type, NULL, "", cli_copy(c, text, strlen(text)), line,
+                                         column });
 }
 
 void pipeline_read(cli *c, pipeline *p, const char *text, size_t size, bool strict)
@@ -806,8 +808,9 @@ void pipeline_read(cli *c, pipeline *p, const char *text, size_t size, bool stri
         add_parse_error(c, p, rc);
         return;
     }
-    reader r = { .c = c, .p = p, .doc = &p->doc, .strict = strict };
+    reader r = { .c = c, .p = p, .doc = &p->doc };
     read_document(&r);
+    if (strict) pipeline_check_strict(c, p);
 }
 
 void pipeline_free(pipeline *p)

@@ -62,6 +62,11 @@ void pipeline_check_support(cli *c, pipeline *p);
 //   returns     0 or the error of the context
 int pipeline_add(pipeline *p, sykli *s, uint32_t timeout_ms);
 
+void pipeline_add_error(cli *c, pipeline_errors *to, pipeline_error error);
+
+// Adds what the published JSON Schema refuses and the reader does not; called by pipeline_read.
+void pipeline_check_strict(cli *c, pipeline *p);
+
 // Prints errors and warnings on stderr, FILE:LINE:COLUMN: each.
 void pipeline_print_errors(const cli *c, const pipeline *p, const char *file);
 // The end of a verb whose pipeline has errors: prints them, with --json as one envelope.

@@ -80,14 +80,11 @@ void pipeline_decide(cli *c, pipeline *p, const char *dir)
 static void refuse(cli *c, pipeline *p, const pipeline_task *t, uint32_t node, const char *field,
                    const char *message)
 {
-    size_t count = p->errors.count;
-    pipeline_error *items = cli_alloc(c, (count + 1) * sizeof *items);
-    if (count) memcpy(items, p->errors.items, count * sizeof *items);
-    items[count] = (pipeline_error){ "unsupported", t->name,
-                                     cli_print(c, "tasks[%u].%s", (unsigned)t->index, field),
-                                     message, p->doc.nodes[node].line, p->doc.nodes[node].column };
-    p->errors.items = items;
-    p->errors.count++;
+    const sykli_json_node *n = &p->doc.nodes[node];
+    pipeline_add_error(c, &p->errors,
+                       (pipeline_error){ "unsupported", t->name,
+                                         cli_print(c, "tasks[%u].%s", (unsigned)t->index, field),
+                                         message, n->line, n->column });
 }
 
 static void check_task(cli *c, pipeline *p, const pipeline_task *t)
