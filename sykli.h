@@ -4163,6 +4163,7 @@ typedef struct sykli__log_masker {
     const sykli__log_mask *mask;
     sykli_buf held;      // the end of the text so far: it may be the beginning of a secret
     size_t masked_bytes; // at its start, for which *** is already written
+    bool masking;        // *** is the last that was written
 } sykli__log_masker;
 
 static void sykli__log_masker_init(sykli__log_masker *m, const sykli__log_mask *mask)
@@ -4217,7 +4218,7 @@ static size_t sykli__log_skip(const sykli__log_mask *mask, const uint8_t *p, siz
 static size_t sykli__log_masker_scan(sykli__log_masker *m, sykli_buf *out, const uint8_t *p,
                                      size_t size, bool ends)
 {
-    size_t masked = m->masked_bytes, at = 0; // `masked`: end of the last stretch, 0: none yet
+    size_t masked = m->masked_bytes, at = 0; // `masked`: where plain text goes on
     bool may_begin;
     for (;; at++) {
         at = sykli__log_skip(m->mask, p, at, size);
@@ -4225,13 +4226,17 @@ static size_t sykli__log_masker_scan(sykli__log_masker *m, sykli_buf *out, const
         size_t match = sykli__log_match(m->mask, p + at, size - at, &may_begin);
         if (may_begin && !ends) break;
         if (!match) continue;
-        if (!masked || at > masked) {
+        if (!m->masking || at > masked) {
             sykli_buf_add(out, p + masked, at - masked);
             sykli_buf_text(out, "***");
+            m->masking = true;
         }
         if (at + match > masked) masked = at + match;
     }
-    if (at > masked) sykli_buf_add(out, p + masked, at - masked);
+    if (at > masked) {
+        sykli_buf_add(out, p + masked, at - masked);
+        m->masking = false;
+    }
     m->masked_bytes = masked > at ? masked - at : 0;
     return at;
 }
@@ -4262,6 +4267,7 @@ static int sykli__log_masker_end(sykli__log_masker *m, sykli_buf *out)
     if (m->held.size) sykli__log_masker_scan(m, out, m->held.data, m->held.size, true);
     sykli_buf_reset(&m->held);
     m->masked_bytes = 0;
+    m->masking = false;
     return out->error;
 }
 
