@@ -54,7 +54,8 @@ $(B)/test/%: tests/%.c tests/test.h $(HEADERS) Makefile
 	    -lpthread -lm -o $@
 
 test: tests-build ## builds and runs all tests: no root, no network, under three minutes
-	@B="$(B)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" CC="$(CC)" tests/run.sh $(TESTS) tests/form.sh
+	@B="$(B)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" CC="$(CC)" tests/run.sh $(TESTS) tests/form.sh \
+	    $(if $(HAS_NODE),tests/cli.sh)
 
 tests-build: $(TESTS) all
 

@@ -1,0 +1,294 @@
+#!/bin/sh
+# The command as scripts see it: verbs, flags, exit codes, what is on stdout and what is not.
+set -u
+unset CI GITHUB_REF_TYPE GITHUB_REF_NAME CI_COMMIT_BRANCH CI_COMMIT_TAG
+root=$(pwd)
+sykli=${SYKLI:-$root/${B-build}/sykli}
+work=$root/${B-build}/test/cli
+rm -rf "$work"
+mkdir -p "$work/home"
+export HOME="$work/home" XDG_CACHE_HOME="$work/cache" XDG_STATE_HOME="$work/state" NO_COLOR=1
+cd "$work" || exit 1
+passed=0 failed=0 code=0
+
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL $1"
+    echo "  exit $code; stdout:"
+    head -n 15 out | sed 's/^/    /'
+    echo "  stderr:"
+    head -n 15 err | sed 's/^/    /'
+}
+# run ARGUMENT...: runs sykli, keeps code, out, err.
+run() {
+    code=0
+    "$sykli" "$@" >out 2>err </dev/null || code=$?
+}
+# expect WHAT EXIT [PATTERN...]: each pattern is in stdout; one that begins with ! is not.
+expect() {
+    what=$1
+    [ "$code" = "$2" ] || { fail "$what: exit $2 is wanted"; return; }
+    shift 2
+    for pattern in "$@"; do
+        case $pattern in
+        !*) if grep -qF -- "${pattern#!}" out; then fail "$what: not wanted: $pattern"; return; fi ;;
+        *) grep -qF -- "$pattern" out || { fail "$what: wanted: $pattern"; return; } ;;
+        esac
+    done
+    passed=$((passed + 1))
+}
+# told PATTERN: it is in stderr of the last run.
+told() {
+    if grep -qF -- "$1" err; then passed=$((passed + 1)); else fail "stderr: wanted: $1"; fi
+}
+# lines COUNT: so many lines are in stdout.
+lines() {
+    if [ "$(wc -l <out)" = "$1" ]; then passed=$((passed + 1)); else fail "$1 lines are wanted"; fi
+}
+project() {
+    mkdir -p "$work/$1"
+    cd "$work/$1" || exit 1
+    cat >sykli.json
+}
+
+# ---- verbs and flags ----
+run --version
+expect "version" 0 "sykli "
+run version --json
+expect "version as JSON" 0 '{"ok":true,"version":"1","data":{' '"error":null}'
+cp out before
+run --json version
+if cmp -s out before; then passed=$((passed + 1)); else fail "--json before the verb"; fi
+run help
+expect "help names the verbs" 0 "validate" "query" "run"
+run grph
+expect "an unknown verb" 2
+told "graph"
+run run --fliter=x
+expect "an unknown flag" 2
+told "--filter"
+run graph --format=pdf
+expect "an unknown choice" 2
+run run -j
+expect "a value is missing" 2
+run --json run --nonsense
+expect "usage as JSON" 2 '"ok":false' '"code":"usage"'
+lines 1
+for verb in $("$sykli" help | awk '/^  [a-z]/ { print $1 }'); do
+    run "$verb" --help
+    expect "$verb --help" 0 "Usage: sykli $verb" "Options:" "Example:"
+done
+
+# ---- finding the pipeline ----
+mkdir -p empty && cd empty || exit 1
+run --json
+expect "no pipeline" 1 '"ok":false' 'not_found'
+lines 1
+run
+expect "no pipeline, for people" 1 "!Usage"
+project garbage <<'J'
+J
+rm sykli.json
+printf 'print("hello")\n' >sykli.py
+if command -v python3 >/dev/null; then
+    run --json
+    expect "a program that prints garbage" 1 '"ok":false' '"code":"invalid_emit"'
+    cat >sykli.py <<'J'
+import json, sys
+assert sys.argv[1:] == ["--emit"]
+print("a line of its own")
+print(json.dumps({"version": "1", "tasks": [{"name": "from-python", "command": "true"}]}, indent=1))
+J
+    run
+    expect "a program that prints a pipeline" 0 "from-python" "1 passed"
+fi
+
+# ---- validate ----
+project broken <<'J'
+{"version":"1","tasks":[
+ {"name":"a","command":"true","depends_on":["b"]},
+ {"name":"b","command":"true","depends_on":["a"]},
+ {"name":"","command":"true"},
+ {"name":"c"},
+ {"name":"d","command":"x","task_type":"build"}
+]}
+J
+run validate --json
+expect "validate collects errors" 1 '"ok":false' '"error":null' '"valid":false' '"type":"cycle"' \
+    '"type":"empty_task_name"' '"type":"missing_command"' '"task_type_requires_v3_or_newer"' \
+    '"line":5'
+lines 1
+run run --json
+expect "run refuses what validate refuses" 1 '"ok":false' '"data":null'
+# validates TYPE DOCUMENT: the only error is of that type.
+validates() {
+    printf '%s' "$2" >one.json
+    run validate one.json --json
+    expect "validate: $1" 1 "\"errors\":[{\"type\":\"$1\""
+}
+validates missing_contract_schema_version '{"tasks":[]}'
+validates invalid_contract_schema_version_type '{"version":1,"tasks":[]}'
+validates invalid_contract_schema_version_type '{"version":null,"tasks":[]}'
+validates empty_contract_schema_version '{"version":" ","tasks":[]}'
+validates unsupported_contract_schema_version '{"version":"1.0","tasks":[]}'
+validates invalid_json '{"version":"1","tasks":[}'
+validates duplicate_key '{"version":"1","version":"1","tasks":[]}'
+validates self_dependency '{"version":"1","tasks":[{"name":"a","command":"x","depends_on":["a"]}]}'
+validates missing_dependency \
+    '{"version":"1","tasks":[{"name":"a","command":"x","depends_on":["z"]}]}'
+validates duplicate_task \
+    '{"version":"1","tasks":[{"name":"a","command":"x"},{"name":"a","command":"x"}]}'
+validates unknown_task_type \
+    '{"version":"3","tasks":[{"name":"a","command":"x","task_type":"z"}]}'
+validates task_type_on_review \
+    '{"version":"3","tasks":[{"name":"a","kind":"review","task_type":"test"}]}'
+validates invalid_success_criteria \
+    '{"version":"3","tasks":[{"name":"a","command":"x","success_criteria":[{"type":"exit_code"}]}]}'
+validates unknown_success_criterion_type \
+    '{"version":"3","tasks":[{"name":"a","command":"x","success_criteria":[{"type":"z"}]}]}'
+validates evidence_required_requires_version_4 \
+    '{"version":"3","tasks":[{"name":"a","command":"x","evidence_required":[]}]}'
+validates invalid_field '{"version":"1","tasks":[{"name":"a","command":"x","depends_on":"b"}]}'
+validates missing_capability '{"version":"1","tasks":[{"name":"a","command":"x","needs":["db"]}]}'
+printf '{"version":"1","tasks":[]}' >one.json
+run validate one.json --json
+expect "an empty pipeline is valid" 0 '"valid":true' '"type":"no_tasks"'
+printf '{"version":"1","tasks":[{"name":"a","command":"x","kommand":1}]}' >one.json
+run validate one.json
+expect "unknown keys pass" 0
+run validate --strict one.json
+expect "strict refuses them" 1
+
+# ---- graph ----
+project graph <<'J'
+{"version":"1","tasks":[{"name":"a","command":"true"},
+ {"name":"b","command":"true","depends_on":["a"]}]}
+J
+run graph
+expect "graph is mermaid" 0 "graph TD" "t0 --> t1"
+run graph --dot
+expect "graph --dot" 0 "digraph" "t0 -> t1"
+run graph --format json
+expect "graph as JSON" 0 '{"name":"b","depends_on":["a"]}'
+
+# ---- run ----
+project first <<'J'
+{"version":"1","tasks":[
+ {"name":"make","command":"cp in out && echo made","inputs":["in"],"outputs":["out"]},
+ {"name":"use","command":"cat out","depends_on":["make"]}]}
+J
+echo one >in
+run
+expect "a first run" 0 "●  make" "●  use" "2 passed" "!made"
+run
+expect "a second run hits" 0 "○  make" "(cache" "1 passed · 1 cached"
+rm out
+run --json
+expect "a hit restores" 0 '"ok":true' '"status":"passed"' '"name":"make","status":"cached"' \
+    '"cached":true,"from":"local"'
+lines 1
+[ -f out ] && passed=$((passed + 1)) || fail "the output is there again"
+run --no-cache
+expect "no cache" 0 "2 passed"
+run --refresh
+expect "refresh" 0 "2 passed"
+run make
+expect "one task" 0 "○  make" "!use" "1 cached"
+run --filter=us
+expect "a filter pulls in what it needs" 0 "make" "use"
+run nothing
+expect "an unknown task" 2
+run --output stream use
+expect "output is streamed" 0 "use | one"
+run --quiet
+expect "quiet" 0 "!●"
+lines 1
+run --events
+expect "events" 0 '{"event":"run_started"' '"event":"task_finished"' '"status":"cached"' \
+    '"event":"run_finished"' '"passed":1'
+cd "$work" || exit 1
+run first
+expect "a folder is the path" 0 "use"
+run run first/sykli.json
+expect "a file is the path" 0 "use"
+
+project failing <<'J'
+{"version":"1","tasks":[
+ {"name":"bad","command":"echo the reason; exit 3"},
+ {"name":"after","command":"true","depends_on":["bad"]},
+ {"name":"apart","command":"true"}]}
+J
+run -j 1
+expect "a failure" 1 "✕  bad" "exit code 3" "the reason" "─  after" "skipped (blocked)" "1 failed"
+run -j 1 --keep-going
+expect "keep going" 1 "●  apart" "1 failed · 1 passed · 1 blocked"
+run -j 1 --json
+expect "a failure as JSON" 1 '"ok":true' '"status":"failed"' '"name":"bad"'
+run --output none bad
+expect "no output" 1 "!the reason"
+
+project slow <<'J'
+{"version":"1","tasks":[{"name":"slow","command":"echo on; sleep 30"}]}
+J
+run --timeout=200ms
+expect "a timeout is an error" 1 "✕  slow" "timeout" "1 errored"
+(
+    "$sykli" >out 2>err </dev/null &
+    pid=$!
+    tries=0
+    while [ ! -s .sykli/logs/slow.log ] && ! grep -q started err && [ $tries -lt 500 ]; do
+        tries=$((tries + 1))
+        "$sykli" version >/dev/null
+    done
+    kill -TERM $pid
+    wait $pid
+    echo $? >code
+)
+code=$(cat code)
+expect "SIGTERM cancels" 143 "1 cancelled"
+
+project secret <<'J'
+{"version":"1","tasks":[{"name":"s","command":"echo got $TOKEN_OF_TEST","secrets":["TOKEN_OF_TEST"]}]}
+J
+run
+expect "a missing secret" 1 "requires secrets" "1 errored"
+TOKEN_OF_TEST=verysecretvalue run --output stream
+expect "a secret is masked" 0 "1 passed" "!verysecretvalue"
+
+project matrix <<'J'
+{"version":"1","tasks":[
+ {"name":"t","command":"echo $os-$arch","matrix":{"os":["l","d"],"arch":["x"]}},
+ {"name":"p","command":"true","provides":[{"name":"data-base","value":"there"}]},
+ {"name":"n","command":"echo $SYKLI_CAP_DATA_BASE","needs":["data-base"]},
+ {"name":"w","command":"true","when":"branch == 'nowhere'"},
+ {"name":"all","command":"true","depends_on":["t"]}]}
+J
+run --output stream
+expect "matrix, capabilities, conditions" 0 "l-x" "d-x" "n | there" "─  w" "5 passed" "1 skipped"
+run t
+expect "the name of a matrix" 0 "t-x-l" "t-x-d" "2 passed"
+
+project unsupported <<'J'
+{"version":"2","tasks":[{"name":"c","command":"true","container":"debian"},
+ {"name":"d","command":"true"}]}
+J
+run
+expect "what is not done yet is refused by name" 1
+told "sykli.json:1:"
+told "container"
+run d
+expect "unless it is not wanted" 0 "1 passed"
+
+# ---- query ----
+cd "$work/first" || exit 1
+run query 'SELECT name FROM tables ORDER BY name'
+expect "query" 0 "tables" "ops"
+run query 'SELECT name FROM tables ORDER BY name' --json
+expect "query as JSON" 0 '{"ok":true,"version":"1","data":{"items":[{"name":"'
+run query 'SELECT nonsense FROM tables'
+expect "an unknown column" 1
+run query
+expect "no query" 2
+
+echo "cli: $passed passed, $failed failed"
+[ "$failed" = 0 ]
