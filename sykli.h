@@ -10249,6 +10249,632 @@ static void sykli__spawn_sample(sykli_mem *mem, const sykli__spawn_proc *proc,
 }
 
 // >>history ---- run records, durations, last keys
+// What a run leaves in PROJECT/.sykli: a record of lines, one appended as each task finishes, so
+// that a killed run is readable up to its last whole line; the log of each task; the parts of its
+// last action key, for `explain`; and a digest of the last durations, which spares the next run
+// from reading all records. Records that the digest does not cover yet are folded in when it is
+// read. Nothing here is needed for a right result: a damaged piece is as good as none.
+
+#define SYKLI__HISTORY_RUNS_MAX 20         // records kept, with their logs
+#define SYKLI__HISTORY_TIMES_MAX 5         // durations remembered of a task
+#define SYKLI__HISTORY_AGE_MAX 100         // runs without it after which a task is forgotten
+#define SYKLI__HISTORY_FILE_MAX (256u << 20) // bytes of a record
+#define SYKLI__HISTORY_BATCH (32u << 10)   // bytes of hits gathered before they are written
+
+// One line of a record. Texts may be NULL.
+typedef struct sykli__history_task {
+    const char *name, *reason, *from, *log, *key; // key: hex
+    sykli_status status;
+    int exit_code, attempt;
+    uint64_t duration_ms, saved_ms, started_at_ms;
+} sykli__history_task;
+
+typedef struct sykli__history_run {
+    uint64_t run, started_ms, ended_ms, tasks, failed; // ended_ms 0: it was killed, or still runs
+    int pid;
+} sykli__history_run;
+
+// What is remembered of a task over the runs.
+typedef struct sykli__history_known {
+    uint64_t times[SYKLI__HISTORY_TIMES_MAX]; // of passed attempts, the newest first
+    uint32_t count, age;
+    char key[65];                             // of the last attempt, "" before the first
+} sykli__history_known;
+
+typedef struct sykli__history {
+    sykli_mem *mem;
+    int dir, runs, keys, logs, lock; // folders and the lock file; -1: none
+    int fd, run_logs;                // of the run in progress
+    char stem[48];                   // its name: start and id, which sorts by time
+    char folded[48];                 // the newest record that `known` covers
+    sykli_map names;                 // task -> index in `known`
+    sykli__history_known *known;
+    size_t capacity;
+    sykli_buf line, batch;
+    char *log_dir;                   // as it is shown
+} sykli__history;
+
+static void sykli__history_fd_close(sykli__history *h, int *fd)
+{
+    if (*fd >= 0) h->mem->sys->close(h->mem->sys->user, *fd);
+    *fd = -1;
+}
+
+static void sykli__history_close(sykli__history *h)
+{
+    if (!h->mem) return;
+    int *fds[] = { &h->dir, &h->runs, &h->keys, &h->logs, &h->lock, &h->fd, &h->run_logs };
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) sykli__history_fd_close(h, fds[i]);
+    sykli_map_free(&h->names);
+    if (h->known) sykli_mem_resize(h->mem, SYKLI_TAG_drive, h->known,
+                                   h->capacity * sizeof *h->known, 0);
+    sykli_mem_text_free(h->mem, SYKLI_TAG_drive, h->log_dir);
+    sykli_buf_free(&h->line);
+    sykli_buf_free(&h->batch);
+    h->mem = NULL;
+}
+
+// Opens a folder, made if need be. A link in its place is not followed: the project may come from
+// somebody else.      returns  the descriptor or the negated errno
+static int sykli__history_folder(const sykli_sys *sys, int dir, const char *name)
+{
+    int rc = sys->mkdir(sys->user, dir, name, 0777);
+    if (rc < 0 && rc != -EEXIST) return rc;
+    return sys->open(sys->user, dir, name,
+                     SYKLI_OPEN_read | SYKLI_OPEN_directory | SYKLI_OPEN_nofollow, 0);
+}
+
+// Puts a small file in one step: readers see the old or the new one.
+static int sykli__history_put(const sykli_sys *sys, int dir, const char *name, const void *data,
+                              size_t size)
+{
+    char fresh[80];
+    snprintf(fresh, sizeof fresh, ".new-%s", name);
+    sys->remove(sys->user, dir, fresh, 0); // of a run that was killed just here
+    int fd = sys->open(sys->user, dir, fresh,
+                       SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_exclusive, 0666);
+    if (fd < 0) return fd;
+    int rc = sykli__tree_write(sys, fd, data, size);
+    sys->close(sys->user, fd);
+    if (rc >= 0) rc = sys->rename(sys->user, dir, fresh, dir, name);
+    if (rc < 0) sys->remove(sys->user, dir, fresh, 0);
+    return rc;
+}
+
+static sykli__history_known *sykli__history_find(sykli__history *h, const char *name)
+{
+    uint64_t *at = sykli_map_get(&h->names, name, strlen(name));
+    return at ? &h->known[*at] : NULL;
+}
+
+// The entry of a task, made if need be.    returns  NULL: no memory
+static sykli__history_known *sykli__history_know(sykli__history *h, const char *name)
+{
+    sykli__history_known *known = sykli__history_find(h, name);
+    if (known) return known;
+    size_t count = h->names.count;
+    if (!sykli__base_room(h->mem, SYKLI_TAG_drive, &h->known, &h->capacity, count,
+                          sizeof *h->known, SYKLI_TASKS_MAX)
+        || sykli_map_put(&h->names, name, strlen(name), count) < 0)
+        return NULL;
+    memset(&h->known[count], 0, sizeof *h->known);
+    return &h->known[count];
+}
+
+static void sykli__history_learn(sykli__history *h, const sykli__history_task *task)
+{
+    sykli__history_known *known = sykli__history_know(h, task->name);
+    if (!known) return; // a duration less
+    known->age = 0;
+    if (task->key && strlen(task->key) < sizeof known->key)
+        memcpy(known->key, task->key, strlen(task->key) + 1);
+    if (task->status != SYKLI_STATUS_passed) return;
+    memmove(known->times + 1, known->times, sizeof known->times - sizeof *known->times);
+    known->times[0] = task->duration_ms;
+    if (known->count < SYKLI__HISTORY_TIMES_MAX) known->count++;
+}
+
+static sykli_status sykli__history_status(const char *text)
+{
+    int status = 0;
+    while (text && sykli_status_names[status] && strcmp(sykli_status_names[status], text)) status++;
+    return text ? (sykli_status)status : SYKLI_STATUS_COUNT;
+}
+
+static uint64_t sykli__history_number(const sykli_json_doc *doc, const char *name)
+{
+    uint64_t value = 0;
+    uint32_t node = sykli_json_get(doc, 0, name);
+    return node && sykli_json_u64(doc, node, &value) ? value : 0;
+}
+
+static const char *sykli__history_text(const sykli_json_doc *doc, const char *name)
+{
+    uint32_t node = sykli_json_get(doc, 0, name);
+    return node ? sykli_json_text(doc, node) : NULL;
+}
+
+// A reader of lines of JSON objects. What is no such line is passed over: the last one of a killed
+// run is cut short.
+typedef struct sykli__history_reader {
+    sykli_buf text;
+    size_t at;
+    int error; // -ENOMEM: the reading ended early
+    sykli_json_doc doc;
+} sykli__history_reader;
+
+static int sykli__history_lines_open(sykli__history_reader *in, sykli_mem *mem, int dir,
+                                     const char *name)
+{
+    memset(in, 0, sizeof *in);
+    sykli_buf_init(&in->text, mem, SYKLI_TAG_drive);
+    return sykli__tree_slurp(mem, dir, name, SYKLI__HISTORY_FILE_MAX, &in->text);
+}
+
+static void sykli__history_lines_close(sykli__history_reader *in) { sykli_buf_free(&in->text); }
+
+// returns  true: `doc` holds the next object, to be freed by the caller
+static bool sykli__history_lines_next(sykli__history_reader *in)
+{
+    while (in->at < in->text.size) {
+        const char *line = (const char *)in->text.data + in->at;
+        const char *end = (const char *)memchr(line, '\n', in->text.size - in->at);
+        if (!end) return false; // not whole
+        size_t size = (size_t)(end - line);
+        in->at += size + 1;
+        int rc = sykli_json_parse(&in->doc, in->text.mem, line, size, NULL);
+        if (rc == SYKLI_ENOMEM) in->error = -ENOMEM;
+        if (in->error) return false;
+        if (rc) continue;
+        if (in->doc.count && in->doc.nodes[0].type == SYKLI_JSON_object) return true;
+        sykli_json_free(&in->doc);
+    }
+    return false;
+}
+
+// Takes a line of a record apart.    returns  whether it is one of a task
+static bool sykli__history_line_read(const sykli_json_doc *doc, sykli__history_run *run,
+                                     sykli__history_task *task)
+{
+    memset(task, 0, sizeof *task);
+    task->name = sykli__history_text(doc, "name");
+    task->status = sykli__history_status(sykli__history_text(doc, "status"));
+    if (task->name && task->status != SYKLI_STATUS_COUNT) {
+        task->reason = sykli__history_text(doc, "reason");
+        task->from = sykli__history_text(doc, "from");
+        task->log = sykli__history_text(doc, "log");
+        task->key = sykli__history_text(doc, "key");
+        int64_t code = 0;
+        uint32_t node = sykli_json_get(doc, 0, "exit_code");
+        if (node) sykli_json_i64(doc, node, &code);
+        task->exit_code = (int)code;
+        task->attempt = (int)sykli__history_number(doc, "attempt");
+        task->duration_ms = sykli__history_number(doc, "duration_ms");
+        task->saved_ms = sykli__history_number(doc, "saved_ms");
+        task->started_at_ms = sykli__history_number(doc, "started_at_ms");
+        return true;
+    }
+    if (sykli_json_get(doc, 0, "run")) {
+        run->run = sykli__history_number(doc, "run");
+        run->started_ms = sykli__history_number(doc, "started_ms");
+        run->tasks = sykli__history_number(doc, "tasks");
+        run->pid = (int)sykli__history_number(doc, "pid");
+    }
+    if (sykli_json_get(doc, 0, "ended_ms")) {
+        run->ended_ms = sykli__history_number(doc, "ended_ms");
+        run->failed = sykli__history_number(doc, "failed");
+    }
+    return false;
+}
+
+// Reads one record.
+//   each     returns 0 to go on; texts are valid during the call
+//   returns  0, what `each` returned, ENOMEM, EIO
+static int sykli__history_record_read(sykli_mem *mem, int runs, const char *name,
+                                      sykli__history_run *run,
+                                      int (*each)(void *to, const sykli__history_task *task),
+                                      void *to)
+{
+    sykli__history_reader in;
+    sykli__history_task task;
+    memset(run, 0, sizeof *run);
+    int rc = sykli__history_lines_open(&in, mem, runs, name);
+    if (rc) rc = rc == -ENOMEM ? SYKLI_ENOMEM : SYKLI_EIO;
+    while (!rc && sykli__history_lines_next(&in)) {
+        if (sykli__history_line_read(&in.doc, run, &task) && each) rc = each(to, &task);
+        sykli_json_free(&in.doc);
+    }
+    if (!rc && in.error) rc = SYKLI_ENOMEM;
+    sykli__history_lines_close(&in);
+    return rc;
+}
+
+static int sykli__history_learn_each(void *to, const sykli__history_task *task)
+{
+    sykli__history_learn((sykli__history *)to, task);
+    return 0;
+}
+
+static bool sykli__history_record_name(const char *name)
+{
+    size_t time = strspn(name, "0123456789");
+    size_t id = name[time] == '-' ? strspn(name + time + 1, "0123456789abcdef") : 0;
+    return time == 14 && id == 16 && !strcmp(name + 31, ".jsonl");
+}
+
+// The names of all records, NUL-terminated one after the other in pieces of 48, oldest first.
+static int sykli__history_compare(const void *a, const void *b, void *user)
+{
+    (void)user;
+    return strcmp((const char *)a, (const char *)b);
+}
+
+static int sykli__history_records(sykli__history *h, sykli_buf *out)
+{
+    sykli_buf names;
+    sykli_buf_init(&names, h->mem, SYKLI_TAG_drive);
+    int type, rc = sykli__tree_names(h->mem->sys, h->runs, &names);
+    const char *name;
+    char piece[48];
+    for (size_t at = 0; !rc && (name = sykli__tree_name_next(&names, &at, &type));) {
+        if (!sykli__history_record_name(name)) continue;
+        memset(piece, 0, sizeof piece);
+        memcpy(piece, name, strlen(name));
+        rc = sykli_buf_add(out, piece, sizeof piece) ? -ENOMEM : 0;
+    }
+    size_t size = out->size;
+    uint8_t *scratch = !rc && size ? sykli_buf_grow(out, size) : NULL;
+    if (scratch) sykli_sort(out->data, size / 48, 48, scratch, sykli__history_compare, NULL);
+    else if (size) rc = -ENOMEM;
+    sykli_buf_free(&names);
+    return rc;
+}
+
+static void sykli__history_digest_line(sykli__history *h, const sykli_json_doc *doc)
+{
+    const char *folded = sykli__history_text(doc, "folded");
+    const char *name = sykli__history_text(doc, "name"), *key = sykli__history_text(doc, "key");
+    if (folded && strlen(folded) < sizeof h->folded) strcpy(h->folded, folded);
+    sykli__history_known *known = name ? sykli__history_know(h, name) : NULL;
+    if (!known) return;
+    known->age = (uint32_t)sykli__history_number(doc, "age");
+    if (key && strlen(key) < sizeof known->key) strcpy(known->key, key);
+    uint32_t list = sykli_json_get(doc, 0, "times");
+    for (uint32_t at = list ? sykli_json_first(doc, list) : 0; at;
+         at = sykli_json_next(doc, list, at))
+        if (known->count < SYKLI__HISTORY_TIMES_MAX
+            && sykli_json_u64(doc, at, &known->times[known->count]))
+            known->count++;
+}
+
+// Reads the digest, then the records that are newer.
+static int sykli__history_digest_load(sykli__history *h)
+{
+    sykli__history_reader in;
+    int rc = sykli__history_lines_open(&in, h->mem, h->dir, "durations.jsonl");
+    while (!rc && sykli__history_lines_next(&in)) {
+        sykli__history_digest_line(h, &in.doc);
+        sykli_json_free(&in.doc);
+    }
+    if (in.error) rc = in.error;
+    sykli__history_lines_close(&in);
+    if (rc == -ENOMEM) return rc;
+    sykli_buf records;
+    sykli__history_run run;
+    sykli_buf_init(&records, h->mem, SYKLI_TAG_drive);
+    rc = sykli__history_records(h, &records);
+    for (size_t at = 0; !rc && at < records.size; at += 48) {
+        const char *name = (const char *)records.data + at;
+        if (strcmp(name, h->folded) <= 0) continue;
+        rc = sykli__history_record_read(h->mem, h->runs, name, &run, sykli__history_learn_each, h);
+        rc = rc == SYKLI_ENOMEM ? -ENOMEM : 0; // unreadable: passed over
+        if (!rc) strcpy(h->folded, name);
+    }
+    sykli_buf_free(&records);
+    return rc;
+}
+
+static int sykli__history_digest_save(sykli__history *h)
+{
+    const void *name;
+    size_t size, at = 0;
+    uint64_t index;
+    sykli_buf out;
+    sykli_buf_init(&out, h->mem, SYKLI_TAG_drive);
+    sykli_buf_print(&out, "{\"folded\":\"%s\"}\n", h->folded);
+    while (sykli_map_next(&h->names, &at, &name, &size, &index)) {
+        sykli__history_known *known = &h->known[index];
+        if (++known->age > SYKLI__HISTORY_AGE_MAX) continue;
+        sykli_buf_text(&out, "{\"name\":");
+        sykli_json_quote(&out, (const char *)name, size);
+        sykli_buf_print(&out, ",\"key\":\"%s\",\"age\":%u,\"times\":[", known->key,
+                        (unsigned)known->age);
+        for (uint32_t i = 0; i < known->count; i++)
+            sykli_buf_print(&out, "%s%llu", i ? "," : "", (unsigned long long)known->times[i]);
+        sykli_buf_text(&out, "]}\n");
+    }
+    int rc = out.error ? -ENOMEM
+           : sykli__history_put(h->mem->sys, h->dir, "durations.jsonl", out.data, out.size);
+    sykli_buf_free(&out);
+    return rc;
+}
+
+// The folders of the history.    returns  0 or the negated errno
+static int sykli__history_folders(sykli__history *h, const char *project_dir, const char *log_dir)
+{
+    const sykli_sys *sys = h->mem->sys;
+    int project = sys->open(sys->user, SYKLI_CWD, project_dir,
+                            SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+    if (project < 0) return project;
+    h->dir = sykli__history_folder(sys, project, ".sykli");
+    sys->close(sys->user, project);
+    if (h->dir < 0) return h->dir;
+    sykli_stat st;
+    int rc = sys->stat(sys->user, h->dir, ".gitignore", &st);
+    if (rc == -ENOENT) rc = sykli__history_put(sys, h->dir, ".gitignore", "*\n", 2);
+    if (rc < 0) return rc;
+    if ((h->runs = sykli__history_folder(sys, h->dir, "runs")) < 0) return h->runs;
+    if ((h->keys = sykli__history_folder(sys, h->dir, "keys")) < 0) return h->keys;
+    h->logs = sykli__history_folder(sys, log_dir ? SYKLI_CWD : h->dir, log_dir ? log_dir : "logs");
+    return h->logs < 0 ? h->logs : 0;
+}
+
+// Opens the history of a project and reads what it needs.
+//   log_dir  NULL: PROJECT/.sykli/logs
+//   returns  0; ENOMEM; EIO, EPERM, ENOENT: the folder
+static int sykli__history_open(sykli__history *h, sykli_mem *mem, const char *project_dir,
+                               const char *log_dir, sykli_fault *f)
+{
+    memset(h, 0, sizeof *h);
+    h->mem = mem;
+    h->dir = h->runs = h->keys = h->logs = h->lock = h->fd = h->run_logs = -1;
+    sykli_map_init(&h->names, mem, NULL);
+    sykli_buf_init(&h->line, mem, SYKLI_TAG_drive);
+    sykli_buf_init(&h->batch, mem, SYKLI_TAG_drive);
+    if (log_dir) sykli_buf_text(&h->line, log_dir);
+    else sykli_buf_print(&h->line, "%s/.sykli/logs", project_dir);
+    if (!h->line.error)
+        h->log_dir = sykli_mem_text(mem, SYKLI_TAG_drive, (const char *)h->line.data, h->line.size);
+    sykli_buf_reset(&h->line);
+    int rc = h->log_dir ? sykli__history_folders(h, project_dir, log_dir) : -ENOMEM;
+    if (rc >= 0) rc = sykli__history_digest_load(h);
+    if (rc >= 0) return 0;
+    sykli__history_close(h);
+    return sykli_fail_sys(f, rc, "history in %s/.sykli", project_dir);
+}
+
+// Takes the project for one run.
+//   returns  0; EBUSY: another run has it, the fault names its process; EIO
+static int sykli__history_lock(sykli__history *h, sykli_fault *f)
+{
+    const sykli_sys *sys = h->mem->sys;
+    char text[32];
+    if (h->lock >= 0) return 0;
+    int fd = sys->open(sys->user, h->dir, "lock",
+                       SYKLI_OPEN_read | SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_nofollow,
+                       0666);
+    if (fd < 0) return sykli_fail_sys(f, fd, "the lock of this project");
+    int rc = sys->lock(sys->user, fd, 1);
+    if (rc >= 0) {
+        int pid = sys->pid(sys->user), size = snprintf(text, sizeof text, "%-10d\n", pid);
+        sys->pwrite(sys->user, fd, text, (size_t)size, 0); // only for the message below
+        h->lock = fd;
+        return 0;
+    }
+    int64_t got = sys->pread(sys->user, fd, text, sizeof text - 1, 0);
+    text[got > 0 ? got : 0] = 0;
+    sys->close(sys->user, fd);
+    if (rc != -EWOULDBLOCK) return sykli_fail_sys(f, rc, "the lock of this project");
+    return sykli_fail(f, SYKLI_EBUSY, "another run works in this project: process %d", atoi(text));
+}
+
+static void sykli__history_unlock(sykli__history *h) { sykli__history_fd_close(h, &h->lock); }
+
+// Appends what was gathered.
+static int sykli__history_flush(sykli__history *h)
+{
+    if (h->fd < 0 || !h->batch.size) return 0;
+    int rc = sykli__tree_write(h->mem->sys, h->fd, h->batch.data, h->batch.size);
+    sykli_buf_reset(&h->batch);
+    return rc < 0 ? SYKLI_EIO : 0;
+}
+
+// Removes the oldest records and their logs. What cannot be removed now is next time.
+static int sykli__history_prune(sykli__history *h)
+{
+    sykli_buf records;
+    sykli_buf_init(&records, h->mem, SYKLI_TAG_drive);
+    int rc = sykli__history_records(h, &records);
+    for (size_t at = 0; !rc && at + SYKLI__HISTORY_RUNS_MAX * 48 < records.size; at += 48) {
+        char *name = (char *)records.data + at;
+        h->mem->sys->remove(h->mem->sys->user, h->runs, name, 0);
+        name[strlen(name) - strlen(".jsonl")] = 0;
+        sykli__tree_remove_at(h->mem, h->logs, name, 0);
+    }
+    sykli_buf_free(&records);
+    return rc;
+}
+
+// Begins the record of a run.    returns  0; EEXIST: the id was used; EIO
+static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t started_ms,
+                                uint64_t tasks, sykli_fault *f)
+{
+    const sykli_sys *sys = h->mem->sys;
+    char name[64];
+    unsigned long long id = run, started = started_ms, count = tasks;
+    int pid = sys->pid(sys->user);
+    sykli__history_fd_close(h, &h->fd);
+    sykli__history_fd_close(h, &h->run_logs);
+    snprintf(h->stem, sizeof h->stem, "%014llu-%016llx", started, id);
+    snprintf(name, sizeof name, "%s.jsonl", h->stem);
+    h->fd = sys->open(sys->user, h->runs, name, SYKLI_OPEN_write | SYKLI_OPEN_append
+                      | SYKLI_OPEN_create | SYKLI_OPEN_exclusive, 0666);
+    if (h->fd == -EEXIST) {
+        h->fd = -1;
+        return sykli_fail(f, SYKLI_EEXIST, "a record of run %llu is there already", id);
+    }
+    if (h->fd < 0) {
+        int rc = h->fd;
+        h->fd = -1;
+        return sykli_fail_sys(f, rc, "the record of run %llu", id);
+    }
+    sykli_buf_reset(&h->batch);
+    sykli_buf_print(&h->batch, "{\"run\":%llu,\"started_ms\":%llu,\"tasks\":%llu,\"pid\":%d}\n", id,
+                    started, count, pid < 0 ? 0 : pid);
+    int rc = h->batch.error ? h->batch.error : sykli__history_flush(h);
+    sykli__history_prune(h);
+    return rc ? sykli_fail(f, rc, "the record of run %llu cannot be written", id) : 0;
+}
+
+static void sykli__history_field(sykli_buf *b, const char *name, const char *text)
+{
+    if (!text || !*text) return;
+    sykli_buf_print(b, ",\"%s\":", name);
+    sykli_json_quote(b, text, strlen(text));
+}
+
+// Appends a finished task. What took time is written at once; hits and skips are gathered, since to
+// lose those costs nothing.      returns  0, ENOMEM, EIO; the run need not end for it
+static int sykli__history_task_put(sykli__history *h, const sykli__history_task *task)
+{
+    sykli_buf *b = &h->line;
+    if (h->fd < 0) return 0;
+    unsigned long long duration = task->duration_ms, saved = task->saved_ms;
+    unsigned long long started = task->started_at_ms;
+    sykli_buf_reset(b);
+    sykli_buf_text(b, "{\"name\":");
+    sykli_json_quote(b, task->name, strlen(task->name));
+    sykli_buf_print(b, ",\"status\":\"%s\",\"exit_code\":%d,\"attempt\":%d,\"duration_ms\":%llu",
+                    sykli_status_names[task->status], task->exit_code, task->attempt, duration);
+    if (saved) sykli_buf_print(b, ",\"saved_ms\":%llu", saved);
+    if (started) sykli_buf_print(b, ",\"started_at_ms\":%llu", started);
+    sykli__history_field(b, "key", task->key);
+    sykli__history_field(b, "from", task->from);
+    sykli__history_field(b, "log", task->log);
+    sykli__history_field(b, "reason", task->reason);
+    sykli_buf_text(b, "}\n");
+    if (b->error || sykli_buf_add(&h->batch, b->data, b->size)) {
+        h->batch.error = 0; // this line is lost, not the next
+        return SYKLI_ENOMEM;
+    }
+    sykli__history_learn(h, task);
+    bool cheap = task->status == SYKLI_STATUS_cached || task->status == SYKLI_STATUS_skipped
+              || task->status == SYKLI_STATUS_blocked;
+    return cheap && h->batch.size < SYKLI__HISTORY_BATCH ? 0 : sykli__history_flush(h);
+}
+
+// Ends the record.
+static int sykli__history_end(sykli__history *h, uint64_t ended_ms, uint64_t failed)
+{
+    if (h->fd < 0) return 0;
+    unsigned long long ended = ended_ms, count = failed;
+    sykli_buf_print(&h->batch, "{\"ended_ms\":%llu,\"failed\":%llu}\n", ended, count);
+    int rc = h->batch.error ? h->batch.error : sykli__history_flush(h);
+    sykli__history_fd_close(h, &h->fd);
+    sykli__history_fd_close(h, &h->run_logs);
+    snprintf(h->folded, sizeof h->folded, "%.31s.jsonl", h->stem);
+    int saved = sykli__history_digest_save(h);
+    return rc ? rc : saved < 0 ? SYKLI_EIO : 0;
+}
+
+// What a task usually takes, and took last.    returns  false: it never passed here
+static bool sykli__history_duration(sykli__history *h, const char *task, uint64_t *median_ms,
+                                    uint64_t *last_ms)
+{
+    const sykli__history_known *known = sykli__history_find(h, task);
+    if (!known || !known->count) return false;
+    uint64_t sorted[SYKLI__HISTORY_TIMES_MAX];
+    for (uint32_t i = 0; i < known->count; i++) {
+        uint32_t at = i;
+        for (; at && sorted[at - 1] > known->times[i]; at--) sorted[at] = sorted[at - 1];
+        sorted[at] = known->times[i];
+    }
+    *median_ms = sorted[known->count / 2];
+    *last_ms = known->times[0];
+    return true;
+}
+
+// A file name for a task: its plain characters for people, a hash to tell it from others.
+static void sykli__history_slug(const char *task, char out[64])
+{
+    uint8_t sum[32];
+    size_t used = 0;
+    sykli_sha256_of(task, strlen(task), sum);
+    for (const char *at = task; *at && used < 40; at++) {
+        bool plain = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z')
+                  || (*at >= '0' && *at <= '9') || *at == '-' || (*at == '.' && used);
+        out[used++] = plain ? *at : '_';
+    }
+    out[used++] = '-';
+    sykli_hex(out + used, sum, 8);
+}
+
+// Keeps the parts of a task's action key, unless they are the ones already kept.
+//   key      hex     text  the parts in any form; sykli__history_key_load gives them back
+static int sykli__history_key_save(sykli__history *h, const char *task, const char *key,
+                                   const void *text, size_t size)
+{
+    const sykli__history_known *known = sykli__history_find(h, task);
+    if (known && !strcmp(known->key, key)) return 0;
+    char name[64];
+    sykli__history_slug(task, name);
+    return sykli__history_put(h->mem->sys, h->keys, name, text, size) < 0 ? SYKLI_EIO : 0;
+}
+
+// returns  0, ENOENT: never saved, ENOMEM, EIO
+static int sykli__history_key_load(sykli__history *h, const char *task, sykli_buf *out)
+{
+    char name[64];
+    sykli__history_slug(task, name);
+    sykli_buf_reset(out);
+    int rc = sykli__tree_slurp(h->mem, h->keys, name, SYKLI_JSON_SIZE_MAX, out);
+    return rc == -ENOENT ? SYKLI_ENOENT : rc == -ENOMEM ? SYKLI_ENOMEM : rc ? SYKLI_EIO : 0;
+}
+
+// Opens the log of a task of the run in progress, empty.
+//   path     at least 1024 bytes: where it is, for people
+//   returns  the descriptor, to be closed by the caller; EIO
+static int sykli__history_log_open(sykli__history *h, const char *task, char *path,
+                                   size_t path_size, sykli_fault *f)
+{
+    const sykli_sys *sys = h->mem->sys;
+    char name[64];
+    sykli__history_slug(task, name);
+    snprintf(path, path_size, "%s/%s/%s.log", h->log_dir, h->stem, name);
+    if (h->run_logs < 0) h->run_logs = sykli__history_folder(sys, h->logs, h->stem);
+    if (h->run_logs < 0) {
+        int rc = h->run_logs;
+        h->run_logs = -1;
+        return sykli_fail_sys(f, rc, "the folder of %s", path);
+    }
+    strcat(name, ".log");
+    int fd = sys->open(sys->user, h->run_logs, name, SYKLI_OPEN_write | SYKLI_OPEN_create
+                       | SYKLI_OPEN_truncate | SYKLI_OPEN_nofollow, 0666);
+    return fd < 0 ? sykli_fail_sys(f, fd, "%s", path) : fd;
+}
+
+// Reads the record of an earlier run.
+//   back     0 the newest, 1 the one before it; the run in progress does not count
+//   each     of every finished task, NULL: none; what is not 0 ends the reading and is returned
+//   returns  0; ENOENT: there are not so many; EIO, ENOMEM
+static int sykli__history_load(sykli__history *h, size_t back, sykli__history_run *run,
+                               int (*each)(void *to, const sykli__history_task *task), void *to)
+{
+    sykli_buf records;
+    sykli_buf_init(&records, h->mem, SYKLI_TAG_drive);
+    int rc = sykli__history_records(h, &records);
+    size_t count = records.size / 48;
+    const char *last = count ? (const char *)records.data + (count - 1) * 48 : "";
+    if (h->fd >= 0 && count && !strncmp(last, h->stem, strlen(h->stem))) count--;
+    if (rc) rc = rc == -ENOMEM ? SYKLI_ENOMEM : SYKLI_EIO;
+    else if (back >= count) rc = SYKLI_ENOENT;
+    else rc = sykli__history_record_read(h->mem, h->runs,
+                                         (const char *)records.data + (count - 1 - back) * 48, run,
+                                         each, to);
+    sykli_buf_free(&records);
+    return rc;
+}
+
 // >>drive ---- carries out what the scheduler asks for
 // >>node ---- the context: tables, ops, requests, the public calls
 

@@ -1,0 +1,269 @@
+// What a run leaves in the project, and what the next one knows from it.
+#define SYKLI_IMPLEMENTATION
+#include "test.h"
+
+static void folder_make(char *out) { strcpy(out, "/tmp/sykli-history-XXXXXX"); if (!mkdtemp(out)) *out = 0; }
+
+static void folder_remove(const char *dir)
+{
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    if (system(command)) printf("  %s stays\n", dir);
+}
+
+static void file_append(const char *dir, const char *name, const char *text)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "a");
+    if (file) fputs(text, file);
+    if (file) fclose(file);
+}
+
+static int files_in(const char *dir, const char *name)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/.sykli/%s", dir, name);
+    DIR *d = opendir(path);
+    int count = 0;
+    for (struct dirent *e; d && (e = readdir(d));) count += e->d_name[0] != '.';
+    if (d) closedir(d);
+    return count;
+}
+
+static sykli__history_task task_of(const char *name, sykli_status status, uint64_t ms)
+{
+    sykli__history_task task;
+    memset(&task, 0, sizeof task);
+    task.name = name, task.status = status, task.duration_ms = ms;
+    task.key = "00ff";
+    return task;
+}
+
+typedef struct told { int count; char text[4000]; } told;
+
+static int tell(void *to, const sykli__history_task *task)
+{
+    told *t = (told *)to;
+    size_t used = strlen(t->text);
+    t->count++;
+    snprintf(t->text + used, sizeof t->text - used, "%s %s %d %llu%s%s\n", task->name,
+             sykli_status_names[task->status], task->exit_code,
+             (unsigned long long)task->duration_ms, task->reason ? " " : "",
+             task->reason ? task->reason : "");
+    return 0;
+}
+
+static told tell_run(sykli__history *h, size_t back, sykli__history_run *run, int *rc)
+{
+    told t = { 0, "" };
+    *rc = sykli__history_load(h, back, run, tell, &t);
+    return t;
+}
+
+static void a_run_is_recorded(test *t)
+{
+    char dir[40];
+    sykli__history h;
+    sykli__history_run run;
+    int rc;
+    folder_make(dir);
+    int opened = sykli__history_open(&h, &t->mem, dir, NULL, &t->fault);
+    TRY(opened);
+    TRY(sykli__history_lock(&h, &t->fault));
+    TRY(sykli__history_begin(&h, 7, 1000, 3, &t->fault));
+    sykli__history_task task = task_of("lib \"x\"", SYKLI_STATUS_passed, 40);
+    TRY(sykli__history_task_put(&h, &task));
+    task = task_of("test\n", SYKLI_STATUS_failed, 50);
+    task.exit_code = -3, task.reason = "exit code 3";
+    TRY(sykli__history_task_put(&h, &task));
+    task = task_of("doc", SYKLI_STATUS_cached, 0);
+    TRY(sykli__history_task_put(&h, &task));
+    TRY(sykli__history_end(&h, 2000, 1));
+    told got = tell_run(&h, 0, &run, &rc);
+    TRY(rc);
+    CHECK_TEXT(got.text, "lib \"x\" passed 0 40\ntest\n failed -3 50 exit code 3\ndoc cached 0 0\n");
+    CHECK(run.run == 7 && run.started_ms == 1000 && run.ended_ms == 2000 && run.tasks == 3);
+    CHECK(run.failed == 1 && (run.pid == getpid() || t->injected));
+    tell_run(&h, 1, &run, &rc);
+    if (!t->injected) CHECK_INT(rc, SYKLI_ENOENT);
+    if (!t->injected) CHECK_INT(files_in(dir, "runs"), 1);
+out:
+    if (opened >= 0) sykli__history_close(&h);
+    sykli__history_close(&h); // again: nothing
+    folder_remove(dir);
+}
+
+static void durations_last_over_runs(test *t)
+{
+    static const uint64_t times[] = { 900, 10, 30, 20, 1000, 40, 50 };
+    char dir[40];
+    sykli__history h;
+    uint64_t median, last;
+    folder_make(dir);
+    for (uint64_t i = 0; i < 7; i++) {
+        CHECK_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+        CHECK_INT(sykli__history_begin(&h, i, 1000 + i, 1, &t->fault), 0);
+        sykli__history_task task = task_of("a", SYKLI_STATUS_passed, times[i]);
+        CHECK_INT(sykli__history_task_put(&h, &task), 0);
+        task = task_of("a", SYKLI_STATUS_failed, 77777); // says nothing of how long it takes
+        CHECK_INT(sykli__history_task_put(&h, &task), 0);
+        if (i != 3) CHECK_INT(sykli__history_end(&h, 2000, 0), 0); // the fourth was killed
+        sykli__history_close(&h);
+    }
+    CHECK_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+    CHECK(sykli__history_duration(&h, "a", &median, &last));
+    CHECK_INT(median, 40);
+    CHECK_INT(last, 50);
+    CHECK(!sykli__history_duration(&h, "b", &median, &last));
+    for (int i = 0; i < SYKLI__HISTORY_AGE_MAX + 1; i++) { // a task that is gone is forgotten
+        CHECK_INT(sykli__history_begin(&h, 100, 5000 + (uint64_t)i, 1, &t->fault), 0);
+        CHECK_INT(sykli__history_end(&h, 2000, 0), 0);
+    }
+    sykli__history_close(&h);
+    CHECK_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+    CHECK(!sykli__history_duration(&h, "a", &median, &last));
+    CHECK_INT(files_in(dir, "runs"), SYKLI__HISTORY_RUNS_MAX);
+    sykli__history_close(&h);
+    folder_remove(dir);
+}
+
+static void a_killed_run_is_readable(test *t)
+{
+    char dir[40];
+    sykli__history h;
+    sykli__history_run run;
+    int rc, status;
+    uint64_t median, last;
+    folder_make(dir);
+    int pid = fork();
+    if (!pid) {
+        sykli__history_task task = task_of("done", SYKLI_STATUS_passed, 12);
+        if (sykli__history_open(&h, &t->mem, dir, NULL, NULL) || sykli__history_lock(&h, NULL)
+            || sykli__history_begin(&h, 1, 1000, 9, NULL) || sykli__history_task_put(&h, &task))
+            _exit(1);
+        raise(SIGKILL);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+    file_append(dir, ".sykli/runs/00000000001000-0000000000000001.jsonl",
+                "no json\n{}\n[1]\n{\"name\":\"odd\",\"status\":\"strange\"}\n{\"name\":\"cut\",\"sta");
+    CHECK_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+    CHECK_INT(sykli__history_lock(&h, &t->fault), 0); // died with its owner
+    CHECK_INT(sykli__history_begin(&h, 2, 3000, 9, &t->fault), 0);
+    told got = tell_run(&h, 0, &run, &rc); // the one in progress does not count
+    CHECK_INT(rc, 0);
+    CHECK_TEXT(got.text, "done passed 0 12\n");
+    CHECK(run.run == 1 && run.ended_ms == 0 && run.tasks == 9);
+    CHECK(sykli__history_duration(&h, "done", &median, &last) && last == 12);
+    CHECK_INT(sykli__history_begin(&h, 2, 3000, 9, &t->fault), SYKLI_EEXIST);
+    CHECK_TEXT(t->fault.text, "a record of run 2 is there already");
+    sykli__history_close(&h);
+    folder_remove(dir);
+}
+
+static void logs_go_with_their_run(test *t)
+{
+    char dir[40], path[1024], first[1024] = "";
+    sykli__history h;
+    sykli__history_run run;
+    int rc;
+    folder_make(dir);
+    CHECK_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+    for (uint64_t i = 0; i < SYKLI__HISTORY_RUNS_MAX + 5; i++) {
+        CHECK_INT(sykli__history_begin(&h, i, 1000 + i, 2, &t->fault), 0);
+        int fd = sykli__history_log_open(&h, "../a/b: c", path, sizeof path, &t->fault);
+        CHECK(fd >= 0 && t->sys.write(t->sys.user, fd, "log\n", 4) == 4);
+        if (fd >= 0) t->sys.close(t->sys.user, fd);
+        CHECK(strstr(path, "/.sykli/logs/") && strstr(path, "/_._a_b__c-"));
+        CHECK(!access(path, R_OK));
+        if (!*first) strcpy(first, path);
+        CHECK_INT(sykli__history_end(&h, 2000, 0), 0);
+    }
+    CHECK_INT(files_in(dir, "runs"), SYKLI__HISTORY_RUNS_MAX);
+    CHECK_INT(files_in(dir, "logs"), SYKLI__HISTORY_RUNS_MAX);
+    CHECK(access(first, R_OK) && !access(path, R_OK));
+    tell_run(&h, SYKLI__HISTORY_RUNS_MAX - 1, &run, &rc);
+    CHECK(!rc && run.run == 5);
+    sykli__history_close(&h);
+    char ignore[100];
+    snprintf(ignore, sizeof ignore, "cat %s/.sykli/.gitignore | grep -qx '[*]'", dir);
+    CHECK_INT(system(ignore), 0);
+    folder_remove(dir);
+}
+
+static void keys_are_kept_while_they_change(test *t)
+{
+    char dir[40];
+    sykli__history h;
+    sykli_buf text;
+    int rc;
+    folder_make(dir);
+    sykli_buf_init(&text, &t->mem, SYKLI_TAG_drive);
+    int opened = sykli__history_open(&h, &t->mem, dir, NULL, &t->fault);
+    TRY(opened);
+    TRY(sykli__history_begin(&h, 1, 1000, 1, &t->fault));
+    rc = sykli__history_key_load(&h, "a", &text);
+    if (!t->injected) CHECK_INT(rc, SYKLI_ENOENT);
+    TRY(sykli__history_key_save(&h, "a", "00ff", "parts one", 9));
+    TRY(sykli__history_key_load(&h, "a", &text));
+    CHECK_TEXT((char *)text.data, "parts one");
+    sykli__history_task task = task_of("a", SYKLI_STATUS_passed, 1);
+    TRY(sykli__history_task_put(&h, &task));
+    TRY(sykli__history_key_save(&h, "a", "00ff", "not written: the key is the same", 32));
+    TRY(sykli__history_key_load(&h, "a", &text));
+    if (sykli__history_find(&h, "a")) CHECK_TEXT((char *)text.data, "parts one");
+    TRY(sykli__history_key_save(&h, "a", "0100", "parts two", 9));
+    TRY(sykli__history_key_load(&h, "a", &text));
+    CHECK_TEXT((char *)text.data, "parts two");
+out:
+    sykli_buf_free(&text);
+    if (opened >= 0) sykli__history_close(&h);
+    folder_remove(dir);
+}
+
+static void one_run_at_a_time(test *t)
+{
+    char dir[40], want[100];
+    sykli__history a, b;
+    folder_make(dir);
+    CHECK_INT(sykli__history_open(&a, &t->mem, dir, NULL, &t->fault), 0);
+    CHECK_INT(sykli__history_open(&b, &t->mem, dir, NULL, &t->fault), 0);
+    CHECK_INT(sykli__history_lock(&a, &t->fault), 0);
+    CHECK_INT(sykli__history_lock(&b, &t->fault), SYKLI_EBUSY);
+    snprintf(want, sizeof want, "another run works in this project: process %d", (int)getpid());
+    CHECK_TEXT(t->fault.text, want);
+    sykli__history_unlock(&a);
+    CHECK_INT(sykli__history_lock(&b, &t->fault), 0);
+    sykli__history_close(&a);
+    sykli__history_close(&b);
+    folder_remove(dir);
+}
+
+// A project from somebody else may have put a link there.
+static void links_are_not_followed(test *t)
+{
+    char dir[40], other[40], path[80];
+    sykli__history h;
+    folder_make(dir);
+    folder_make(other);
+    snprintf(path, sizeof path, "%s/.sykli", dir);
+    CHECK(!symlink(other, path));
+    CHECK(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault) < 0);
+    CHECK(strstr(t->fault.text, "history in ") == t->fault.text);
+    snprintf(path, sizeof path, "rmdir %s", other); // still empty
+    CHECK_INT(system(path), 0);
+    CHECK(sykli__history_open(&h, &t->mem, "/nonesuch", NULL, &t->fault) == SYKLI_ENOENT);
+    folder_remove(dir);
+}
+
+int main(int argc, char **argv)
+{
+    TEST_STORY(a_run_is_recorded);
+    TEST_ONCE(durations_last_over_runs);
+    TEST_ONCE(a_killed_run_is_readable);
+    TEST_ONCE(logs_go_with_their_run);
+    TEST_STORY(keys_are_kept_while_they_change);
+    TEST_ONCE(one_run_at_a_time);
+    TEST_ONCE(links_are_not_followed);
+    return test_end(argc, argv);
+}
