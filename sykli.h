@@ -3065,6 +3065,7 @@ static void sykli__event_summary(char *out, size_t room, const sykli_event *e)
 
 static void sykli__event_store(sykli__event_ring *ring, const sykli_event *e)
 {
+    assert((unsigned)e->kind < SYKLI_EVENT_COUNT);
     if (e->kind == SYKLI_EVENT_task_output || !ring->capacity) return;
     bool ended = sykli__event_ended(e);
     sykli__event_row *row = &ring->rows[ring->newest++ % ring->capacity];
@@ -3205,6 +3206,7 @@ int sykli_event_json(const sykli_event *e, sykli_buf *out)
     static const char *const subjects[SYKLI_EVENT_COUNT] = {
         NULL, "task", "task", "task", "task", "task", NULL, "node", "node", "node", "node", "key",
         "name", "name" };
+    assert((unsigned)e->kind < SYKLI_EVENT_COUNT);
     sykli__event_head(out, (uint32_t)e->kind, e->at_ms, e->run);
     if (subjects[e->kind]) sykli__event_text(out, subjects[e->kind], e->name);
     switch (e->kind) {
@@ -3827,10 +3829,10 @@ static int sykli__log_lines_feed(sykli__log_lines *lines, const char *text, size
         bool ends = end && piece == whole;
         if (ends && !lines->part.size) rc = lines->line(lines->user, text, piece);
         else {
+            const char *mark = piece < whole ? " [sykli: the line goes on]" : "";
             rc = sykli_buf_add(&lines->part, text, piece);
             if (rc) sykli_buf_reset(&lines->part);
-            else if (ends) rc = sykli__log_lines_flush(lines, "");
-            else if (piece < whole) rc = sykli__log_lines_flush(lines, " [sykli: the line goes on]");
+            else if (ends || *mark) rc = sykli__log_lines_flush(lines, mark);
         }
         piece += ends;
         text += piece;

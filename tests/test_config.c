@@ -11,7 +11,8 @@ static const sykli_config_key trust = { .name = "cache.trust", .kind = SYKLI_KIN
 static const sykli_config_key mdns = { .name = "mesh.mdns", .kind = SYKLI_KIND_BOOL,
     .fallback = "true", .since = 1, .help = "" };
 static const sykli_config_key token = { .name = "http.token", .kind = SYKLI_KIND_TEXT,
-    .fallback = "members", .local = true, .secret = true, .choices = trusts, .since = 1, .help = "" };
+    .fallback = "members", .local = true, .secret = true, .choices = trusts, .since = 1,
+    .help = "" };
 
 static int open_config(test *t, sykli__config *cfg)
 {

@@ -142,7 +142,8 @@ static void a_run_as_json_lines(test *t)
     sykli_buf_init(&b, &t->mem, SYKLI_TAG_event);
     LINE(&e, "{\"event\":\"run_started\"," AT ",\"run\":\"18446744073709551614\",\"tasks\":12,"
              "\"workers\":4}");
-    e = (sykli_event){ .kind = SYKLI_EVENT_task_ready, .at_ms = e.at_ms, .run = 7, .name = "build" };
+    e = (sykli_event){ .kind = SYKLI_EVENT_task_ready, .at_ms = e.at_ms, .run = 7,
+                       .name = "build" };
     LINE(&e, "{\"event\":\"task_ready\"," AT ",\"run\":\"7\",\"task\":\"build\"}");
     e.kind = SYKLI_EVENT_task_started;
     e.attempt = 1;
@@ -183,7 +184,8 @@ static void the_end_of_a_task_as_json(test *t)
     sykli_buf b;
     sykli_event e = { .kind = SYKLI_EVENT_task_finished, .at_ms = 1709208000250, .run = 7,
                       .name = "t", .status = SYKLI_STATUS_failed, .exit_code = 3, .key = "ab12",
-                      .duration_ms = 10, .cpu_ms = 8, .rss_max_bytes = 4096, .text = "exit code 3" };
+                      .duration_ms = 10, .cpu_ms = 8, .rss_max_bytes = 4096,
+                      .text = "exit code 3" };
     sykli_buf_init(&b, &t->mem, SYKLI_TAG_event);
 #define HEAD "{\"event\":\"task_finished\"," AT ",\"run\":\"7\",\"task\":\"t\",\"status\":"
     LINE(&e, HEAD "\"failed\",\"exit_code\":3,\"signal\":null,\"from\":null,\"key\":\"ab12\","

@@ -19,8 +19,8 @@ static const sykli_param scale_params[] = {
 };
 static const sykli_op scale = { 7, "workers.scale", "changes the number of workers",
                                 SYKLI_ROLE_operator, false, scale_params, 5, nothing, NULL };
-static const sykli_op trace = { 8, "trace.start", "prints calls", SYKLI_ROLE_operator, true, NULL, 0,
-                                nothing, NULL };
+static const sykli_op trace = { 8, "trace.start", "prints calls", SYKLI_ROLE_operator, true, NULL,
+                                0, nothing, NULL };
 
 // Checks a call of `op` with JSON arguments; what the fault says is in t->fault.
 static int check(test *t, const sykli_op *op, const char *json, sykli_role role, bool consent)
