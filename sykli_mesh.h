@@ -1901,6 +1901,1170 @@ void sykli_crypto_fake(sykli_crypto *out)
 #endif
 
 // >>roster ---- signed envelopes, roster, invite tokens, key files
+// Who is who. A node is its two public keys; the mesh is the public half of one key that signs the
+// roster: names, roles, bans. Whatever must be believed no matter who relays it (roster, config,
+// target, binary, trusted action) travels in the same signed envelope. Key files, tokens and the
+// book of invites are encoded and decoded here and read and written elsewhere. Fields that hold
+// secrets end in `_secret` and are never part of a message.
+
+enum {
+    SYKLI__ROSTER_ID = 16,
+    SYKLI__ROSTER_NODES_MAX = 4096,
+    SYKLI__ROSTER_BANS_MAX = 16384,
+    SYKLI__ROSTER_LABELS_MAX = 255,         // bytes of all labels of a node, space between
+    SYKLI__ROSTER_BODY_MAX = 4 << 20,
+    SYKLI__ROSTER_HEAD = 102,               // signed bytes of an envelope
+    SYKLI__ROSTER_ENVELOPE = SYKLI__ROSTER_HEAD + 64,
+    SYKLI__ROSTER_ALG_ED25519 = 1,
+    SYKLI__ROSTER_COOKIE_MIN = 32,
+    SYKLI__ROSTER_COOKIE_MAX = 64,
+    SYKLI__ROSTER_KEY_FILE_MAX = 4096,
+    SYKLI__ROSTER_ADDRESSES_MAX = 3,
+    SYKLI__ROSTER_ADDRESS_MAX = 255,
+    SYKLI__ROSTER_TOKEN_MAX = 2048,         // characters
+    SYKLI__ROSTER_USES_MAX = 64,            // of one token
+    SYKLI__ROSTER_TICKETS_MAX = 1024,
+    SYKLI__ROSTER_BOOK_MAX = 4 << 20        // bytes of the book of invites
+};
+
+// The first bytes of SHA-256 over a label and up to two keys. The label keeps ids of different
+// kinds apart.
+static void sykli__roster_hash(uint8_t *out, size_t size, const char *label, const uint8_t *a,
+                               const uint8_t *b)
+{
+    sykli_sha256 h;
+    uint8_t digest[32];
+    sykli_sha256_init(&h);
+    sykli_sha256_add(&h, label, strlen(label));
+    sykli_sha256_add(&h, a, 32);
+    if (b) sykli_sha256_add(&h, b, 32);
+    sykli_sha256_end(&h, digest);
+    memcpy(out, digest, size);
+}
+
+// A node's id covers both of its keys: the handshake proves the X25519 key, so it fixes the key
+// that verifies the node's signatures as well, and nobody can pair another's with his own.
+static void sykli__roster_node_id(uint8_t out[SYKLI__ROSTER_ID], const uint8_t exchange[32],
+                                  const uint8_t sign[32])
+{
+    sykli__roster_hash(out, SYKLI__ROSTER_ID, "sykli-node", exchange, sign);
+}
+
+static void sykli__roster_mesh_id(uint8_t out[SYKLI__ROSTER_ID], const uint8_t mesh[32])
+{
+    sykli__roster_hash(out, SYKLI__ROSTER_ID, "sykli-mesh", mesh, NULL);
+}
+
+// Which key signed an envelope; a hint, as four bytes may be shared.
+static void sykli__roster_key_id(uint8_t out[4], const uint8_t sign[32])
+{
+    sykli__roster_hash(out, 4, "sykli-key", sign, NULL);
+}
+
+// Node names are [a-z0-9._-], 1 to SYKLI_NODE_NAME_MAX bytes.
+static bool sykli__roster_name_valid(const char *name)
+{
+    size_t size = strlen(name);
+    return size && size <= SYKLI_NODE_NAME_MAX
+        && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == size;
+}
+
+// ---- keys and the cookie
+
+// A cookie admits to the mesh and a recorded first message lets it be guessed at leisure, so it
+// must be beyond guessing.
+static int sykli__roster_cookie_check(const uint8_t *cookie, size_t size, sykli_fault *fault)
+{
+    size_t same = 1;
+    if (size < SYKLI__ROSTER_COOKIE_MIN || size > SYKLI__ROSTER_COOKIE_MAX)
+        return sykli_fail(fault, SYKLI_EINVAL, "the cookie has %u bytes, it needs %d to %d; "
+                          "`sykli cookie new` makes one", (unsigned)size,
+                          SYKLI__ROSTER_COOKIE_MIN, SYKLI__ROSTER_COOKIE_MAX);
+    while (same < size && cookie[same] == cookie[0]) same++;
+    if (same == size)
+        return sykli_fail(fault, SYKLI_EINVAL, "all bytes of the cookie are the same; "
+                          "`sykli cookie new` makes one of random bytes");
+    return 0;
+}
+
+// What the handshake uses of a cookie: the pre-shared key, and the id by which both ends find it,
+// as long as that of an invite, whose place in HELLO it shares.
+static void sykli__roster_cookie_psk(uint8_t id[8], uint8_t psk_secret[32], const uint8_t *cookie,
+                                     size_t size)
+{
+    sykli__crypto_hkdf(psk_secret, 32, NULL, 0, cookie, size, "sykli-mesh-v1", 13);
+    sykli__crypto_hkdf(id, 8, NULL, 0, cookie, size, "sykli-cookie-id", 15);
+}
+
+// What a node keeps to itself. A file holds any part of it: node key, mesh key, cookie.
+typedef struct sykli__roster_keys {
+    unsigned has; // bit n: field n of sykli__roster_key_fields
+    char name[SYKLI_NODE_NAME_MAX + 1];
+    uint8_t exchange_secret[32], sign_secret[32]; // X25519, seed of Ed25519
+    uint8_t mesh_secret[32], cookie_secret[32];   // seed of Ed25519; membership
+    uint8_t mesh[32];                             // the mesh's public key
+    uint8_t exchange[32], sign[32], id[SYKLI__ROSTER_ID], mesh_id[SYKLI__ROSTER_ID]; // derived
+} sykli__roster_keys;
+
+enum { // bits of `has`
+    SYKLI__ROSTER_HAS_EXCHANGE = 1, SYKLI__ROSTER_HAS_SIGN = 2,
+    SYKLI__ROSTER_HAS_NODE = SYKLI__ROSTER_HAS_EXCHANGE | SYKLI__ROSTER_HAS_SIGN,
+    SYKLI__ROSTER_HAS_MESH_SECRET = 4, SYKLI__ROSTER_HAS_MESH = 8, SYKLI__ROSTER_HAS_COOKIE = 16
+};
+
+static const struct sykli__roster_key_field { const char *name; size_t offset; }
+    sykli__roster_key_fields[] = {
+        { "exchange_secret", offsetof(sykli__roster_keys, exchange_secret) },
+        { "sign_secret", offsetof(sykli__roster_keys, sign_secret) },
+        { "mesh_secret", offsetof(sykli__roster_keys, mesh_secret) },
+        { "mesh", offsetof(sykli__roster_keys, mesh) },
+        { "cookie_secret", offsetof(sykli__roster_keys, cookie_secret) } };
+#define SYKLI__ROSTER_KEY_FIELDS \
+    (sizeof sykli__roster_key_fields / sizeof *sykli__roster_key_fields)
+
+static void sykli__roster_keys_wipe(sykli__roster_keys *k) { sykli__crypto_wipe(k, sizeof *k); }
+
+// Gives back a buffer that held secrets.
+static void sykli__roster_buf_wipe(sykli_buf *b)
+{
+    if (b->data) sykli__crypto_wipe(b->data, b->capacity);
+    sykli_buf_free(b);
+}
+
+// Computes the public halves and the ids of what is there.
+static int sykli__roster_keys_derive(sykli__roster_keys *k, const sykli_crypto *crypto,
+                                     sykli_fault *fault)
+{
+    static const uint8_t base[32] = { 9 };
+    uint8_t mesh[32];
+    unsigned node = k->has & SYKLI__ROSTER_HAS_NODE;
+    if (node && node != SYKLI__ROSTER_HAS_NODE)
+        return sykli_fail(fault, SYKLI_EPARSE, "a node key needs both exchange_secret and "
+                          "sign_secret");
+    if (node && !sykli__roster_name_valid(k->name))
+        return sykli_fail(fault, SYKLI_EPARSE, "a node key needs a name of 1 to %d characters of "
+                          "a-z 0-9 . _ -", SYKLI_NODE_NAME_MAX);
+    if (k->has & SYKLI__ROSTER_HAS_COOKIE) {
+        int rc = sykli__roster_cookie_check(k->cookie_secret, 32, fault);
+        if (rc) return rc;
+    }
+    if (node) {
+        crypto->x25519(crypto->user, k->exchange, k->exchange_secret, base);
+        crypto->sign_public(crypto->user, k->sign, k->sign_secret);
+        sykli__roster_node_id(k->id, k->exchange, k->sign);
+    }
+    if (k->has & SYKLI__ROSTER_HAS_MESH_SECRET) {
+        crypto->sign_public(crypto->user, mesh, k->mesh_secret);
+        if (k->has & SYKLI__ROSTER_HAS_MESH && memcmp(mesh, k->mesh, 32))
+            return sykli_fail(fault, SYKLI_EPARSE, "mesh is not the public half of mesh_secret");
+        memcpy(k->mesh, mesh, 32);
+        k->has |= SYKLI__ROSTER_HAS_MESH;
+    }
+    if (k->has & SYKLI__ROSTER_HAS_MESH) sykli__roster_mesh_id(k->mesh_id, k->mesh);
+    return 0;
+}
+
+// Appends one `name: value` line a field. The buffer is to be wiped.
+static int sykli__roster_keys_encode(const sykli__roster_keys *k, sykli_buf *out)
+{
+    char hex[65];
+    if (!sykli_buf_grow(out, 1024)) return out->error; // once, so that no copy is left behind
+    sykli_buf_text(out, "# Keys of a sykli node. Whoever reads this file can be this node.\n");
+    if (k->name[0]) sykli_buf_print(out, "name: %s\n", k->name);
+    for (size_t i = 0; i < SYKLI__ROSTER_KEY_FIELDS; i++) {
+        if (!(k->has >> i & 1)) continue;
+        sykli_hex(hex, (const uint8_t *)k + sykli__roster_key_fields[i].offset, 32);
+        sykli_buf_print(out, "%s: %s\n", sykli__roster_key_fields[i].name, hex);
+    }
+    sykli__crypto_wipe(hex, sizeof hex);
+    return out->error;
+}
+
+// One line without its end. A value is never quoted in a message: it may be a secret.
+static int sykli__roster_keys_line(sykli__roster_keys *k, const char *line, size_t size,
+                                   unsigned number, sykli_fault *fault)
+{
+    const char *colon = (const char *)memchr(line, ':', size);
+    if (!colon || colon + 1 == line + size || colon[1] != ' ')
+        return sykli_fail(fault, SYKLI_EPARSE, "line %u: not `name: value`", number);
+    const char *value = colon + 2;
+    size_t name_size = (size_t)(colon - line), value_size = size - name_size - 2;
+    if (name_size == 4 && !memcmp(line, "name", 4)) {
+        if (value_size > SYKLI_NODE_NAME_MAX || k->name[0])
+            return sykli_fail(fault, SYKLI_EPARSE, "line %u: a second name, or more than %d bytes",
+                              number, SYKLI_NODE_NAME_MAX);
+        memcpy(k->name, value, value_size);
+        return 0;
+    }
+    for (size_t i = 0; i < SYKLI__ROSTER_KEY_FIELDS; i++) {
+        const char *name = sykli__roster_key_fields[i].name;
+        if (strlen(name) != name_size || memcmp(name, line, name_size)) continue;
+        if (k->has >> i & 1)
+            return sykli_fail(fault, SYKLI_EPARSE, "line %u: a second %s", number, name);
+        if (sykli_unhex((uint8_t *)k + sykli__roster_key_fields[i].offset, 32, value, value_size))
+            return sykli_fail(fault, SYKLI_EPARSE, "line %u: %s must be 64 hex digits, 32 bytes",
+                              number, name);
+        k->has |= 1u << i;
+        return 0;
+    }
+    return sykli_fail(fault, SYKLI_EPARSE, "line %u: no such field; name, exchange_secret, "
+                      "sign_secret, mesh_secret, mesh and cookie_secret are known", number);
+}
+
+// Adds what stands in a file to `k`, which is zeroed at first and may hold another file's keys.
+//   returns  0; EPARSE with the line, EINVAL (a weak cookie): then `k` is wiped
+static int sykli__roster_keys_decode(sykli__roster_keys *k, const sykli_crypto *crypto,
+                                     const char *text, size_t size, sykli_fault *fault)
+{
+    int rc = 0;
+    if (size > SYKLI__ROSTER_KEY_FILE_MAX)
+        rc = sykli_fail(fault, SYKLI_EPARSE, "more than %d bytes, not a key file",
+                        SYKLI__ROSTER_KEY_FILE_MAX);
+    for (unsigned number = 1; size && !rc; number++) {
+        const char *end = (const char *)memchr(text, '\n', size);
+        size_t line = end ? (size_t)(end - text) : size, whole = line + (end ? 1 : 0);
+        if (line && text[line - 1] == '\r') line--;
+        if (line && *text != '#') rc = sykli__roster_keys_line(k, text, line, number, fault);
+        text += whole;
+        size -= whole;
+    }
+    if (!rc) rc = sykli__roster_keys_derive(k, crypto, fault);
+    if (rc) sykli__roster_keys_wipe(k);
+    return rc;
+}
+
+// ---- signed envelopes
+
+typedef enum sykli__roster_kind {
+    SYKLI__ROSTER_ROSTER = 1, SYKLI__ROSTER_CONFIG, SYKLI__ROSTER_TARGET, SYKLI__ROSTER_BINARY,
+    SYKLI__ROSTER_ACTION
+} sykli__roster_kind;
+
+static const char *sykli__roster_kind_name(unsigned kind)
+{
+    static const char *const names[] = { "roster", "config", "target", "binary", "action" };
+    return kind >= 1 && kind <= 5 ? names[kind - 1] : "thing of an unknown kind";
+}
+
+// What is signed is the head; the body is bound by its digest, which is its blob id, so that a
+// large one can be fetched apart.
+typedef struct sykli__roster_envelope {
+    uint8_t kind, alg;
+    uint8_t mesh_id[SYKLI__ROSTER_ID], key_id[4];
+    uint64_t epoch, version;
+    uint8_t parent[32];   // hash of the envelope this one follows; zeros: none
+    uint8_t digest[32];   // SHA256TREE of the body
+    uint8_t signature[64];
+} sykli__roster_envelope;
+
+static uint8_t *sykli__roster_pack(uint8_t *at, const void *data, size_t size)
+{
+    memcpy(at, data, size);
+    return at + size;
+}
+
+static void sykli__roster_head(const sykli__roster_envelope *e, uint8_t out[SYKLI__ROSTER_HEAD])
+{
+    uint8_t numbers[16];
+    for (int i = 0; i < 8; i++) numbers[i] = (uint8_t)(e->epoch >> (56 - 8 * i));
+    for (int i = 0; i < 8; i++) numbers[8 + i] = (uint8_t)(e->version >> (56 - 8 * i));
+    out = sykli__roster_pack(out, &e->kind, 1);
+    out = sykli__roster_pack(out, e->mesh_id, sizeof e->mesh_id);
+    out = sykli__roster_pack(out, &e->alg, 1);
+    out = sykli__roster_pack(out, e->key_id, sizeof e->key_id);
+    out = sykli__roster_pack(out, numbers, sizeof numbers);
+    out = sykli__roster_pack(out, e->parent, sizeof e->parent);
+    sykli__roster_pack(out, e->digest, sizeof e->digest);
+}
+
+static void sykli__roster_envelope_put(sykli__wire_out *out, const sykli__roster_envelope *e)
+{
+    uint8_t head[SYKLI__ROSTER_HEAD];
+    sykli__roster_head(e, head);
+    sykli__wire_put_bytes(out, head, sizeof head);
+    sykli__wire_put_bytes(out, e->signature, sizeof e->signature);
+}
+
+// Reads an envelope that must be of this kind and mesh. Nothing is believed yet.
+//   returns  0; EPARSE, EUNSUPPORTED (another algorithm), EAUTH (another mesh)
+static int sykli__roster_envelope_get(sykli__wire_in *in, sykli__roster_envelope *e,
+                                      sykli__roster_kind kind,
+                                      const uint8_t mesh_id[SYKLI__ROSTER_ID], sykli_fault *fault)
+{
+    const char *name = sykli__roster_kind_name(kind);
+    e->kind = sykli__wire_u8(in);
+    sykli__wire_copy(in, e->mesh_id, sizeof e->mesh_id);
+    e->alg = sykli__wire_u8(in);
+    sykli__wire_copy(in, e->key_id, sizeof e->key_id);
+    e->epoch = sykli__wire_u64(in);
+    e->version = sykli__wire_u64(in);
+    sykli__wire_copy(in, e->parent, sizeof e->parent);
+    sykli__wire_copy(in, e->digest, sizeof e->digest);
+    sykli__wire_copy(in, e->signature, sizeof e->signature);
+    if (in->bad) return sykli_fail(fault, SYKLI_EPARSE, "the %s ends early", name);
+    if (e->kind != kind)
+        return sykli_fail(fault, SYKLI_EPARSE, "a %s was sent where a %s belongs",
+                          sykli__roster_kind_name(e->kind), name);
+    if (e->alg != SYKLI__ROSTER_ALG_ED25519)
+        return sykli_fail(fault, SYKLI_EUNSUPPORTED, "the %s is signed by algorithm %u, only 1, "
+                          "Ed25519, is known", name, e->alg);
+    if (memcmp(e->mesh_id, mesh_id, sizeof e->mesh_id))
+        return sykli_fail(fault, SYKLI_EAUTH, "the %s is that of another mesh", name);
+    return 0;
+}
+
+// What the signature is over: a label that no other use of the key begins with, then the head.
+static void sykli__roster_signed_text(const sykli__roster_envelope *e,
+                                      uint8_t out[18 + SYKLI__ROSTER_HEAD])
+{
+    sykli__roster_head(e, sykli__roster_pack(out, "sykli-envelope-v1", 18));
+}
+
+// Sets algorithm, key id, digest and signature; the rest is given.
+static void sykli__roster_envelope_sign(sykli__roster_envelope *e, const sykli_crypto *crypto,
+                                        const uint8_t sign_secret[32], const void *body,
+                                        size_t size)
+{
+    uint8_t text[18 + SYKLI__ROSTER_HEAD], key[32];
+    sykli_digest digest;
+    crypto->sign_public(crypto->user, key, sign_secret);
+    sykli_tree_of(body, size, &digest);
+    e->alg = SYKLI__ROSTER_ALG_ED25519;
+    sykli__roster_key_id(e->key_id, key);
+    memcpy(e->digest, digest.bytes, 32);
+    sykli__roster_signed_text(e, text);
+    crypto->sign(crypto->user, e->signature, sign_secret, text, sizeof text);
+}
+
+//   returns  0; ECORRUPT: another body; EAUTH: not signed by this key
+static int sykli__roster_envelope_check(const sykli__roster_envelope *e, const sykli_crypto *crypto,
+                                        const uint8_t sign[32], const void *body, size_t size,
+                                        sykli_fault *fault)
+{
+    uint8_t text[18 + SYKLI__ROSTER_HEAD], key_id[4];
+    sykli_digest digest;
+    sykli_tree_of(body, size, &digest);
+    if (memcmp(digest.bytes, e->digest, 32))
+        return sykli_fail(fault, SYKLI_ECORRUPT, "the body of the %s is not the one that was "
+                          "signed", sykli__roster_kind_name(e->kind));
+    sykli__roster_key_id(key_id, sign);
+    sykli__roster_signed_text(e, text);
+    if (memcmp(key_id, e->key_id, sizeof key_id)
+        || crypto->verify(crypto->user, e->signature, sign, text, sizeof text))
+        return sykli_fail(fault, SYKLI_EAUTH, "the signature of the %s is not valid",
+                          sykli__roster_kind_name(e->kind));
+    return 0;
+}
+
+// What a follower names as its parent. The signature is in it.
+static void sykli__roster_envelope_hash(const sykli__roster_envelope *e, uint8_t out[32])
+{
+    uint8_t whole[SYKLI__ROSTER_ENVELOPE];
+    sykli__roster_head(e, whole);
+    memcpy(whole + SYKLI__ROSTER_HEAD, e->signature, 64);
+    sykli_sha256_of(whole, sizeof whole, out);
+}
+
+// The order in which versions win: epoch, version, and where two were made apart from each other
+// the hash, so that all choose the same.    returns  < 0, 0 (the same), > 0
+static int sykli__roster_envelope_compare(const sykli__roster_envelope *a,
+                                          const sykli__roster_envelope *b)
+{
+    uint8_t x[32], y[32];
+    if (a->epoch != b->epoch) return a->epoch < b->epoch ? -1 : 1;
+    if (a->version != b->version) return a->version < b->version ? -1 : 1;
+    sykli__roster_envelope_hash(a, x);
+    sykli__roster_envelope_hash(b, y);
+    return memcmp(x, y, 32);
+}
+
+// ---- the roster
+
+typedef struct sykli__roster_entry {
+    uint8_t id[SYKLI__ROSTER_ID], exchange[32], sign[32]; // the id is derived from the keys
+    uint8_t role;                                         // member to admin
+    bool writer;                                          // its action results count as trusted
+    bool executor;                                        // it may receive trusted tasks
+    char name[SYKLI_NODE_NAME_MAX + 1];
+    char labels[SYKLI__ROSTER_LABELS_MAX + 1];
+} sykli__roster_entry;
+
+typedef struct sykli__roster {
+    sykli_mem *mem;
+    uint8_t mesh[32], mesh_id[SYKLI__ROSTER_ID];
+    sykli__roster_envelope envelope;    // version 0: never signed
+    sykli__roster_entry *entries;       // by id
+    uint8_t (*bans)[SYKLI__ROSTER_ID];  // sorted
+    size_t count, capacity, ban_count, ban_capacity;
+} sykli__roster;
+
+static void sykli__roster_init(sykli__roster *r, sykli_mem *mem, const uint8_t mesh[32])
+{
+    memset(r, 0, sizeof *r);
+    r->mem = mem;
+    memcpy(r->mesh, mesh, 32);
+    sykli__roster_mesh_id(r->mesh_id, mesh);
+    memcpy(r->envelope.mesh_id, r->mesh_id, sizeof r->mesh_id);
+    r->envelope.kind = SYKLI__ROSTER_ROSTER;
+    r->envelope.epoch = 1;
+}
+
+static void sykli__roster_free(sykli__roster *r)
+{
+    if (r->entries)
+        sykli_mem_resize(r->mem, SYKLI_TAG_mesh, r->entries, r->capacity * sizeof *r->entries, 0);
+    if (r->bans)
+        sykli_mem_resize(r->mem, SYKLI_TAG_mesh, r->bans, r->ban_capacity * sizeof *r->bans, 0);
+    sykli_mem *mem = r->mem;
+    memset(r, 0, sizeof *r);
+    r->mem = mem;
+}
+
+// Where an id stands or belongs in an array whose entries begin with one.
+static size_t sykli__roster_place(const void *array, size_t count, size_t entry_size,
+                                  const uint8_t id[SYKLI__ROSTER_ID], bool *found)
+{
+    size_t low = 0, high = count;
+    *found = false;
+    while (low < high && !*found) {
+        size_t middle = low + (high - low) / 2;
+        int order = memcmp((const uint8_t *)array + middle * entry_size, id, SYKLI__ROSTER_ID);
+        *found = !order;
+        if (order < 0) low = middle + 1;
+        else high = middle;
+    }
+    return *found ? high : low;
+}
+
+static const sykli__roster_entry *sykli__roster_by_id(const sykli__roster *r,
+                                                      const uint8_t id[SYKLI__ROSTER_ID])
+{
+    bool found;
+    size_t at = sykli__roster_place(r->entries, r->count, sizeof *r->entries, id, &found);
+    return found ? &r->entries[at] : NULL;
+}
+
+static const sykli__roster_entry *sykli__roster_by_name(const sykli__roster *r, const char *name)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (!strcmp(r->entries[i].name, name)) return &r->entries[i];
+    return NULL;
+}
+
+static bool sykli__roster_banned(const sykli__roster *r, const uint8_t id[SYKLI__ROSTER_ID])
+{
+    bool found;
+    sykli__roster_place(r->bans, r->ban_count, sizeof *r->bans, id, &found);
+    return found;
+}
+
+// The role of a node that has shown the cookie: whom the roster does not know is a member.
+static sykli_role sykli__roster_role(const sykli__roster *r, const uint8_t id[SYKLI__ROSTER_ID])
+{
+    if (sykli__roster_banned(r, id)) return SYKLI_ROLE_none;
+    const sykli__roster_entry *entry = sykli__roster_by_id(r, id);
+    return entry ? (sykli_role)entry->role : SYKLI_ROLE_member;
+}
+
+// Grows an array to hold one more.    returns  the array, moved perhaps; NULL: no memory
+static void *sykli__roster_room(sykli_mem *mem, void *array, size_t *capacity, size_t count,
+                                size_t entry_size)
+{
+    if (count < *capacity) return array;
+    size_t fresh = *capacity ? *capacity * 2 : 8;
+    void *grown = sykli_mem_resize(mem, SYKLI_TAG_mesh, array, *capacity * entry_size,
+                                   fresh * entry_size);
+    if (grown) *capacity = fresh;
+    return grown;
+}
+
+// Makes room at the id's place in entries or bans.
+//   returns  the zeroed place; NULL: no memory
+static void *sykli__roster_insert(sykli_mem *mem, void **array, size_t *capacity, size_t *count,
+                                  size_t entry_size, const uint8_t id[SYKLI__ROSTER_ID])
+{
+    bool found;
+    void *grown = sykli__roster_room(mem, *array, capacity, *count, entry_size);
+    if (!grown) return NULL;
+    *array = grown;
+    size_t at = sykli__roster_place(grown, *count, entry_size, id, &found);
+    uint8_t *place = (uint8_t *)grown + at * entry_size;
+    memmove(place + entry_size, place, (*count - at) * entry_size);
+    memset(place, 0, entry_size);
+    ++*count;
+    return place;
+}
+
+static int sykli__roster_insert_entry(sykli__roster *r, const sykli__roster_entry *entry)
+{
+    void *array = r->entries;
+    void *place = sykli__roster_insert(r->mem, &array, &r->capacity, &r->count,
+                                       sizeof *r->entries, entry->id);
+    r->entries = (sykli__roster_entry *)array;
+    if (!place) return SYKLI_ENOMEM;
+    memcpy(place, entry, sizeof *entry);
+    return 0;
+}
+
+static int sykli__roster_insert_ban(sykli__roster *r, const uint8_t id[SYKLI__ROSTER_ID])
+{
+    void *array = r->bans;
+    void *place = sykli__roster_insert(r->mem, &array, &r->ban_capacity, &r->ban_count,
+                                       sizeof *r->bans, id);
+    r->bans = (uint8_t(*)[SYKLI__ROSTER_ID])array;
+    if (!place) return SYKLI_ENOMEM;
+    memcpy(place, id, SYKLI__ROSTER_ID);
+    return 0;
+}
+
+// Whether an entry says what an entry may say.
+static int sykli__roster_entry_check(const sykli__roster_entry *e, sykli_fault *fault)
+{
+    if (!sykli__roster_name_valid(e->name))
+        return sykli_fail(fault, SYKLI_EINVAL, "a node's name is 1 to %d characters of "
+                          "a-z 0-9 . _ -", SYKLI_NODE_NAME_MAX);
+    if (e->role < SYKLI_ROLE_member || e->role > SYKLI_ROLE_admin)
+        return sykli_fail(fault, SYKLI_EINVAL, "%s: the role of a node is member, observer, "
+                          "operator or admin", e->name);
+    for (const char *p = e->labels; *p; p++)
+        if (*p < ' ' || *p > '~')
+            return sykli_fail(fault, SYKLI_EINVAL, "%s: labels are printable ASCII, space between",
+                              e->name);
+    return 0;
+}
+
+// Adds a node or replaces what is said of it. The id is computed from the keys.
+//   returns  0; EINVAL; EEXIST: another node has the name; EPERM: banned; ELIMIT; ENOMEM
+static int sykli__roster_grant(sykli__roster *r, const sykli__roster_entry *desc,
+                               sykli_fault *fault)
+{
+    sykli__roster_entry entry = *desc;
+    bool found;
+    int rc = sykli__roster_entry_check(&entry, fault);
+    if (rc) return rc;
+    sykli__roster_node_id(entry.id, entry.exchange, entry.sign);
+    const sykli__roster_entry *other = sykli__roster_by_name(r, entry.name);
+    if (other && memcmp(other->id, entry.id, sizeof entry.id))
+        return sykli_fail(fault, SYKLI_EEXIST, "another node of the roster is named %s",
+                          entry.name);
+    if (sykli__roster_banned(r, entry.id))
+        return sykli_fail(fault, SYKLI_EPERM, "%s is banned, and bans stay; the machine can come "
+                          "back with a new node key", entry.name);
+    size_t at = sykli__roster_place(r->entries, r->count, sizeof *r->entries, entry.id, &found);
+    if (found) {
+        r->entries[at] = entry;
+        return 0;
+    }
+    if (r->count >= SYKLI__ROSTER_NODES_MAX)
+        return sykli_fail(fault, SYKLI_ELIMIT, "a roster has at most %d nodes",
+                          SYKLI__ROSTER_NODES_MAX);
+    return sykli__roster_insert_entry(r, &entry)
+        ? sykli_fail(fault, SYKLI_ENOMEM, "no memory for an entry of the roster") : 0;
+}
+
+// Takes a node off the roster for good.
+//   returns  0; ELIMIT, ENOMEM
+static int sykli__roster_ban(sykli__roster *r, const uint8_t id[SYKLI__ROSTER_ID],
+                             sykli_fault *fault)
+{
+    bool found;
+    if (!sykli__roster_banned(r, id)) {
+        if (r->ban_count >= SYKLI__ROSTER_BANS_MAX)
+            return sykli_fail(fault, SYKLI_ELIMIT, "a roster has at most %d bans",
+                              SYKLI__ROSTER_BANS_MAX);
+        if (sykli__roster_insert_ban(r, id))
+            return sykli_fail(fault, SYKLI_ENOMEM, "no memory for a ban");
+    }
+    size_t at = sykli__roster_place(r->entries, r->count, sizeof *r->entries, id, &found);
+    if (found) {
+        r->count--;
+        memmove(&r->entries[at], &r->entries[at + 1], (r->count - at) * sizeof *r->entries);
+    }
+    return 0;
+}
+
+static void sykli__roster_body_put(sykli__wire_out *out, const sykli__roster *r)
+{
+    sykli__wire_put_u16(out, (uint16_t)r->count);
+    for (size_t i = 0; i < r->count; i++) {
+        const sykli__roster_entry *e = &r->entries[i];
+        sykli__wire_put_bytes(out, e->exchange, 32);
+        sykli__wire_put_bytes(out, e->sign, 32);
+        sykli__wire_put_u8(out, e->role);
+        sykli__wire_put_u8(out, (uint8_t)(e->writer | e->executor << 1));
+        sykli__wire_put_text(out, e->name);
+        sykli__wire_put_text(out, e->labels);
+    }
+    sykli__wire_put_u16(out, (uint16_t)r->ban_count);
+    sykli__wire_put_bytes(out, r->bans, r->ban_count * sizeof *r->bans);
+}
+
+// One entry. The ids ascend, so that a roster has one encoding and no node stands in it twice.
+static int sykli__roster_entry_get(sykli__wire_in *in, sykli__roster *r, sykli_fault *fault)
+{
+    sykli__roster_entry e;
+    memset(&e, 0, sizeof e);
+    sykli__wire_copy(in, e.exchange, 32);
+    sykli__wire_copy(in, e.sign, 32);
+    e.role = sykli__wire_u8(in);
+    uint8_t flags = sykli__wire_u8(in);
+    e.writer = flags & 1;
+    e.executor = flags >> 1 & 1;
+    sykli__wire_text_copy(in, e.name, sizeof e.name);
+    sykli__wire_text_copy(in, e.labels, sizeof e.labels);
+    if (in->bad) return sykli_fail(fault, SYKLI_EPARSE, "the roster ends early");
+    sykli__roster_node_id(e.id, e.exchange, e.sign);
+    if (r->count && memcmp(r->entries[r->count - 1].id, e.id, sizeof e.id) >= 0)
+        return sykli_fail(fault, SYKLI_EPARSE, "the roster's nodes are not in order at %s", e.name);
+    int rc = sykli__roster_entry_check(&e, fault);
+    if (rc) return rc;
+    return sykli__roster_insert_entry(r, &e)
+        ? sykli_fail(fault, SYKLI_ENOMEM, "no memory for the roster") : 0;
+}
+
+// The body, whose signature has been checked. A tail of fields may follow in time to come.
+static int sykli__roster_body_get(sykli__wire_in *in, sykli__roster *r, sykli_fault *fault)
+{
+    sykli__wire_in value;
+    uint16_t type;
+    int rc = 0;
+    size_t count = sykli__wire_u16(in);
+    if (count > SYKLI__ROSTER_NODES_MAX)
+        return sykli_fail(fault, SYKLI_ELIMIT, "the roster has more than %d nodes",
+                          SYKLI__ROSTER_NODES_MAX);
+    for (size_t i = 0; i < count && !rc; i++) rc = sykli__roster_entry_get(in, r, fault);
+    if (rc) return rc;
+    count = sykli__wire_u16(in);
+    if (count > SYKLI__ROSTER_BANS_MAX)
+        return sykli_fail(fault, SYKLI_ELIMIT, "the roster has more than %d bans",
+                          SYKLI__ROSTER_BANS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *id = sykli__wire_take(in, SYKLI__ROSTER_ID);
+        if (!id) break;
+        if (i && memcmp(r->bans[i - 1], id, SYKLI__ROSTER_ID) >= 0)
+            return sykli_fail(fault, SYKLI_EPARSE, "the roster's bans are not in order");
+        if (sykli__roster_by_id(r, id))
+            return sykli_fail(fault, SYKLI_EPARSE, "a node of the roster is banned in it");
+        if (sykli__roster_insert_ban(r, id))
+            return sykli_fail(fault, SYKLI_ENOMEM, "no memory for the roster");
+    }
+    while (sykli__wire_tlv(in, &type, &value)) continue;
+    return in->bad ? sykli_fail(fault, SYKLI_EPARSE, "the roster ends early") : 0;
+}
+
+// Signs the roster as the version after the last one and appends envelope and body.
+//   returns  0; ENOMEM, ELIMIT: then `r` is as before
+static int sykli__roster_publish(sykli__roster *r, const sykli_crypto *crypto,
+                                 const uint8_t mesh_secret[32], sykli_buf *out)
+{
+    sykli_buf body;
+    sykli__roster_envelope next = r->envelope;
+    sykli_buf_init(&body, r->mem, SYKLI_TAG_mesh);
+    sykli__roster_body_put(&body, r);
+    int rc = body.error;
+    if (!rc) {
+        if (r->envelope.version) sykli__roster_envelope_hash(&r->envelope, next.parent);
+        next.version++;
+        sykli__roster_envelope_sign(&next, crypto, mesh_secret, body.data, body.size);
+        sykli__roster_envelope_put(out, &next);
+        sykli__wire_put_u32(out, (uint32_t)body.size);
+        sykli__wire_put_bytes(out, body.data, body.size);
+        rc = out->error;
+    }
+    sykli_buf_free(&body);
+    if (!rc) r->envelope = next;
+    return rc;
+}
+
+// Reads a roster from whomever and believes it by the mesh key alone.
+//   r        is initialised with the mesh's key and empty; stays so on failure
+//   returns  0; EPARSE, EAUTH, ECORRUPT, EUNSUPPORTED, ELIMIT, ENOMEM, EINVAL
+static int sykli__roster_decode(sykli__roster *r, const sykli_crypto *crypto, const void *data,
+                                size_t size, sykli_fault *fault)
+{
+    sykli__wire_in in = sykli__wire_over(data, size);
+    sykli__roster_envelope e;
+    int rc = sykli__roster_envelope_get(&in, &e, SYKLI__ROSTER_ROSTER, r->mesh_id, fault);
+    if (rc) return rc;
+    size_t body_size = sykli__wire_u32(&in);
+    if (body_size > SYKLI__ROSTER_BODY_MAX || in.bad || body_size != in.left)
+        return sykli_fail(fault, SYKLI_EPARSE, "the roster is cut short or followed by something");
+    rc = sykli__roster_envelope_check(&e, crypto, r->mesh, in.at, in.left, fault);
+    if (!rc) rc = sykli__roster_body_get(&in, r, fault);
+    if (rc) {
+        uint8_t mesh[32];
+        sykli_mem *mem = r->mem;
+        memcpy(mesh, r->mesh, 32);
+        sykli__roster_free(r);
+        sykli__roster_init(r, mem, mesh);
+        return rc;
+    }
+    r->envelope = e;
+    return 0;
+}
+
+// Whether a roster that was read replaces the one in force. The higher (epoch, version) does, if
+// it keeps every ban: a ban must not be undone by whoever relays an odd branch.
+//   returns  1 take it; 0 it is the one in force; ECONFLICT: older, or a ban is missing
+static int sykli__roster_newer(const sykli__roster *have, const sykli__roster *fresh,
+                               sykli_fault *fault)
+{
+    int order = have->envelope.version
+        ? sykli__roster_envelope_compare(&fresh->envelope, &have->envelope) : 1;
+    if (!order) return 0;
+    if (order < 0)
+        return sykli_fail(fault, SYKLI_ECONFLICT, "the roster is older than the one in force");
+    for (size_t i = 0; i < have->ban_count; i++)
+        if (!sykli__roster_banned(fresh, have->bans[i])) {
+            char hex[2 * SYKLI__ROSTER_ID + 1];
+            sykli_hex(hex, have->bans[i], SYKLI__ROSTER_ID);
+            return sykli_fail(fault, SYKLI_ECONFLICT, "the newer roster has lost the ban of %s; "
+                              "make one that has it", hex);
+        }
+    return 1;
+}
+
+// Who signed something other than a roster, and may. Config, target and binary need an admin or
+// the mesh key, an action a writer.
+//   who      the signer; NULL: the mesh key
+//   returns  0; ECORRUPT; EAUTH: nobody we know signed it; EPERM: somebody who may not
+static int sykli__roster_signer(const sykli__roster *r, const sykli_crypto *crypto,
+                                const sykli__roster_envelope *e, const void *body, size_t size,
+                                const sykli__roster_entry **who, sykli_fault *fault)
+{
+    bool action = e->kind == SYKLI__ROSTER_ACTION;
+    uint8_t key_id[4];
+    *who = NULL;
+    int rc = sykli__roster_envelope_check(e, crypto, r->mesh, body, size, fault);
+    if (!rc || rc == SYKLI_ECORRUPT || e->kind == SYKLI__ROSTER_ROSTER) return rc;
+    for (size_t i = 0; i < r->count; i++) {
+        const sykli__roster_entry *entry = &r->entries[i];
+        sykli__roster_key_id(key_id, entry->sign);
+        if (memcmp(key_id, e->key_id, sizeof key_id)) continue;
+        if (sykli__roster_envelope_check(e, crypto, entry->sign, body, size, fault)) continue;
+        *who = entry;
+        if (action ? entry->writer : entry->role >= SYKLI_ROLE_admin) return 0;
+        return sykli_fail(fault, SYKLI_EPERM, "the %s is signed by %s, who is %s%s",
+                          sykli__roster_kind_name(e->kind), entry->name,
+                          sykli_role_names[entry->role],
+                          action ? " and no writer" : "; it takes an admin");
+    }
+    return sykli_fail(fault, SYKLI_EAUTH, "the %s is signed by nobody of the roster",
+                      sykli__roster_kind_name(e->kind));
+}
+
+// ---- invites
+
+static const char sykli__roster_letters[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+// base64url without padding (RFC 4648, section 5).
+static void sykli__roster_base64_put(sykli_buf *out, const uint8_t *data, size_t size)
+{
+    uint32_t bits = 0;
+    unsigned held = 0;
+    for (size_t i = 0; i < size || held; i++) {
+        if (i < size) {
+            bits = bits << 8 | data[i];
+            held += 8;
+        } else {
+            bits <<= 6 - held;
+            held = 6;
+        }
+        for (; held >= 6; held -= 6)
+            sykli_buf_add(out, &sykli__roster_letters[bits >> (held - 6) & 63], 1);
+    }
+}
+
+// Decodes into `out`, which has room for 3/4 of the characters.
+//   returns  bytes; EPARSE with the place
+static int sykli__roster_base64_get(uint8_t *out, const char *text, size_t size,
+                                    sykli_fault *fault)
+{
+    uint32_t bits = 0;
+    unsigned held = 0;
+    int count = 0;
+    for (size_t i = 0; i < size; i++) {
+        const char *letter = text[i] ? strchr(sykli__roster_letters, text[i]) : NULL;
+        if (!letter)
+            return sykli_fail(fault, SYKLI_EPARSE, "character %u of the invite is none of "
+                              "A-Z a-z 0-9 - _", (unsigned)i + 1);
+        bits = bits << 6 | (uint32_t)(letter - sykli__roster_letters);
+        held += 6;
+        if (held < 8) continue;
+        held -= 8;
+        out[count++] = (uint8_t)(bits >> held);
+    }
+    if (held >= 6 || (bits & ((1u << held) - 1)))
+        return sykli_fail(fault, SYKLI_EPARSE, "the invite is cut short or has lost a character");
+    return count;
+}
+
+// An invite: how to reach one node, which it must prove to be, and a secret that dies on use. The
+// cookie is not in it.
+typedef struct sykli__roster_invite {
+    uint8_t mesh[32], mesh_id[SYKLI__ROSTER_ID];     // the id is derived
+    uint8_t inviter_id[SYKLI__ROSTER_ID], inviter_exchange[32];
+    uint8_t token_id[8], token_secret[16];
+    uint8_t role;
+    uint16_t uses;
+    uint64_t expires_ms;                             // wall clock
+    unsigned address_count;
+    char addresses[SYKLI__ROSTER_ADDRESSES_MAX][SYKLI__ROSTER_ADDRESS_MAX + 1];
+} sykli__roster_invite;
+
+// By token nobody becomes admin, and only members may come in numbers: what is pasted into a chat
+// must not be worth much.
+static int sykli__roster_invite_check(const sykli__roster_invite *v, sykli_fault *fault)
+{
+    if (v->role < SYKLI_ROLE_member || v->role > SYKLI_ROLE_operator)
+        return sykli_fail(fault, SYKLI_EPERM, "an invite is for member, observer or operator; "
+                          "`sykli grant` makes admins");
+    if (!v->uses || v->uses > SYKLI__ROSTER_USES_MAX)
+        return sykli_fail(fault, SYKLI_EINVAL, "an invite has 1 to %d uses",
+                          SYKLI__ROSTER_USES_MAX);
+    if (v->uses > 1 && v->role != SYKLI_ROLE_member)
+        return sykli_fail(fault, SYKLI_EPERM, "an invite for %s has one use; several only for "
+                          "member", sykli_role_names[v->role]);
+    if (!v->address_count || v->address_count > SYKLI__ROSTER_ADDRESSES_MAX)
+        return sykli_fail(fault, SYKLI_EINVAL, "an invite has 1 to %d addresses",
+                          SYKLI__ROSTER_ADDRESSES_MAX);
+    return 0;
+}
+
+// The key of the handshake by which a token is redeemed.
+static void sykli__roster_invite_psk(uint8_t psk_secret[32], const uint8_t token_secret[16])
+{
+    sykli__crypto_hkdf(psk_secret, 32, NULL, 0, token_secret, 16, "sykli-invite", 12);
+}
+
+// Appends the token as text. The buffer is to be wiped.
+static int sykli__roster_invite_encode(const sykli__roster_invite *v, sykli_buf *out,
+                                       sykli_fault *fault)
+{
+    uint8_t digest[32];
+    sykli_buf raw;
+    int rc = sykli__roster_invite_check(v, fault);
+    if (rc) return rc;
+    sykli_buf_init(&raw, out->mem, SYKLI_TAG_mesh);
+    sykli_buf_grow(&raw, SYKLI__ROSTER_TOKEN_MAX); // once, so that no copy is left behind
+    sykli__wire_put_u8(&raw, 1);
+    sykli__wire_put_bytes(&raw, v->mesh, 32);
+    sykli__wire_put_bytes(&raw, v->inviter_id, sizeof v->inviter_id);
+    sykli__wire_put_bytes(&raw, v->inviter_exchange, 32);
+    sykli__wire_put_bytes(&raw, v->token_id, sizeof v->token_id);
+    sykli__wire_put_bytes(&raw, v->token_secret, sizeof v->token_secret);
+    sykli__wire_put_u8(&raw, v->role);
+    sykli__wire_put_varint(&raw, v->uses);
+    sykli__wire_put_varint(&raw, v->expires_ms);
+    sykli__wire_put_u8(&raw, (uint8_t)v->address_count);
+    for (unsigned i = 0; i < v->address_count; i++) sykli__wire_put_text(&raw, v->addresses[i]);
+    if (!raw.error) sykli_sha256_of(raw.data, raw.size, digest);
+    sykli__wire_put_bytes(&raw, digest, raw.error ? 0 : 4);
+    sykli_buf_grow(out, SYKLI__ROSTER_TOKEN_MAX);
+    if (!raw.error) sykli__roster_base64_put(out, raw.data, raw.size);
+    rc = raw.error ? raw.error : out->error;
+    sykli__roster_buf_wipe(&raw);
+    return rc ? sykli_fail(fault, rc, "no memory for the invite") : 0;
+}
+
+static int sykli__roster_invite_get(sykli__wire_in *in, sykli__roster_invite *v,
+                                    sykli_fault *fault)
+{
+    unsigned version = sykli__wire_u8(in);
+    if (version != 1)
+        return sykli_fail(fault, SYKLI_EUNSUPPORTED, "the invite has version %u, this sykli knows "
+                          "version 1; update it", version);
+    sykli__wire_copy(in, v->mesh, 32);
+    sykli__wire_copy(in, v->inviter_id, sizeof v->inviter_id);
+    sykli__wire_copy(in, v->inviter_exchange, 32);
+    sykli__wire_copy(in, v->token_id, sizeof v->token_id);
+    sykli__wire_copy(in, v->token_secret, sizeof v->token_secret);
+    v->role = sykli__wire_u8(in);
+    uint64_t uses = sykli__wire_varint(in);
+    v->uses = (uint16_t)(uses > SYKLI__ROSTER_USES_MAX ? 0 : uses);
+    v->expires_ms = sykli__wire_varint(in);
+    v->address_count = sykli__wire_u8(in);
+    for (unsigned i = 0; i < v->address_count && i < SYKLI__ROSTER_ADDRESSES_MAX; i++)
+        sykli__wire_text_copy(in, v->addresses[i], sizeof v->addresses[i]);
+    if (!in->bad && v->address_count <= SYKLI__ROSTER_ADDRESSES_MAX && in->left)
+        return sykli_fail(fault, SYKLI_EPARSE, "the invite has something behind its end");
+    if (in->bad) return sykli_fail(fault, SYKLI_EPARSE, "the invite ends early");
+    sykli__roster_mesh_id(v->mesh_id, v->mesh);
+    return sykli__roster_invite_check(v, fault);
+}
+
+// Reads a token; white space around it is passed over. On failure `v` is wiped.
+//   returns  0; EPARSE, ECORRUPT (the checksum), EUNSUPPORTED, EPERM, EINVAL
+static int sykli__roster_invite_decode(sykli__roster_invite *v, const char *text, size_t size,
+                                       sykli_fault *fault)
+{
+    uint8_t raw[SYKLI__ROSTER_TOKEN_MAX], digest[32];
+    memset(v, 0, sizeof *v);
+    for (; size && memchr(" \t\r\n", *text, 4); size--) text++;
+    while (size && memchr(" \t\r\n", text[size - 1], 4)) size--;
+    if (size > SYKLI__ROSTER_TOKEN_MAX)
+        return sykli_fail(fault, SYKLI_EPARSE, "more than %d characters, not an invite",
+                          SYKLI__ROSTER_TOKEN_MAX);
+    int count = sykli__roster_base64_get(raw, text, size, fault), rc = count < 0 ? count : 0;
+    if (!rc && count < 5) rc = sykli_fail(fault, SYKLI_EPARSE, "the invite is cut short");
+    if (!rc) {
+        sykli_sha256_of(raw, (size_t)count - 4, digest);
+        if (memcmp(digest, raw + count - 4, 4))
+            rc = sykli_fail(fault, SYKLI_ECORRUPT, "the checksum of the invite is wrong: a "
+                            "character was lost or changed on the way");
+    }
+    if (!rc) {
+        sykli__wire_in in = sykli__wire_over(raw, (size_t)count - 4);
+        rc = sykli__roster_invite_get(&in, v, fault);
+    }
+    sykli__crypto_wipe(raw, sizeof raw);
+    if (rc) sykli__crypto_wipe(v, sizeof *v);
+    return rc;
+}
+
+// What the inviter remembers of a token: the key of its handshake, not the token's secret. A used
+// one stays until it expires, to tell a second comer who was first, and to let the first come
+// again if the answer was lost.
+typedef struct sykli__roster_ticket {
+    uint8_t token_id[8], psk_secret[32];
+    uint8_t role;
+    uint16_t uses, used;
+    uint64_t expires_ms;
+    uint8_t users[SYKLI__ROSTER_USES_MAX][SYKLI__ROSTER_ID];
+    char first[SYKLI_NODE_NAME_MAX + 1]; // name of the first user
+} sykli__roster_ticket;
+
+typedef struct sykli__roster_book {
+    sykli_mem *mem;
+    sykli__roster_ticket *tickets;
+    size_t count, capacity;
+} sykli__roster_book;
+
+static void sykli__roster_book_free(sykli__roster_book *b)
+{
+    size_t size = b->capacity * sizeof *b->tickets;
+    if (b->tickets) {
+        sykli__crypto_wipe(b->tickets, size);
+        sykli_mem_resize(b->mem, SYKLI_TAG_mesh, b->tickets, size, 0);
+    }
+    b->tickets = NULL;
+    b->count = b->capacity = 0;
+}
+
+static sykli__roster_ticket *sykli__roster_book_find(const sykli__roster_book *b,
+                                                     const uint8_t token_id[8])
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (!memcmp(b->tickets[i].token_id, token_id, 8)) return &b->tickets[i];
+    return NULL;
+}
+
+// Forgets a token.    returns  whether it was there
+static bool sykli__roster_book_revoke(sykli__roster_book *b, const uint8_t token_id[8])
+{
+    sykli__roster_ticket *ticket = sykli__roster_book_find(b, token_id);
+    if (!ticket) return false;
+    *ticket = b->tickets[--b->count];
+    sykli__crypto_wipe(&b->tickets[b->count], sizeof *ticket);
+    return true;
+}
+
+static int sykli__roster_book_add(sykli__roster_book *b, const sykli__roster_ticket *ticket,
+                                  sykli_fault *fault)
+{
+    if (b->count >= SYKLI__ROSTER_TICKETS_MAX)
+        return sykli_fail(fault, SYKLI_ELIMIT, "%d invites are open; `sykli invite revoke` closes "
+                          "one", SYKLI__ROSTER_TICKETS_MAX);
+    if (b->count >= b->capacity) { // by hand, so that the old block is wiped
+        size_t capacity = b->capacity ? b->capacity * 2 : 4;
+        sykli__roster_ticket *fresh = (sykli__roster_ticket *)sykli_mem_resize(
+            b->mem, SYKLI_TAG_mesh, NULL, 0, capacity * sizeof *fresh);
+        if (!fresh) return sykli_fail(fault, SYKLI_ENOMEM, "no memory for an invite");
+        size_t count = b->count;
+        if (count) memcpy(fresh, b->tickets, count * sizeof *fresh);
+        sykli__roster_book_free(b);
+        b->tickets = fresh;
+        b->capacity = capacity;
+        b->count = count;
+    }
+    b->tickets[b->count++] = *ticket;
+    return 0;
+}
+
+// Remembers a token that is being given out.
+static int sykli__roster_book_issue(sykli__roster_book *b, const sykli__roster_invite *v,
+                                    sykli_fault *fault)
+{
+    sykli__roster_ticket ticket;
+    int rc = sykli__roster_invite_check(v, fault);
+    if (rc) return rc;
+    memset(&ticket, 0, sizeof ticket);
+    memcpy(ticket.token_id, v->token_id, sizeof ticket.token_id);
+    sykli__roster_invite_psk(ticket.psk_secret, v->token_secret);
+    ticket.role = v->role;
+    ticket.uses = v->uses;
+    ticket.expires_ms = v->expires_ms;
+    rc = sykli__roster_book_add(b, &ticket, fault);
+    sykli__crypto_wipe(&ticket, sizeof ticket);
+    return rc;
+}
+
+// A node that has proved the token's key asks to join. The book must be on disk before it gets an
+// answer. The same node may ask again.
+//   returns  the role it gets; ENOENT, ETIMEOUT (expired), EEXIST (used up, the text says by whom)
+static int sykli__roster_book_redeem(sykli__roster_book *b, const uint8_t token_id[8],
+                                     const uint8_t id[SYKLI__ROSTER_ID], const char *name,
+                                     uint64_t now_ms, sykli_fault *fault)
+{
+    sykli__roster_ticket *ticket = sykli__roster_book_find(b, token_id);
+    if (!ticket)
+        return sykli_fail(fault, SYKLI_ENOENT, "this node knows no such invite; it may have been "
+                          "revoked");
+    for (size_t i = 0; i < ticket->used; i++)
+        if (!memcmp(ticket->users[i], id, SYKLI__ROSTER_ID)) return ticket->role;
+    if (now_ms >= ticket->expires_ms) {
+        char ago[32];
+        return sykli_fail(fault, SYKLI_ETIMEOUT, "the invite expired %s ago; ask for a new one",
+                          sykli_format_duration(ago, now_ms - ticket->expires_ms));
+    }
+    if (ticket->used >= ticket->uses) {
+        char hex[2 * SYKLI__ROSTER_ID + 1];
+        sykli_hex(hex, ticket->users[0], SYKLI__ROSTER_ID);
+        return sykli_fail(fault, SYKLI_EEXIST, "the invite was already used by %s (%s); if that "
+                          "is not yours, tell an admin", ticket->first, hex);
+    }
+    if (!sykli__roster_name_valid(name))
+        return sykli_fail(fault, SYKLI_EINVAL, "a node's name is 1 to %d characters of "
+                          "a-z 0-9 . _ -", SYKLI_NODE_NAME_MAX);
+    if (!ticket->used) memcpy(ticket->first, name, strlen(name) + 1);
+    memcpy(ticket->users[ticket->used++], id, SYKLI__ROSTER_ID);
+    return ticket->role;
+}
+
+// Drops what expired before `now_ms` less the time for which a second comer is still told.
+static void sykli__roster_book_expire(sykli__roster_book *b, uint64_t now_ms, uint64_t keep_ms)
+{
+    for (size_t i = b->count; i-- > 0;)
+        if (now_ms > keep_ms && b->tickets[i].expires_ms < now_ms - keep_ms)
+            sykli__roster_book_revoke(b, b->tickets[i].token_id);
+}
+
+// One line a token: id, key, role, uses, when it expires, who came first, and all who came:
+// `0011223344556677 KEY observer 1 1700000000000 - -`. The buffer is to be wiped.
+static int sykli__roster_book_encode(const sykli__roster_book *b, sykli_buf *out)
+{
+    char id[17], key[65], user[2 * SYKLI__ROSTER_ID + 1];
+    size_t room = 1;
+    for (size_t i = 0; i < b->count; i++) room += 256 + (size_t)b->tickets[i].used * 33;
+    if (!sykli_buf_grow(out, room)) return out->error; // once, so that no copy is left behind
+    for (size_t i = 0; i < b->count; i++) {
+        const sykli__roster_ticket *k = &b->tickets[i];
+        sykli_hex(id, k->token_id, sizeof k->token_id);
+        sykli_hex(key, k->psk_secret, sizeof k->psk_secret);
+        sykli_buf_print(out, "%s %s %s %u %llu %s ", id, key, sykli_role_names[k->role], k->uses,
+                        (unsigned long long)k->expires_ms, k->used ? k->first : "-");
+        for (size_t u = 0; u < k->used; u++) {
+            sykli_hex(user, k->users[u], SYKLI__ROSTER_ID);
+            sykli_buf_print(out, "%s%s", u ? "," : "", user);
+        }
+        sykli_buf_text(out, k->used ? "\n" : "-\n");
+    }
+    sykli__crypto_wipe(key, sizeof key);
+    return out->error;
+}
+
+// The next word of a line; the last may be empty.
+static const char *sykli__roster_word(sykli__wire_in *in, size_t *size)
+{
+    const uint8_t *space = (const uint8_t *)(in->left ? memchr(in->at, ' ', in->left) : NULL);
+    *size = space ? (size_t)(space - in->at) : in->left;
+    const char *word = (const char *)sykli__wire_take(in, *size);
+    if (space) sykli__wire_take(in, 1);
+    if (!word) *size = 0;
+    return word ? word : "";
+}
+
+static uint64_t sykli__roster_number(sykli__wire_in *in, uint64_t max)
+{
+    size_t size;
+    const char *word = sykli__roster_word(in, &size);
+    uint64_t value = 0;
+    if (!size || size > 19) in->bad = true;
+    for (size_t i = 0; i < size && !in->bad; i++) {
+        if (word[i] < '0' || word[i] > '9') in->bad = true;
+        value = value * 10 + (uint64_t)(word[i] - '0');
+    }
+    if (value > max) in->bad = true;
+    return value;
+}
+
+static void sykli__roster_hex_word(sykli__wire_in *in, uint8_t *out, size_t bytes)
+{
+    size_t size;
+    const char *word = sykli__roster_word(in, &size);
+    if (sykli_unhex(out, bytes, word, size)) in->bad = true;
+}
+
+static void sykli__roster_users_get(sykli__wire_in *in, sykli__roster_ticket *k)
+{
+    size_t size;
+    const char *word = sykli__roster_word(in, &size);
+    if (size == 1 && *word == '-') return;
+    if ((size + 1) % 33 || size / 33 >= k->uses) in->bad = true;
+    for (size_t at = 0; at < size && !in->bad; at += 33) {
+        if (sykli_unhex(k->users[k->used++], SYKLI__ROSTER_ID, word + at, 32)) in->bad = true;
+        if (at + 32 < size && word[at + 32] != ',') in->bad = true;
+    }
+}
+
+static int sykli__roster_ticket_get(sykli__wire_in *in, sykli__roster_ticket *k)
+{
+    size_t size;
+    memset(k, 0, sizeof *k);
+    sykli__roster_hex_word(in, k->token_id, sizeof k->token_id);
+    sykli__roster_hex_word(in, k->psk_secret, sizeof k->psk_secret);
+    const char *role = sykli__roster_word(in, &size);
+    for (uint8_t i = SYKLI_ROLE_member; i <= SYKLI_ROLE_operator; i++)
+        if (strlen(sykli_role_names[i]) == size && !memcmp(sykli_role_names[i], role, size))
+            k->role = i;
+    k->uses = (uint16_t)sykli__roster_number(in, SYKLI__ROSTER_USES_MAX);
+    k->expires_ms = sykli__roster_number(in, INT64_MAX);
+    const char *first = sykli__roster_word(in, &size);
+    if (size > SYKLI_NODE_NAME_MAX) in->bad = true;
+    else memcpy(k->first, first, size);
+    sykli__roster_users_get(in, k);
+    bool named = k->used ? sykli__roster_name_valid(k->first) : !strcmp(k->first, "-");
+    if (!k->used) k->first[0] = 0;
+    return sykli__wire_ended(in) && k->role && k->uses && named ? 0 : SYKLI_EPARSE;
+}
+
+// Reads a book back. The book is empty before, and again after a failure: an invite that was
+// forgotten does less harm than one that comes back to life.
+static int sykli__roster_book_decode(sykli__roster_book *b, const char *text, size_t size,
+                                     sykli_fault *fault)
+{
+    sykli__roster_ticket ticket;
+    int rc = size > SYKLI__ROSTER_BOOK_MAX
+        ? sykli_fail(fault, SYKLI_ELIMIT, "the book of invites is too large") : 0;
+    for (unsigned number = 1; size && !rc; number++) {
+        const char *end = (const char *)memchr(text, '\n', size);
+        size_t line = end ? (size_t)(end - text) : size;
+        sykli__wire_in in = sykli__wire_over(text, line);
+        rc = end ? sykli__roster_ticket_get(&in, &ticket) : SYKLI_EPARSE;
+        if (!rc && sykli__roster_book_find(b, ticket.token_id)) rc = SYKLI_EPARSE;
+        if (rc)
+            sykli_fail(fault, rc, "line %u: not a line of the book of invites", number);
+        else
+            rc = sykli__roster_book_add(b, &ticket, fault);
+        text += line + (end ? 1 : 0);
+        size -= line + (end ? 1 : 0);
+    }
+    sykli__crypto_wipe(&ticket, sizeof ticket);
+    if (rc) sykli__roster_book_free(b);
+    return rc;
+}
+
 // >>link ---- HELLO, handshake, records, frames, streams, credit, priority
 // One authenticated session between two places, as a machine without I/O: bytes and time go in,
 // bytes and events come out, and the caller owns the socket.
