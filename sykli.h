@@ -50,6 +50,9 @@
 #endif
 #define _GNU_SOURCE 1
 #endif
+#if defined(SYKLI_IMPLEMENTATION) && !defined(_FILE_OFFSET_BITS)
+#define _FILE_OFFSET_BITS 64
+#endif
 
 #ifndef SYKLI_H_INCLUDED
 #define SYKLI_H_INCLUDED
@@ -5067,9 +5070,13 @@ static int64_t sykli__sys_write(void *u, int fd, const void *data, size_t size)
     return put < 0 ? -errno : put;
 }
 
+// Whether the host can count so far: not on 32 bits with a C library of old.
+static bool sykli__sys_far(uint64_t at) { return (off_t)at < 0 || (uint64_t)(off_t)at != at; }
+
 static int64_t sykli__sys_pread(void *u, int fd, void *out, size_t size, uint64_t at)
 {
     (void)u;
+    if (sykli__sys_far(at)) return -EOVERFLOW;
     ssize_t got;
     do got = pread(fd, out, size, (off_t)at);
     while (got < 0 && errno == EINTR);
@@ -5079,6 +5086,7 @@ static int64_t sykli__sys_pread(void *u, int fd, void *out, size_t size, uint64_
 static int64_t sykli__sys_pwrite(void *u, int fd, const void *data, size_t size, uint64_t at)
 {
     (void)u;
+    if (sykli__sys_far(at)) return -EOVERFLOW;
     ssize_t put;
     do put = pwrite(fd, data, size, (off_t)at);
     while (put < 0 && errno == EINTR);
@@ -5329,6 +5337,7 @@ static int sykli__sys_fill(int fd, uint64_t size)
 static int sykli__sys_allocate(void *u, int fd, uint64_t size)
 {
     (void)u;
+    if (sykli__sys_far(size)) return -EOVERFLOW;
 #if defined(SYKLI__SYS_LINUX)
     int rc;
     do rc = posix_fallocate(fd, 0, (off_t)size);
@@ -5843,12 +5852,12 @@ void sykli_sys_init(sykli_sys *out)
 // >>rows ---- row files: pools of rows that other processes can read
 // The truth is in private memory; the file is a copy for others, and nothing is ever read back from
 // it. It is written with pwrite and not through a mapping: whoever may read the file may also
-// truncate it, and a mapping would answer the writer's next store with SIGBUS. A write costs a
-// system call (about 1 us), so changes are gathered and published once a turn of the loop, neighbours
-// in one piece. Each slot carries a checksum over number, sequence and row, which tells torn and
-// scribbled rows apart from good ones whatever order the kernel copies in. Texts are appended to a
-// heap before the rows that point to them; a new epoch of the heap begins when it is compacted. The
-// writer holds a lock on its file as long as it lives: nobody has to guess from a pid.
+// truncate it, and a mapping would answer the writer's next store with SIGBUS. A write costs about
+// 1 us, so changes are gathered and published once a turn of the loop, neighbours in one piece. A
+// checksum over number, sequence and row tells torn and scribbled slots from good ones, in whatever
+// order the kernel copies. Texts are appended to a heap before the rows that point to them; when it
+// is compacted, a new epoch begins. The writer holds a lock on its file as long as it lives: nobody
+// has to guess from a pid.
 
 #define SYKLI__ROWS_POOLS_MAX 16
 #define SYKLI__ROWS_ROW_MAX 4096           // bytes of a row

@@ -2,7 +2,11 @@
 #define SYKLI_IMPLEMENTATION
 #include "test.h"
 
-static void folder_make(char *out) { strcpy(out, "/tmp/sykli-history-XXXXXX"); if (!mkdtemp(out)) *out = 0; }
+static void folder_make(char *out)
+{
+    strcpy(out, "/tmp/sykli-history-XXXXXX");
+    if (!mkdtemp(out)) *out = 0;
+}
 
 static void folder_remove(const char *dir)
 {
@@ -82,7 +86,8 @@ static void a_run_is_recorded(test *t)
     TRY(sykli__history_end(&h, 2000, 1));
     told got = tell_run(&h, 0, &run, &rc);
     TRY(rc);
-    CHECK_TEXT(got.text, "lib \"x\" passed 0 40\ntest\n failed -3 50 exit code 3\ndoc cached 0 0\n");
+    CHECK_TEXT(got.text, "lib \"x\" passed 0 40\ntest\n failed -3 50 exit code 3\n"
+               "doc cached 0 0\n");
     CHECK(run.run == 7 && run.started_ms == 1000 && run.ended_ms == 2000 && run.tasks == 3);
     CHECK(run.failed == 1 && (run.pid == getpid() || t->injected));
     tell_run(&h, 1, &run, &rc);
@@ -146,7 +151,8 @@ static void a_killed_run_is_readable(test *t)
     }
     CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
     file_append(dir, ".sykli/runs/00000000001000-0000000000000001.jsonl",
-                "no json\n{}\n[1]\n{\"name\":\"odd\",\"status\":\"strange\"}\n{\"name\":\"cut\",\"sta");
+                "no json\n{}\n[1]\n{\"name\":\"odd\",\"status\":\"strange\"}\n"
+                "{\"name\":\"cut\",\"sta");
     CHECK_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
     CHECK_INT(sykli__history_lock(&h, &t->fault), 0); // died with its owner
     CHECK_INT(sykli__history_begin(&h, 2, 3000, 9, &t->fault), 0);

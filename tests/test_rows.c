@@ -82,7 +82,11 @@ static int lamp_add(sykli__rows *r, uint64_t power)
     return slot;
 }
 
-static void folder_make(char *out) { strcpy(out, "/tmp/sykli-rows-XXXXXX"); if (!mkdtemp(out)) *out = 0; }
+static void folder_make(char *out)
+{
+    strcpy(out, "/tmp/sykli-rows-XXXXXX");
+    if (!mkdtemp(out)) *out = 0;
+}
 
 static int folder_clean(void *to, const char *name, int type)
 {
