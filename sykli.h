@@ -960,8 +960,8 @@ void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t size_old, size_t
     void *fresh = m->sys->resize(m->sys->user, ptr, size_old, size_new, tag);
     if (!fresh && size_new) return NULL;
     if (size_new > size_old) memset((char *)fresh + size_old, 0, size_new - size_old);
-    m->total_bytes += size_new - size_old;
-    m->tags[tag].bytes += size_new - size_old;
+    m->total_bytes += (uint64_t)size_new - size_old;
+    m->tags[tag].bytes += (uint64_t)size_new - size_old;
     m->tags[tag].blocks += (uint64_t)(size_new != 0) - (uint64_t)(size_old != 0);
     m->tags[tag].allocs += size_old == 0;
     return fresh;

@@ -214,7 +214,7 @@ static void numbers_keep_their_range(test *t)
     CHECK(!sykli_json_u64(&doc, ++n, &u));
     CHECK(sykli_json_f64(&doc, n, &f) && f == 1.0);
     CHECK(!sykli_json_f64(&doc, ++n, &f));
-    CHECK(sykli_json_f64(&doc, ++n, &f) && f == 0.1);
+    CHECK(sykli_json_f64(&doc, ++n, &f) && f == (double)0.1);
     CHECK(sykli_json_f64(&doc, ++n, &f) && f > 1.2345678901234e29 && f < 1.2345678901235e29);
     CHECK(sykli_json_f64(&doc, ++n, &f) && f > 0 && f < 1e-323);
     CHECK(sykli_json_f64(&doc, ++n, &f) && f > 1.69e308);

@@ -85,7 +85,9 @@ static int start_in(test *t, const char *command, const char *workdir, sykli__sp
 static int zoo_start(test *t, const char *kind, sykli__spawn_proc *proc)
 {
     char command[600];
-    snprintf(command, sizeof command, "%s --zoo %s", zoo_program, kind);
+    const char *emulator = getenv("TEST_RUN");
+    snprintf(command, sizeof command, "%s%s%s --zoo %s", emulator ? emulator : "",
+             emulator && *emulator ? " " : "", zoo_program, kind);
     return start_in(t, command, NULL, proc);
 }
 
