@@ -1350,17 +1350,26 @@ static void sykli__crypto_poly_begin(sykli__crypto_poly *p, const uint8_t key[32
     sykli__crypto_wipe(r, sizeof r);
 }
 
-// `count` blocks of 16 bytes, one to four.
-static inline void sykli__crypto_poly_blocks(sykli__crypto_poly *p, const uint8_t *data, int count)
+static void sykli__crypto_poly_block(sykli__crypto_poly *p, const uint8_t *data)
 {
     sykli__crypto_wide sum[SYKLI__CRYPTO_POLY_LIMBS] = { 0 };
     sykli__crypto_mod_add(&p->h, data, 1);
-    sykli__crypto_mod_mul(sum, &p->h, &p->power[count - 1]);
-    for (int i = 1; i < count; i++) {
-        sykli__crypto_mod block = { { 0 } };
-        sykli__crypto_mod_add(&block, data + 16 * i, 1);
-        sykli__crypto_mod_mul(sum, &block, &p->power[count - 1 - i]);
-    }
+    sykli__crypto_mod_mul(sum, &p->h, &p->power[0]);
+    sykli__crypto_mod_fold(&p->h, sum);
+}
+
+static void sykli__crypto_poly_four(sykli__crypto_poly *p, const uint8_t *data)
+{
+    sykli__crypto_wide sum[SYKLI__CRYPTO_POLY_LIMBS] = { 0 };
+    sykli__crypto_mod b = { { 0 } }, c = b, d = b;
+    sykli__crypto_mod_add(&p->h, data, 1);
+    sykli__crypto_mod_add(&b, data + 16, 1);
+    sykli__crypto_mod_add(&c, data + 32, 1);
+    sykli__crypto_mod_add(&d, data + 48, 1);
+    sykli__crypto_mod_mul(sum, &p->h, &p->power[3]);
+    sykli__crypto_mod_mul(sum, &b, &p->power[2]);
+    sykli__crypto_mod_mul(sum, &c, &p->power[1]);
+    sykli__crypto_mod_mul(sum, &d, &p->power[0]);
     sykli__crypto_mod_fold(&p->h, sum);
 }
 
@@ -1378,12 +1387,12 @@ static void sykli__crypto_poly_add(sykli__crypto_poly *p, const uint8_t *data, s
 {
     if (size >= 128 && !p->powers) sykli__crypto_poly_powers(p);
     if (p->powers)
-        for (; size >= 64; data += 64, size -= 64) sykli__crypto_poly_blocks(p, data, 4);
-    for (; size >= 16; data += 16, size -= 16) sykli__crypto_poly_blocks(p, data, 1);
+        for (; size >= 64; data += 64, size -= 64) sykli__crypto_poly_four(p, data);
+    for (; size >= 16; data += 16, size -= 16) sykli__crypto_poly_block(p, data);
     if (size) {
         uint8_t padded[16] = { 0 };
         memcpy(padded, data, size);
-        sykli__crypto_poly_blocks(p, padded, 1);
+        sykli__crypto_poly_block(p, padded);
     }
 }
 
