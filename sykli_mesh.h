@@ -4609,6 +4609,1521 @@ static int sykli__link_fact(sykli__link_core *l, const void *data, size_t size)
 }
 
 // >>member ---- who is in the mesh: SWIM semantics over sessions
+// Who is in the mesh. Every node holds the whole table; each row is a fact that its owner versions
+// with an incarnation, and that others may accuse: alive, suspect, dead (SWIM: Das, Gupta,
+// Motivala 2002), with the local health of Lifeguard (Dadgar et al. 2017). Facts are flooded over
+// the sessions and compared by a hash that rides in pings; there is no UDP, since a TCP session
+// tells the death of a process in a millisecond. Accusing is slow and needs witnesses, refuting is
+// fast: a machine under full load is what CI machines are.
+//
+// The table says what to do (`next`) and never acts: DIAL, CLOSE, SEND, PING. Below it the core
+// joins it to the links of all connections, by number; >>mesh and the simulator both drive that.
+
+enum {
+    SYKLI__MEMBER_MAX = 4096,
+    SYKLI__MEMBER_SEEDS_MAX = 16,
+    SYKLI__MEMBER_ADDRESSES_MAX = 256, // bytes of all addresses of a node, spaces between
+    SYKLI__MEMBER_LABELS_MAX = 256,
+    SYKLI__MEMBER_VERSION_MAX = 32,
+    SYKLI__MEMBER_QUEUE_MAX = 16384,   // things to send; what finds no room is found by the hash
+    SYKLI__MEMBER_PING_MS = 1000,
+    SYKLI__MEMBER_SILENCE_MS = 3000,
+    SYKLI__MEMBER_FRESH_MS = 2000,     // so young must evidence of life be
+    SYKLI__MEMBER_REDIAL_MS = 1000,    // for one re-dial and the witnesses' answers
+    SYKLI__MEMBER_WITNESS_MS = 500,
+    SYKLI__MEMBER_SUSPECT_MS = 3000,
+    SYKLI__MEMBER_PROBE_MS = 1000,     // an old process with the same key may answer so long
+    SYKLI__MEMBER_LOSER_MS = 1000,     // the second of two sessions is closed after so long
+    SYKLI__MEMBER_BACKOFF_MAX_MS = 60000,
+    SYKLI__MEMBER_DIAL_MS = 10000,
+    SYKLI__MEMBER_SYNC_MS = 5000,      // between two full exchanges with one peer
+    SYKLI__MEMBER_SYNC_STEP_MS = 10,
+    SYKLI__MEMBER_SYNC_BATCH = 64,     // rows a step
+    SYKLI__MEMBER_LAG_MS = 200,        // own lateness that counts against own health
+    SYKLI__MEMBER_HEALTH_MAX = 8,
+    SYKLI__MEMBER_TOMBSTONE_MS = 24 * 3600 * 1000,
+    SYKLI__MEMBER_PING_SIZE = 36
+};
+
+// In the order of their weight at equal incarnation.
+typedef enum sykli__member_state {
+    SYKLI__MEMBER_JOINING, SYKLI__MEMBER_ALIVE, SYKLI__MEMBER_AWAY, SYKLI__MEMBER_SUSPECT,
+    SYKLI__MEMBER_DEAD, SYKLI__MEMBER_LEFT, SYKLI__MEMBER_STATES
+} sykli__member_state;
+static const char *const sykli__member_state_names[] = {
+    "joining", "alive", "away", "suspect", "dead", "left", NULL
+};
+
+enum { SYKLI__MEMBER_DIALABLE = 1, SYKLI__MEMBER_HOME = 2, SYKLI__MEMBER_CLIENT = 4 };
+
+// Which configuration, which roster: whoever has less pulls from whoever has more.
+typedef struct sykli__member_versions {
+    uint64_t roster_epoch, config_version, config_hash;
+    uint32_t config_epoch;
+} sykli__member_versions;
+
+// What a fact says of a node.
+typedef struct sykli__member_fact {
+    uint8_t id[16], key[32], sign_key[32], signature[64];
+    uint64_t boot_id, incarnation;
+    uint8_t state, bits;
+    uint32_t workers_busy, workers_total;
+    sykli__member_versions versions;
+    char name[SYKLI_NODE_NAME_MAX + 1], addresses[SYKLI__MEMBER_ADDRESSES_MAX];
+    char labels[SYKLI__MEMBER_LABELS_MAX], version[SYKLI__MEMBER_VERSION_MAX];
+} sykli__member_fact;
+
+typedef struct sykli__member_session {
+    int conn; // 0: none
+    uint64_t boot_id, number; // number: the dialler's, rises with every dial
+    bool dialled;
+} sykli__member_session;
+
+// Whether a member is really gone, found out before anybody is told.
+typedef struct sykli__member_check {
+    bool on, dial, refused;
+    uint32_t nonce;
+    int asked, yes, no;
+    uint64_t due_ms;
+} sykli__member_check;
+
+typedef struct sykli__member_row {
+    sykli__member_fact fact;
+    bool rostered;
+    sykli__member_session live, loser, newcomer;
+    uint64_t since_ms;                 // of the state
+    uint64_t heard_ms, ping_ms, accused_ms, witness_ms;
+    uint64_t loser_due_ms, newcomer_due_ms, rival_ms; // rival_ms: 0, or when a loser came
+    uint64_t dial_ms, dial_due_ms;     // dial_ms: begun, 0: none is under way
+    uint32_t dials;                    // in vain, since the last session
+    uint32_t rtt_ms;
+    int mismatches;
+    uint64_t sync_ms, sync_due_ms;
+    size_t sync_at;                    // next row to send
+    bool syncing;
+    sykli__member_check check;
+    bool told_up;                      // what events have said
+    uint64_t told_boot;
+    int told_conn;
+} sykli__member_row;
+
+typedef struct sykli__member_seed {
+    char address[64];
+    uint8_t id[16];        // who answered there last
+    bool known, dialling;
+    uint64_t due_ms;
+    uint32_t dials;
+} sykli__member_seed;
+
+typedef enum sykli__member_out_kind {
+    SYKLI__MEMBER_OUT_DIAL,     // address; row: whom, NULL: whoever is there; then seed
+    SYKLI__MEMBER_OUT_CLOSE,    // conn
+    SYKLI__MEMBER_OUT_SEND,     // conn, data
+    SYKLI__MEMBER_OUT_FLOOD,    // data, to all but conn
+    SYKLI__MEMBER_OUT_PING,     // conn
+    SYKLI__MEMBER_OUT_BEHIND,   // conn, row: it has a newer roster (code 1) or config (code 2)
+    SYKLI__MEMBER_OUT_NODEUP,   // row
+    SYKLI__MEMBER_OUT_NODEDOWN,
+    SYKLI__MEMBER_OUT_LINKUP,
+    SYKLI__MEMBER_OUT_LINKDOWN,
+    SYKLI__MEMBER_OUT_DUPLICATE // row: a second process with its key was refused
+} sykli__member_out_kind;
+
+typedef struct sykli__member_out {
+    sykli__member_out_kind kind;
+    int conn, seed, code;
+    sykli__member_row *row;
+    char address[64];
+    const uint8_t *data; // valid until the next call
+    size_t size;
+} sykli__member_out;
+
+typedef enum sykli__member_message {
+    SYKLI__MEMBER_SAY = 1, // a fact
+    SYKLI__MEMBER_ASK,     // do you hear from this node?
+    SYKLI__MEMBER_ANSWER,
+    SYKLI__MEMBER_SYNC     // our hashes differ: tell me all you know
+} sykli__member_message;
+
+// A thing to do that waits to be pulled; facts are encoded when they are, so they are never stale.
+typedef struct sykli__member_item {
+    sykli__member_out_kind kind;
+    sykli__member_message message;
+    int conn, code;
+    uint32_t nonce;
+    uint8_t id[16];
+} sykli__member_item;
+
+typedef struct sykli__member_config {
+    sykli__member_fact self;      // incarnation: the least to begin with
+    uint64_t wall_ms, seed;       // of the clock; of the jitter
+    char seeds[SYKLI__MEMBER_SEEDS_MAX][64];
+    size_t seed_count;
+    bool (*rostered)(void *user, const uint8_t key[32]); // NULL: everybody is
+    void *user;
+} sykli__member_config;
+
+typedef struct sykli__member_table {
+    sykli_mem *mem;
+    sykli__member_row **rows;     // the first is this node
+    size_t count, capacity, unrostered;
+    sykli_map by_id;
+    sykli__member_item *items;
+    size_t item_at, item_count, item_capacity;
+    sykli__member_seed seeds[SYKLI__MEMBER_SEEDS_MAX];
+    size_t seed_count;
+    uint64_t now_ms, wall_offset_ms, random, hash;
+    uint64_t wake_ms, mute_ms, health_ms; // wake: the deadline last told
+    uint32_t health, nonce;
+    uint64_t said_ms;
+    bool changed, say_self;
+    bool (*rostered)(void *user, const uint8_t key[32]);
+    void *user;
+    uint8_t data[SYKLI__LINK_FACT_MAX];
+} sykli__member_table;
+
+static uint64_t sykli__member_random(sykli__member_table *t)
+{
+    uint64_t z = t->random += 0x9e3779b97f4a7c15u; // splitmix64 (Steele, Lea, Flood 2014)
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+// ---- facts as bytes
+
+static void sykli__member_fact_put(sykli__wire_out *out, const sykli__member_fact *f)
+{
+    static const uint8_t unsigned_yet[64] = { 0 };
+    bool has_signature = memcmp(f->signature, unsigned_yet, 64) != 0;
+    sykli__wire_put_u8(out, SYKLI__MEMBER_SAY);
+    sykli__wire_put_bytes(out, f->id, 16);
+    sykli__wire_put_u8(out, f->state);
+    sykli__wire_put_u8(out, f->bits);
+    sykli__wire_put_u64(out, f->incarnation);
+    sykli__wire_put_u64(out, f->boot_id);
+    sykli__wire_put_bytes(out, f->key, 32);
+    sykli__wire_put_bytes(out, f->sign_key, 32);
+    sykli__wire_put_varint(out, f->workers_busy);
+    sykli__wire_put_varint(out, f->workers_total);
+    sykli__wire_put_varint(out, f->versions.roster_epoch);
+    sykli__wire_put_varint(out, f->versions.config_epoch);
+    sykli__wire_put_varint(out, f->versions.config_version);
+    sykli__wire_put_u64(out, f->versions.config_hash);
+    sykli__wire_put_text(out, f->name);
+    sykli__wire_put_text(out, f->addresses);
+    sykli__wire_put_text(out, f->labels);
+    sykli__wire_put_text(out, f->version);
+    sykli__wire_put_u8(out, has_signature);
+    if (has_signature) sykli__wire_put_bytes(out, f->signature, 64);
+}
+
+static bool sykli__member_name_valid(const char *name)
+{
+    size_t size = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+    return size && !name[size];
+}
+
+static bool sykli__member_fact_get(sykli__wire_in *in, sykli__member_fact *f)
+{
+    sykli__wire_in value;
+    uint16_t type;
+    memset(f, 0, sizeof *f);
+    sykli__wire_copy(in, f->id, 16);
+    f->state = sykli__wire_u8(in);
+    f->bits = sykli__wire_u8(in);
+    f->incarnation = sykli__wire_u64(in);
+    f->boot_id = sykli__wire_u64(in);
+    sykli__wire_copy(in, f->key, 32);
+    sykli__wire_copy(in, f->sign_key, 32);
+    f->workers_busy = (uint32_t)sykli__wire_varint(in);
+    f->workers_total = (uint32_t)sykli__wire_varint(in);
+    f->versions.roster_epoch = sykli__wire_varint(in);
+    f->versions.config_epoch = (uint32_t)sykli__wire_varint(in);
+    f->versions.config_version = sykli__wire_varint(in);
+    f->versions.config_hash = sykli__wire_u64(in);
+    sykli__wire_text_copy(in, f->name, sizeof f->name);
+    sykli__wire_text_copy(in, f->addresses, sizeof f->addresses);
+    sykli__wire_text_copy(in, f->labels, sizeof f->labels);
+    sykli__wire_text_copy(in, f->version, sizeof f->version);
+    if (sykli__wire_u8(in)) sykli__wire_copy(in, f->signature, 64);
+    while (sykli__wire_tlv(in, &type, &value)) continue;
+    return !in->bad && f->state < SYKLI__MEMBER_STATES && sykli__member_name_valid(f->name);
+}
+
+// ---- rows
+
+// What a row adds to the hash of the table: living members only, so that tombstones may be
+// forgotten at different times.
+static uint64_t sykli__member_row_hash(const sykli__member_row *row)
+{
+    static const uint64_t key[2] = { 0x73796b6c69, 1 };
+    uint8_t data[25];
+    if (row->fact.state >= SYKLI__MEMBER_DEAD || row->fact.state == SYKLI__MEMBER_JOINING) return 0;
+    memcpy(data, row->fact.id, 16);
+    for (int i = 0; i < 8; i++) data[16 + i] = (uint8_t)(row->fact.incarnation >> 8 * i);
+    data[24] = row->fact.state;
+    return sykli_siphash(key, data, sizeof data);
+}
+
+static sykli__member_row *sykli__member_get(const sykli__member_table *t, const uint8_t id[16])
+{
+    const uint64_t *at = sykli_map_get(&t->by_id, id, 16);
+    return at ? t->rows[*at] : NULL;
+}
+
+static sykli__member_row *sykli__member_at(const sykli__member_table *t, size_t index)
+{
+    return index < t->count ? t->rows[index] : NULL;
+}
+
+static sykli__member_row *sykli__member_self(const sykli__member_table *t) { return t->rows[0]; }
+
+static bool sykli__member_up(const sykli__member_row *row)
+{
+    return row->fact.state == SYKLI__MEMBER_ALIVE || row->fact.state == SYKLI__MEMBER_SUSPECT;
+}
+
+// Adds a row in state joining.    returns  NULL: no room, or no memory
+static sykli__member_row *sykli__member_add(sykli__member_table *t, const uint8_t id[16],
+                                            const uint8_t key[32])
+{
+    bool rostered = !t->rostered || t->rostered(t->user, key);
+    if (t->count >= SYKLI__MEMBER_MAX || (!rostered && t->unrostered >= SYKLI__MEMBER_MAX / 4))
+        return NULL;
+    if (t->count == t->capacity) {
+        size_t fresh = t->capacity ? 2 * t->capacity : 8;
+        void *grown = sykli_mem_resize(t->mem, SYKLI_TAG_member, t->rows,
+                                       t->capacity * sizeof *t->rows, fresh * sizeof *t->rows);
+        if (!grown) return NULL;
+        t->rows = (sykli__member_row **)grown;
+        t->capacity = fresh;
+    }
+    sykli__member_row *row =
+        (sykli__member_row *)sykli_mem_resize(t->mem, SYKLI_TAG_member, NULL, 0, sizeof *row);
+    if (row && sykli_map_put(&t->by_id, id, 16, t->count) < 0) {
+        sykli_mem_resize(t->mem, SYKLI_TAG_member, row, sizeof *row, 0);
+        row = NULL;
+    }
+    if (!row) return NULL;
+    memcpy(row->fact.id, id, 16);
+    memcpy(row->fact.key, key, 32);
+    row->rostered = rostered;
+    row->since_ms = t->now_ms;
+    t->unrostered += !rostered;
+    t->rows[t->count++] = row;
+    return row;
+}
+
+static void sykli__member_forget(sykli__member_table *t, size_t index)
+{
+    sykli__member_row *row = t->rows[index], *last = t->rows[--t->count];
+    t->rows[index] = last;
+    sykli_map_remove(&t->by_id, row->fact.id, 16);
+    uint64_t *at = last == row ? NULL : sykli_map_get(&t->by_id, last->fact.id, 16);
+    if (at) *at = index;
+    t->unrostered -= !row->rostered;
+    t->hash ^= sykli__member_row_hash(row);
+    sykli_mem_resize(t->mem, SYKLI_TAG_member, row, sizeof *row, 0);
+}
+
+// ---- the queue
+
+// Queues a thing to do.    returns  false: no room; then nothing is lost that the hash cannot find
+static bool sykli__member_push(sykli__member_table *t, const sykli__member_item *item)
+{
+    if (t->item_at == t->item_count) t->item_at = t->item_count = 0;
+    if (t->item_count == t->item_capacity) {
+        size_t fresh = t->item_capacity ? 2 * t->item_capacity : 32;
+        if (fresh > SYKLI__MEMBER_QUEUE_MAX) return false;
+        void *grown = sykli_mem_resize(t->mem, SYKLI_TAG_member, t->items,
+                                       t->item_capacity * sizeof *t->items,
+                                       fresh * sizeof *t->items);
+        if (!grown) return false;
+        t->items = (sykli__member_item *)grown;
+        t->item_capacity = fresh;
+    }
+    t->items[t->item_count++] = *item;
+    return true;
+}
+
+static bool sykli__member_order(sykli__member_table *t, sykli__member_out_kind kind, int conn,
+                                int code, const sykli__member_row *row)
+{
+    sykli__member_item item = { .kind = kind, .conn = conn, .code = code };
+    if (row) memcpy(item.id, row->fact.id, 16);
+    return sykli__member_push(t, &item);
+}
+
+// Tells one connection a row, or what it asked.
+static bool sykli__member_send(sykli__member_table *t, int conn, sykli__member_message message,
+                               const uint8_t id[16], uint32_t nonce, int code)
+{
+    sykli__member_item item = { SYKLI__MEMBER_OUT_SEND, message, conn, code, nonce, { 0 } };
+    if (id) memcpy(item.id, id, 16);
+    return sykli__member_push(t, &item);
+}
+
+static bool sykli__member_flood(sykli__member_table *t, const sykli__member_row *row, int except)
+{
+    sykli__member_item item = { .kind = SYKLI__MEMBER_OUT_FLOOD, .message = SYKLI__MEMBER_SAY,
+                                .conn = except };
+    memcpy(item.id, row->fact.id, 16);
+    return sykli__member_push(t, &item);
+}
+
+// ---- states
+
+static void sykli__member_state_set(sykli__member_table *t, sykli__member_row *row,
+                                    sykli__member_state state)
+{
+    t->hash ^= sykli__member_row_hash(row);
+    if (row->fact.state != state) row->since_ms = t->now_ms;
+    row->fact.state = (uint8_t)state;
+    t->hash ^= sykli__member_row_hash(row);
+    t->changed = true;
+    if (state == SYKLI__MEMBER_DEAD || state == SYKLI__MEMBER_LEFT) {
+        row->check.on = false;
+        row->dials = 0;
+        row->dial_due_ms = t->now_ms + SYKLI__MEMBER_REDIAL_MS;
+    }
+}
+
+static void sykli__member_accuse(sykli__member_table *t, sykli__member_row *row,
+                                 sykli__member_state state)
+{
+    row->check.on = false;
+    sykli__member_state_set(t, row, state);
+    row->accused_ms = t->now_ms;
+    sykli__member_flood(t, row, 0); // the accused too: it may refute
+}
+
+// How many are up, this node included.
+static size_t sykli__member_population(const sykli__member_table *t)
+{
+    size_t up = 0;
+    for (size_t i = 0; i < t->count; i++) up += sykli__member_up(t->rows[i]);
+    return up;
+}
+
+// A timeout as this node's own health stretches it.
+static uint64_t sykli__member_patience(const sykli__member_table *t, uint64_t ms)
+{
+    return ms * (1 + t->health);
+}
+
+// 3 * max(1, log10 N) s, in steps of a doubling.
+static uint64_t sykli__member_suspicion_ms(const sykli__member_table *t)
+{
+    uint64_t ms = SYKLI__MEMBER_SUSPECT_MS;
+    for (size_t n = sykli__member_population(t); n > 10; n = (n + 1) / 2)
+        ms += SYKLI__MEMBER_SUSPECT_MS * 301 / 1000;
+    return sykli__member_patience(t, ms);
+}
+
+static bool sykli__member_heard_lately(const sykli__member_table *t, const sykli__member_row *row)
+{
+    return row->live.conn && t->now_ms - row->heard_ms < SYKLI__MEMBER_FRESH_MS;
+}
+
+// Incarnations from the far future would make a row that its owner cannot refute.
+static bool sykli__member_too_new(const sykli__member_table *t, uint64_t incarnation)
+{
+    uint64_t wall_s = (t->now_ms + t->wall_offset_ms) / 1000;
+    return incarnation > (wall_s + 24 * 3600) << 20;
+}
+
+static void sykli__member_say_self(sykli__member_table *t)
+{
+    t->say_self = true;
+    t->changed = true;
+}
+
+static void sykli__member_renew(sykli__member_table *t, uint64_t beyond)
+{
+    sykli__member_row *self = sykli__member_self(t);
+    t->hash ^= sykli__member_row_hash(self);
+    if (self->fact.incarnation < beyond) self->fact.incarnation = beyond;
+    self->fact.incarnation++;
+    t->hash ^= sykli__member_row_hash(self);
+    sykli__member_say_self(t);
+}
+
+// ---- checking whether somebody is gone
+
+// Asks up to `count` others whether they hear from it.
+static void sykli__member_ask(sykli__member_table *t, sykli__member_row *row, int count)
+{
+    sykli__member_check *c = &row->check;
+    c->nonce = ++t->nonce;
+    c->asked = c->yes = c->no = 0;
+    size_t from = (size_t)(sykli__member_random(t) % t->count);
+    for (size_t i = 0; i < t->count && c->asked < count; i++) {
+        sykli__member_row *other = t->rows[(from + i) % t->count];
+        if (other == row || other->check.on || !sykli__member_heard_lately(t, other)) continue;
+        c->asked += sykli__member_send(t, other->live.conn, SYKLI__MEMBER_ASK, row->fact.id,
+                                       c->nonce, 0);
+    }
+}
+
+static bool sykli__member_can_dial(const sykli__member_row *row)
+{
+    return (row->fact.bits & SYKLI__MEMBER_DIALABLE) && row->fact.addresses[0];
+}
+
+// The session broke: one re-dial, two witnesses. Nobody is told before they have spoken.
+static void sykli__member_check_broken(sykli__member_table *t, sykli__member_row *row, bool redial,
+                                       bool refused)
+{
+    if (!sykli__member_up(row) || row->check.on) return;
+    row->check = (sykli__member_check){ .on = true, .dial = true, .refused = refused };
+    row->check.due_ms = t->now_ms + sykli__member_patience(t, SYKLI__MEMBER_REDIAL_MS);
+    if (redial && !row->dial_ms) row->dial_due_ms = t->now_ms;
+    sykli__member_ask(t, row, 2);
+}
+
+static void sykli__member_check_silent(sykli__member_table *t, sykli__member_row *row)
+{
+    row->check = (sykli__member_check){ .on = true };
+    row->check.due_ms = t->now_ms + sykli__member_patience(t, SYKLI__MEMBER_WITNESS_MS);
+    sykli__member_ask(t, row, 3);
+}
+
+// Judges what is known so far.
+static void sykli__member_judge(sykli__member_table *t, sykli__member_row *row)
+{
+    sykli__member_check *c = &row->check;
+    if (!c->on) return;
+    bool all_deny = c->no == c->asked, late = t->now_ms >= c->due_ms;
+    bool muted = t->now_ms < t->mute_ms;
+    bool gone = c->dial && (c->refused || (late && !sykli__member_can_dial(row)));
+    if (c->yes) {
+        c->on = false;
+        row->witness_ms = t->now_ms;
+    } else if (gone && all_deny && !muted) sykli__member_accuse(t, row, SYKLI__MEMBER_DEAD);
+    else if (late && muted) c->on = false;
+    else if (late && row->fact.state == SYKLI__MEMBER_ALIVE)
+        sykli__member_accuse(t, row, SYKLI__MEMBER_SUSPECT);
+    else if (late) c->on = false;
+}
+
+// ---- facts
+
+static void sykli__member_about_self(sykli__member_table *t, const sykli__member_fact *f)
+{
+    const sykli__member_fact *self = &sykli__member_self(t)->fact;
+    bool other_life = f->boot_id != self->boot_id;
+    bool newer = f->incarnation > self->incarnation;
+    bool accused = f->incarnation == self->incarnation && f->state != self->state
+                   && f->state > SYKLI__MEMBER_ALIVE;
+    bool twin = f->incarnation == self->incarnation && other_life;
+    if (self->state != SYKLI__MEMBER_LEFT && (newer || accused || twin))
+        sykli__member_renew(t, f->incarnation);
+}
+
+static void sykli__member_overwrite(sykli__member_table *t, sykli__member_row *row,
+                                    const sykli__member_fact *f)
+{
+    t->hash ^= sykli__member_row_hash(row);
+    sykli__member_state state = (sykli__member_state)row->fact.state;
+    uint8_t key[32], id[16];
+    memcpy(key, row->fact.key, 32);
+    memcpy(id, row->fact.id, 16);
+    row->fact = *f;
+    memcpy(row->fact.key, key, 32); // whose hash the id is
+    memcpy(row->fact.id, id, 16);
+    row->fact.state = (uint8_t)state;
+    t->hash ^= sykli__member_row_hash(row);
+    sykli__member_state_set(t, row, (sykli__member_state)f->state);
+}
+
+// The row a fact is about, made if it may be.
+static sykli__member_row *sykli__member_subject(sykli__member_table *t, const sykli__member_fact *f)
+{
+    sykli__member_row *row = sykli__member_get(t, f->id);
+    uint8_t hash[32];
+    if (row || f->state >= SYKLI__MEMBER_DEAD) return row; // the dead are not introduced
+    sykli_sha256_of(f->key, 32, hash);
+    row = memcmp(hash, f->id, 16) ? NULL : sykli__member_add(t, f->id, f->key);
+    const sykli__member_fact *self = &sykli__member_self(t)->fact;
+    bool waits = (self->bits & SYKLI__MEMBER_DIALABLE) && memcmp(self->id, f->id, 16) > 0;
+    if (row) row->dial_due_ms = t->now_ms + (waits ? SYKLI__MEMBER_REDIAL_MS : 0);
+    return row;
+}
+
+static bool sykli__member_outweighs(const sykli__member_fact *f, const sykli__member_fact *known)
+{
+    return f->incarnation > known->incarnation
+           || (f->incarnation == known->incarnation && f->state > known->state);
+}
+
+static void sykli__member_say(sykli__member_table *t, sykli__member_row *from, int conn,
+                              sykli__member_fact *f)
+{
+    bool owner = !memcmp(f->id, from->fact.id, 16);
+    if (!owner && sykli__member_too_new(t, f->incarnation)) return;
+    if (!memcmp(f->id, sykli__member_self(t)->fact.id, 16)) {
+        sykli__member_about_self(t, f);
+        return;
+    }
+    sykli__member_row *row = sykli__member_subject(t, f);
+    if (!row) return;
+    sykli__member_state before = (sykli__member_state)row->fact.state;
+    if (!sykli__member_outweighs(f, &row->fact)) {
+        bool accused = row->fact.state >= SYKLI__MEMBER_SUSPECT;
+        if (owner && accused) // it must hear of it to refute
+            sykli__member_send(t, conn, SYKLI__MEMBER_SAY, row->fact.id, 0, 0);
+        return;
+    }
+    if (!owner && f->state >= SYKLI__MEMBER_DEAD && sykli__member_heard_lately(t, row))
+        f->state = SYKLI__MEMBER_SUSPECT; // my evidence against theirs; the accused decides
+    if (!sykli__member_outweighs(f, &row->fact)) return;
+    bool same_life = f->boot_id == row->fact.boot_id;
+    if (f->incarnation > row->fact.incarnation) sykli__member_overwrite(t, row, f);
+    else sykli__member_state_set(t, row, (sykli__member_state)f->state);
+    if (!owner && row->live.conn && f->state >= SYKLI__MEMBER_SUSPECT)
+        sykli__member_send(t, row->live.conn, SYKLI__MEMBER_SAY, row->fact.id, 0, 0);
+    if (row->fact.state <= SYKLI__MEMBER_AWAY && before >= SYKLI__MEMBER_SUSPECT) {
+        row->check.on = false;
+        if (before >= SYKLI__MEMBER_DEAD) row->dials = 0;
+        if (before >= SYKLI__MEMBER_DEAD) row->dial_due_ms = t->now_ms;
+    }
+    // Its owner tells all by itself what is only load.
+    bool load = owner && same_life && before == row->fact.state;
+    if (!load) sykli__member_flood(t, row, conn);
+}
+
+static void sykli__member_sync_begin(sykli__member_table *t, sykli__member_row *row)
+{
+    if (!row->syncing) row->sync_at = 0;
+    row->syncing = true;
+    row->sync_ms = row->sync_due_ms = t->now_ms;
+}
+
+static void sykli__member_on_answer(sykli__member_table *t, sykli__member_row *row, uint32_t nonce,
+                                    bool yes)
+{
+    if (!row || !row->check.on || row->check.nonce != nonce) return;
+    if (yes) row->check.yes++;
+    else row->check.no++;
+    sykli__member_judge(t, row);
+}
+
+// ---- what the sections below call
+
+static void sykli__member_free(sykli__member_table *t)
+{
+    while (t->count) sykli__member_forget(t, t->count - 1);
+    if (t->mem) {
+        sykli_mem_resize(t->mem, SYKLI_TAG_member, t->rows, t->capacity * sizeof *t->rows, 0);
+        sykli_mem_resize(t->mem, SYKLI_TAG_member, t->items, t->item_capacity * sizeof *t->items,
+                         0);
+        sykli_map_free(&t->by_id);
+    }
+    memset(t, 0, sizeof *t);
+}
+
+static int sykli__member_init(sykli__member_table *t, sykli_mem *mem,
+                              const sykli__member_config *config, uint64_t now_ms)
+{
+    uint64_t seed[2] = { config->seed, ~config->seed };
+    memset(t, 0, sizeof *t);
+    t->mem = mem;
+    t->now_ms = now_ms;
+    t->wall_offset_ms = config->wall_ms - now_ms;
+    t->random = config->seed;
+    t->wake_ms = UINT64_MAX;
+    sykli_map_init(&t->by_id, mem, seed);
+    sykli__member_row *self = sykli__member_add(t, config->self.id, config->self.key);
+    if (!self) return SYKLI_ENOMEM;
+    uint64_t least = (config->wall_ms / 1000) << 20;
+    self->fact = config->self;
+    self->fact.state = SYKLI__MEMBER_ALIVE;
+    if (self->fact.incarnation < least) self->fact.incarnation = least;
+    t->hash = sykli__member_row_hash(self);
+    self->told_up = true;
+    self->told_boot = self->fact.boot_id;
+    t->rostered = config->rostered;
+    t->user = config->user;
+    t->seed_count = config->seed_count;
+    for (size_t i = 0; i < t->seed_count; i++) {
+        memcpy(t->seeds[i].address, config->seeds[i], sizeof t->seeds[i].address);
+        t->seeds[i].due_ms = now_ms;
+    }
+    return 0;
+}
+
+// What rides in pings: the hash of the table and the versions.
+static void sykli__member_ping_put(const sykli__member_table *t,
+                                   uint8_t data[SYKLI__MEMBER_PING_SIZE + 1])
+{
+    const sykli__member_versions *v = &sykli__member_self(t)->fact.versions;
+    sykli__wire_out out = sykli__link_fixed(data, SYKLI__MEMBER_PING_SIZE + 1);
+    sykli__wire_put_u64(&out, t->hash);
+    sykli__wire_put_u64(&out, v->roster_epoch);
+    sykli__wire_put_u32(&out, v->config_epoch);
+    sykli__wire_put_u64(&out, v->config_version);
+    sykli__wire_put_u64(&out, v->config_hash);
+    assert(!out.error && out.size == SYKLI__MEMBER_PING_SIZE);
+}
+
+static bool sykli__member_config_newer(const sykli__member_versions *a,
+                                       const sykli__member_versions *b)
+{
+    if (a->config_epoch != b->config_epoch) return a->config_epoch > b->config_epoch;
+    if (a->config_version != b->config_version) return a->config_version > b->config_version;
+    return a->config_hash > b->config_hash;
+}
+
+// What rode in a PING or PONG of a member.
+static void sykli__member_ping_get(sykli__member_table *t, sykli__member_row *row, int conn,
+                                   const uint8_t *data, size_t size)
+{
+    const sykli__member_versions *mine = &sykli__member_self(t)->fact.versions;
+    sykli__member_versions theirs;
+    sykli__wire_in in = sykli__wire_over(data, size);
+    uint64_t hash = sykli__wire_u64(&in);
+    theirs.roster_epoch = sykli__wire_u64(&in);
+    theirs.config_epoch = sykli__wire_u32(&in);
+    theirs.config_version = sykli__wire_u64(&in);
+    theirs.config_hash = sykli__wire_u64(&in);
+    if (in.bad) return;
+    if (theirs.roster_epoch > mine->roster_epoch)
+        sykli__member_order(t, SYKLI__MEMBER_OUT_BEHIND, conn, 1, row);
+    if (sykli__member_config_newer(&theirs, mine))
+        sykli__member_order(t, SYKLI__MEMBER_OUT_BEHIND, conn, 2, row);
+    row->mismatches = hash == t->hash ? 0 : row->mismatches + 1;
+    // Facts on their way differ for a moment; what differs twice is missing.
+    if (row->mismatches < 2 || t->now_ms - row->sync_ms < SYKLI__MEMBER_SYNC_MS) return;
+    if (sykli__member_send(t, conn, SYKLI__MEMBER_SYNC, NULL, 0, 0))
+        sykli__member_sync_begin(t, row);
+}
+
+// A record arrived from a member: the only proof of life.
+static void sykli__member_heard(sykli__member_table *t, sykli__member_row *row, int conn)
+{
+    if (conn != row->live.conn) return;
+    row->heard_ms = t->now_ms;
+    if (row->fact.state < SYKLI__MEMBER_SUSPECT || t->now_ms - row->accused_ms < 1000) return;
+    if (sykli__member_send(t, conn, SYKLI__MEMBER_SAY, row->fact.id, 0, 0))
+        row->accused_ms = t->now_ms;
+}
+
+// A gossip message of a member.    returns  0, EPARSE: close the session
+static int sykli__member_told(sykli__member_table *t, sykli__member_row *from, int conn,
+                              const uint8_t *data, size_t size)
+{
+    sykli__wire_in in = sykli__wire_over(data, size);
+    sykli__member_fact fact;
+    uint8_t id[16];
+    int kind = sykli__wire_u8(&in);
+    if (kind == SYKLI__MEMBER_SAY) {
+        if (!sykli__member_fact_get(&in, &fact)) return SYKLI_EPARSE;
+        sykli__member_say(t, from, conn, &fact);
+    } else if (kind == SYKLI__MEMBER_ASK || kind == SYKLI__MEMBER_ANSWER) {
+        sykli__wire_copy(&in, id, sizeof id);
+        uint32_t nonce = sykli__wire_u32(&in);
+        bool yes = sykli__wire_u8(&in) != 0;
+        if (in.bad) return SYKLI_EPARSE;
+        sykli__member_row *row = sykli__member_get(t, id);
+        if (kind == SYKLI__MEMBER_ANSWER) sykli__member_on_answer(t, row, nonce, yes);
+        else {
+            yes = row == sykli__member_self(t) || (row && sykli__member_heard_lately(t, row));
+            sykli__member_send(t, conn, SYKLI__MEMBER_ANSWER, id, nonce, yes);
+        }
+    } else if (kind == SYKLI__MEMBER_SYNC) sykli__member_sync_begin(t, from);
+    return 0; // other kinds are of a later version
+}
+
+static void sykli__member_adopt(sykli__member_table *t, sykli__member_row *row,
+                                const sykli__member_session *session)
+{
+    row->live = *session;
+    row->heard_ms = row->ping_ms = t->now_ms;
+    row->dials = 0;
+    row->dial_ms = 0;
+    row->check.on = false;
+    row->mismatches = 0;
+    row->syncing = false;
+    t->changed = true;
+    sykli__member_send(t, session->conn, SYKLI__MEMBER_SAY, sykli__member_self(t)->fact.id, 0, 0);
+    sykli__member_sync_begin(t, row);
+}
+
+// Of two sessions with one process: that of the smaller node id stays; of two dials by the same
+// side the later. Both sides come to the same end, and the other closes when both are up. But who
+// dials again has often lost a session whose end we have not heard of: the one that stays must say
+// something until the other is closed.
+static void sykli__member_rival(sykli__member_table *t, sykli__member_row *row,
+                                const sykli__member_session *fresh)
+{
+    bool smaller = memcmp(sykli__member_self(t)->fact.id, row->fact.id, 16) < 0;
+    bool wins = fresh->dialled == row->live.dialled ? fresh->number > row->live.number
+                                                    : fresh->dialled == smaller;
+    if (row->loser.conn) sykli__member_order(t, SYKLI__MEMBER_OUT_CLOSE, row->loser.conn, 0, NULL);
+    row->loser = wins ? row->live : *fresh;
+    row->loser_due_ms = t->now_ms + SYKLI__MEMBER_LOSER_MS;
+    row->rival_ms = 0;
+    if (wins) sykli__member_adopt(t, row, fresh);
+    else {
+        row->rival_ms = t->now_ms;
+        sykli__member_order(t, SYKLI__MEMBER_OUT_PING, row->live.conn, 0, row);
+    }
+}
+
+// A session with a member is up.
+//   returns  0; ELIMIT: the table is full; EBUSY: a third process with that key. Then close it.
+static int sykli__member_link_up(sykli__member_table *t, const sykli__link_peer *peer,
+                                 const sykli__member_session *fresh, sykli__member_row **out)
+{
+    sykli__member_row *row = sykli__member_get(t, peer->id);
+    if (!row) row = sykli__member_add(t, peer->id, peer->key);
+    if (!row) return SYKLI_ELIMIT;
+    if (row->live.conn && row->live.boot_id != fresh->boot_id && row->newcomer.conn)
+        return SYKLI_EBUSY;
+    if (!row->fact.name[0]) memcpy(row->fact.name, peer->name, sizeof row->fact.name);
+    memcpy(row->fact.sign_key, peer->sign_key, 32);
+    *out = row;
+    if (!row->live.conn) sykli__member_adopt(t, row, fresh);
+    else if (row->live.boot_id == fresh->boot_id) sykli__member_rival(t, row, fresh);
+    else { // another process with the same key: is the old one still there?
+        row->newcomer = *fresh;
+        row->newcomer_due_ms = t->now_ms + SYKLI__MEMBER_PROBE_MS;
+        sykli__member_order(t, SYKLI__MEMBER_OUT_PING, row->live.conn, 0, row);
+    }
+    return 0;
+}
+
+static void sykli__member_link_down(sykli__member_table *t, sykli__member_row *row, int conn)
+{
+    static const sykli__member_session none = { 0, 0, 0, false };
+    sykli__member_session next = row->loser.conn ? row->loser : row->newcomer;
+    if (row->loser.conn == conn) row->loser = none;
+    else if (row->newcomer.conn == conn) row->newcomer = none;
+    if (row->live.conn != conn) return;
+    row->live = none;
+    row->syncing = false;
+    t->changed = true;
+    if (!next.conn) {
+        sykli__member_check_broken(t, row, true, false);
+        return;
+    }
+    if (row->loser.conn) row->loser = none;
+    else row->newcomer = none;
+    sykli__member_adopt(t, row, &next);
+}
+
+// 1, 2, 4 .. 60 s, less up to a quarter.
+static uint64_t sykli__member_backoff(sykli__member_table *t, uint32_t dials)
+{
+    uint64_t ms = dials < 6 ? 1000ull << dials : SYKLI__MEMBER_BACKOFF_MAX_MS;
+    return ms - sykli__member_random(t) % (ms / 4);
+}
+
+// A dial came to nothing.    seed: index + 1 if it was one   refused: somebody said so
+static void sykli__member_dial_failed(sykli__member_table *t, sykli__member_row *row, int seed,
+                                      bool refused)
+{
+    if (seed) {
+        sykli__member_seed *s = &t->seeds[seed - 1];
+        s->dialling = false;
+        s->due_ms = t->now_ms + sykli__member_backoff(t, s->dials++);
+    }
+    if (!row || !row->dial_ms) return;
+    row->dial_ms = 0;
+    row->dial_due_ms = t->now_ms + sykli__member_backoff(t, row->dials++);
+    if (row->live.conn) return;
+    if (row->check.on) row->check.refused |= refused;
+    else sykli__member_check_broken(t, row, false, refused);
+    sykli__member_judge(t, row);
+}
+
+static void sykli__member_seed_up(sykli__member_table *t, int seed, const uint8_t id[16])
+{
+    sykli__member_seed *s = &t->seeds[seed - 1];
+    s->dialling = false;
+    s->known = true;
+    s->dials = 0;
+    s->due_ms = t->now_ms + SYKLI__MEMBER_REDIAL_MS;
+    memcpy(s->id, id, 16);
+}
+
+// Whether a seed must be dialled as such: nobody known answers there, or its row cannot be dialled.
+static bool sykli__member_seed_lost(const sykli__member_table *t, const sykli__member_seed *s)
+{
+    const sykli__member_row *row = s->known ? sykli__member_get(t, s->id) : NULL;
+    if (s->dialling) return false;
+    return !row || (row != t->rows[0] && !row->live.conn
+                    && (!sykli__member_can_dial(row) || row->fact.state == SYKLI__MEMBER_LEFT));
+}
+
+static bool sykli__member_wants_dial(const sykli__member_table *t, const sykli__member_row *row)
+{
+    return row != t->rows[0] && !row->live.conn && !row->dial_ms && sykli__member_can_dial(row)
+           && row->fact.state != SYKLI__MEMBER_LEFT && row->fact.state != SYKLI__MEMBER_AWAY
+           && t->rows[0]->fact.state != SYKLI__MEMBER_LEFT;
+}
+
+// ---- time
+
+static uint64_t sykli__member_ping_due(const sykli__member_row *row)
+{
+    uint64_t last = row->heard_ms > row->ping_ms ? row->heard_ms : row->ping_ms;
+    return last + SYKLI__MEMBER_PING_MS - 100 + row->fact.id[15] % 200u; // not all at once
+}
+
+static uint64_t sykli__member_silence_due(const sykli__member_table *t,
+                                          const sykli__member_row *row)
+{
+    bool watched = row->live.conn && row->fact.state == SYKLI__MEMBER_ALIVE && !row->check.on;
+    if (!watched) return UINT64_MAX;
+    uint64_t due = row->heard_ms + sykli__member_patience(t, SYKLI__MEMBER_SILENCE_MS);
+    if (row->witness_ms && due < row->witness_ms + SYKLI__MEMBER_SILENCE_MS)
+        due = row->witness_ms + SYKLI__MEMBER_SILENCE_MS;
+    return due > t->mute_ms ? due : t->mute_ms;
+}
+
+static uint64_t sykli__member_suspect_due(const sykli__member_table *t,
+                                          const sykli__member_row *row)
+{
+    if (row->fact.state != SYKLI__MEMBER_SUSPECT) return UINT64_MAX;
+    uint64_t due = row->since_ms + sykli__member_suspicion_ms(t);
+    return due > t->mute_ms ? due : t->mute_ms;
+}
+
+static uint64_t sykli__member_tomb_due(const sykli__member_row *row)
+{
+    bool held = row->live.conn || row->loser.conn || row->newcomer.conn || row->dial_ms;
+    if (row->fact.state < SYKLI__MEMBER_DEAD || held) return UINT64_MAX;
+    return row->since_ms + SYKLI__MEMBER_TOMBSTONE_MS;
+}
+
+// When anything is due for a row.
+static uint64_t sykli__member_row_due(const sykli__member_table *t, const sykli__member_row *row)
+{
+    uint64_t due = UINT64_MAX;
+    if (row == t->rows[0]) return due;
+    if (row->live.conn) due = sykli__link_least(due, sykli__member_ping_due(row));
+    if (row->loser.conn) due = sykli__link_least(due, row->loser_due_ms);
+    if (row->newcomer.conn) due = sykli__link_least(due, row->newcomer_due_ms);
+    if (row->check.on) due = sykli__link_least(due, row->check.due_ms);
+    if (row->syncing) due = sykli__link_least(due, row->sync_due_ms);
+    if (sykli__member_wants_dial(t, row)) due = sykli__link_least(due, row->dial_due_ms);
+    due = sykli__link_least(due, sykli__member_silence_due(t, row));
+    due = sykli__link_least(due, sykli__member_suspect_due(t, row));
+    return sykli__link_least(due, sykli__member_tomb_due(row));
+}
+
+// When `tick` is next due. It remembers what it said: coming late counts against own health.
+static uint64_t sykli__member_deadline(sykli__member_table *t)
+{
+    uint64_t due = t->health ? t->health_ms + 5000 : UINT64_MAX;
+    if (t->say_self) due = sykli__link_least(due, t->said_ms + 50);
+    for (size_t i = 0; i < t->count; i++)
+        due = sykli__link_least(due, sykli__member_row_due(t, t->rows[i]));
+    for (size_t i = 0; i < t->seed_count; i++)
+        if (sykli__member_seed_lost(t, &t->seeds[i]))
+            due = sykli__link_least(due, t->seeds[i].due_ms);
+    return t->wake_ms = due;
+}
+
+// An observer that was late, or asleep, must doubt itself first.
+static void sykli__member_tick_health(sykli__member_table *t)
+{
+    uint64_t lag = t->now_ms > t->wake_ms ? t->now_ms - t->wake_ms : 0;
+    if (lag > SYKLI__MEMBER_LAG_MS) {
+        if (t->health < SYKLI__MEMBER_HEALTH_MAX) t->health++;
+        t->health_ms = t->now_ms;
+    } else if (t->health && t->now_ms - t->health_ms >= 5000) {
+        t->health--;
+        t->health_ms = t->now_ms;
+    }
+    if (lag <= SYKLI__MEMBER_SILENCE_MS) return;
+    t->mute_ms = t->now_ms + 5000;
+    for (size_t i = 0; i < t->count; i++) {
+        sykli__member_row *row = t->rows[i];
+        if (row->live.conn) row->heard_ms = t->now_ms;
+        if (row->fact.state == SYKLI__MEMBER_SUSPECT) row->since_ms += lag;
+        if (row->check.on) row->check.due_ms = t->now_ms + SYKLI__MEMBER_REDIAL_MS;
+    }
+}
+
+static void sykli__member_tick_sessions(sykli__member_table *t, sykli__member_row *row)
+{
+    uint64_t now = t->now_ms;
+    if (row->loser.conn && now >= row->loser_due_ms) {
+        sykli__member_session loser = row->loser;
+        bool silent = row->rival_ms && row->heard_ms <= row->rival_ms;
+        int victim = silent ? row->live.conn : loser.conn;
+        if (sykli__member_order(t, SYKLI__MEMBER_OUT_CLOSE, victim, 0, NULL)) {
+            row->loser.conn = 0;
+            row->rival_ms = 0;
+            if (silent) sykli__member_adopt(t, row, &loser);
+        }
+    }
+    if (row->newcomer.conn && now >= row->newcomer_due_ms) {
+        sykli__member_session fresh = row->newcomer;
+        bool answers = row->heard_ms + SYKLI__MEMBER_PROBE_MS > row->newcomer_due_ms;
+        int victim = answers ? fresh.conn : row->live.conn;
+        row->newcomer.conn = 0;
+        sykli__member_order(t, SYKLI__MEMBER_OUT_CLOSE, victim, 0, NULL);
+        if (answers) sykli__member_order(t, SYKLI__MEMBER_OUT_DUPLICATE, fresh.conn, 0, row);
+        else sykli__member_adopt(t, row, &fresh);
+    }
+    if (row->live.conn && now >= sykli__member_ping_due(row)
+        && sykli__member_order(t, SYKLI__MEMBER_OUT_PING, row->live.conn, 0, row))
+        row->ping_ms = now;
+}
+
+static void sykli__member_tick_suspicion(sykli__member_table *t, sykli__member_row *row)
+{
+    uint64_t now = t->now_ms;
+    if (now >= sykli__member_silence_due(t, row)) sykli__member_check_silent(t, row);
+    if (row->check.on && now >= row->check.due_ms) sykli__member_judge(t, row);
+    if (now < sykli__member_suspect_due(t, row)) return;
+    if (sykli__member_heard_lately(t, row)) { // it lives, but has not heard of the accusation
+        row->since_ms = now;
+        sykli__member_send(t, row->live.conn, SYKLI__MEMBER_SAY, row->fact.id, 0, 0);
+    } else sykli__member_accuse(t, row, SYKLI__MEMBER_DEAD);
+}
+
+static void sykli__member_tick_sync(sykli__member_table *t, sykli__member_row *row)
+{
+    if (!row->syncing || t->now_ms < row->sync_due_ms) return;
+    for (int i = 0; i < SYKLI__MEMBER_SYNC_BATCH && row->sync_at < t->count; i++) {
+        const sykli__member_row *other = t->rows[row->sync_at];
+        bool told = other->fact.incarnation && other != row;
+        if (told && !sykli__member_send(t, row->live.conn, SYKLI__MEMBER_SAY, other->fact.id, 0, 0))
+            break;
+        row->sync_at++;
+    }
+    row->syncing = row->sync_at < t->count;
+    row->sync_due_ms = t->now_ms + SYKLI__MEMBER_SYNC_STEP_MS;
+}
+
+static void sykli__member_tick_dial(sykli__member_table *t, sykli__member_row *row)
+{
+    if (!sykli__member_wants_dial(t, row) || t->now_ms < row->dial_due_ms) return;
+    if (sykli__member_order(t, SYKLI__MEMBER_OUT_DIAL, 0, 0, row)) row->dial_ms = t->now_ms;
+}
+
+static void sykli__member_tick(sykli__member_table *t)
+{
+    sykli__member_tick_health(t);
+    if (t->say_self && t->now_ms - t->said_ms >= 50) {
+        t->say_self = false;
+        t->said_ms = t->now_ms;
+        sykli__member_flood(t, sykli__member_self(t), 0);
+    }
+    for (size_t i = t->count; i-- > 1;) {
+        sykli__member_row *row = t->rows[i];
+        if (t->now_ms < sykli__member_row_due(t, row)) continue;
+        sykli__member_tick_sessions(t, row);
+        sykli__member_tick_suspicion(t, row);
+        sykli__member_tick_sync(t, row);
+        sykli__member_tick_dial(t, row);
+        if (t->now_ms >= sykli__member_tomb_due(row)) sykli__member_forget(t, i);
+    }
+    for (size_t i = 0; i < t->seed_count; i++) {
+        sykli__member_seed *s = &t->seeds[i];
+        if (!sykli__member_seed_lost(t, s) || t->now_ms < s->due_ms) continue;
+        s->dialling = sykli__member_order(t, SYKLI__MEMBER_OUT_DIAL, 0, (int)i + 1, NULL);
+    }
+}
+
+// ---- what to do
+
+// The address whose turn it is.
+static void sykli__member_address(const sykli__member_row *row, char out[64])
+{
+    const char *all = row->fact.addresses;
+    size_t count = 1, size;
+    for (const char *p = all; *p; p++) count += *p == ' ';
+    for (size_t skip = row->dials % count; skip; skip--) all = strchr(all, ' ') + 1;
+    size = strcspn(all, " ");
+    if (size > 63) size = 63;
+    memcpy(out, all, size);
+    out[size] = 0;
+}
+
+// An item as something to do.    returns  false: it has lost its sense
+static bool sykli__member_item_out(sykli__member_table *t, const sykli__member_item *item,
+                                   sykli__member_out *out)
+{
+    sykli__wire_out data = sykli__link_fixed(t->data, sizeof t->data);
+    memset(out, 0, sizeof *out);
+    out->kind = item->kind;
+    out->conn = item->conn;
+    out->code = item->code;
+    out->row = sykli__member_get(t, item->id);
+    if (item->kind == SYKLI__MEMBER_OUT_DIAL) {
+        out->seed = item->code;
+        if (out->seed) memcpy(out->address, t->seeds[out->seed - 1].address, sizeof out->address);
+        else if (out->row) sykli__member_address(out->row, out->address);
+        return out->seed || out->row;
+    }
+    if (item->message == SYKLI__MEMBER_SAY && !out->row) return false;
+    if (item->message == SYKLI__MEMBER_SAY) sykli__member_fact_put(&data, &out->row->fact);
+    else if (item->message) {
+        sykli__wire_put_u8(&data, (uint8_t)item->message);
+        sykli__wire_put_bytes(&data, item->id, 16);
+        sykli__wire_put_u32(&data, item->nonce);
+        sykli__wire_put_u8(&data, (uint8_t)item->code);
+    }
+    out->data = data.data;
+    out->size = data.size;
+    return !data.error;
+}
+
+// An event of a row, by comparing what is with what was told.
+static bool sykli__member_row_event(sykli__member_row *row, sykli__member_out *out)
+{
+    bool up = sykli__member_up(row), reborn = up && row->fact.boot_id != row->told_boot;
+    memset(out, 0, sizeof *out);
+    out->row = row;
+    if (row->told_conn && row->live.conn) row->told_conn = row->live.conn; // one took over
+    if (row->told_conn && !row->live.conn) {
+        out->kind = SYKLI__MEMBER_OUT_LINKDOWN;
+        out->conn = row->told_conn;
+        row->told_conn = 0;
+    } else if (row->told_up && (!up || reborn)) {
+        out->kind = SYKLI__MEMBER_OUT_NODEDOWN;
+        row->told_up = false;
+    } else if (!row->told_up && up) {
+        out->kind = SYKLI__MEMBER_OUT_NODEUP;
+        row->told_up = true;
+        row->told_boot = row->fact.boot_id;
+    } else if (row->live.conn != row->told_conn) {
+        out->kind = SYKLI__MEMBER_OUT_LINKUP;
+        out->conn = row->told_conn = row->live.conn;
+    } else return false;
+    return true;
+}
+
+// Pulls the next thing to do, or that happened.
+static bool sykli__member_next(sykli__member_table *t, sykli__member_out *out)
+{
+    while (t->item_at < t->item_count)
+        if (sykli__member_item_out(t, &t->items[t->item_at++], out)) return true;
+    for (size_t i = 1; t->changed && i < t->count; i++)
+        if (sykli__member_row_event(t->rows[i], out)) return true;
+    t->changed = false;
+    return false;
+}
+
+// Says what changed about this node; the caller has changed sykli__member_self(t)->fact.
+static void sykli__member_update(sykli__member_table *t) { sykli__member_renew(t, 0); }
+
+// Says goodbye; send what `next` gives before closing.
+static void sykli__member_leave(sykli__member_table *t)
+{
+    sykli__member_renew(t, 0);
+    t->say_self = false;
+    sykli__member_state_set(t, sykli__member_self(t), SYKLI__MEMBER_LEFT);
+    sykli__member_flood(t, sykli__member_self(t), 0);
+}
+
+static void sykli__member_time(sykli__member_table *t, uint64_t now_ms) { t->now_ms = now_ms; }
+
+// ---- the core: the table and the links of all connections, which have numbers
+//
+// The caller has sockets and a clock. It tells what happened (accepted, connected, bytes, closed,
+// tick), pulls what to do and what was said (`next`) until there is nothing, and writes the
+// `output` of each connection, then pulls again. Every connection ends with CLOSE, once.
+
+enum {
+    SYKLI__MEMBER_STRANGERS_MAX = 64,   // connections that have not shown the cookie
+    SYKLI__MEMBER_STRANGERS_EACH = 8,   // of one address
+    SYKLI__MEMBER_CONNECT_MS = 5000
+};
+
+typedef struct sykli__member_conn {
+    int id, seed;
+    bool connecting, expects;  // expects: `wanted` is a node id
+    bool joined;               // its end has to be told to the table
+    uint8_t wanted[16];
+    sykli__member_row *row;    // of a member's session
+    uint64_t since_ms, heard_ms;
+    char address[64];
+    sykli__link_psk psk;       // of a dial with a key of its own
+    sykli__link_core link;
+} sykli__member_conn;
+
+typedef struct sykli__member_core_config {
+    sykli__member_config member;
+    sykli__link_config link;   // of every link; what belongs to one connection is filled in
+} sykli__member_core_config;
+
+typedef struct sykli__member_core {
+    sykli_mem *mem;
+    sykli__member_table table;
+    sykli__link_config link;
+    sykli__link_replay replay;
+    sykli__member_conn **conns;
+    size_t conn_count, conn_capacity;
+    int last_id;
+    uint64_t sessions;
+    char name[SYKLI_NODE_NAME_MAX + 1];
+} sykli__member_core;
+
+typedef enum sykli__member_core_kind {
+    SYKLI__MEMBER_CORE_DIAL,   // conn, member.address: then `connected` or `closed`
+    SYKLI__MEMBER_CORE_CLOSE,  // conn: close the socket, the number is not used again
+    SYKLI__MEMBER_CORE_MEMBER, // member: NODEUP, NODEDOWN, LINKUP, LINKDOWN, BEHIND, DUPLICATE
+    SYKLI__MEMBER_CORE_LINK    // conn, ev, peer: of every session, also of clients and joiners
+} sykli__member_core_kind;
+
+typedef struct sykli__member_core_out {
+    sykli__member_core_kind kind;
+    int conn;
+    sykli__member_out member;
+    sykli__link_ev ev;
+    const sykli__link_peer *peer;
+} sykli__member_core_out;
+
+static void sykli__member_core_free(sykli__member_core *c)
+{
+    for (size_t i = 0; i < c->conn_count; i++) {
+        sykli__link_free(&c->conns[i]->link);
+        sykli_mem_resize(c->mem, SYKLI_TAG_member, c->conns[i], sizeof **c->conns, 0);
+    }
+    if (c->mem) {
+        sykli_mem_resize(c->mem, SYKLI_TAG_member, c->conns, c->conn_capacity * sizeof *c->conns,
+                         0);
+        sykli__link_replay_free(&c->replay);
+    }
+    sykli__member_free(&c->table);
+    sykli__crypto_wipe(c, sizeof *c);
+}
+
+static int sykli__member_core_init(sykli__member_core *c, sykli_mem *mem,
+                                   const sykli__member_core_config *config, uint64_t now_ms)
+{
+    const sykli__member_fact *self = &config->member.self;
+    uint64_t seed[2] = { config->member.seed ^ 1, config->member.seed };
+    memset(c, 0, sizeof *c);
+    c->mem = mem;
+    c->link = config->link;
+    memcpy(c->link.id, self->id, 16);
+    memcpy(c->link.sign_key, self->sign_key, 32);
+    memcpy(c->name, self->name, sizeof c->name);
+    c->link.boot_id = self->boot_id;
+    sykli__link_replay_init(&c->replay, mem, 0, seed);
+    return sykli__member_init(&c->table, mem, &config->member, now_ms);
+}
+
+static sykli__member_conn *sykli__member_conn_get(const sykli__member_core *c, int id)
+{
+    for (size_t i = 0; i < c->conn_count; i++)
+        if (c->conns[i]->id == id) return c->conns[i];
+    return NULL;
+}
+
+static sykli__member_conn *sykli__member_conn_add(sykli__member_core *c, const char *address,
+                                                  uint8_t transport, uint8_t purpose)
+{
+    if (c->conn_count == c->conn_capacity) {
+        size_t fresh = c->conn_capacity ? 2 * c->conn_capacity : 8;
+        void *grown = sykli_mem_resize(c->mem, SYKLI_TAG_member, c->conns,
+                                       c->conn_capacity * sizeof *c->conns,
+                                       fresh * sizeof *c->conns);
+        if (!grown) return NULL;
+        c->conns = (sykli__member_conn **)grown;
+        c->conn_capacity = fresh;
+    }
+    sykli__member_conn *n =
+        (sykli__member_conn *)sykli_mem_resize(c->mem, SYKLI_TAG_member, NULL, 0, sizeof *n);
+    if (!n || c->last_id == INT32_MAX) return NULL;
+    n->id = ++c->last_id;
+    n->since_ms = c->table.now_ms;
+    size_t size = sykli__link_least(strlen(address), sizeof n->address - 1);
+    memcpy(n->address, address, size);
+    n->link.config = c->link;
+    n->link.config.transport = transport;
+    n->link.config.purpose = purpose;
+    n->link.config.name = c->name;
+    c->conns[c->conn_count++] = n;
+    return n;
+}
+
+static void sykli__member_conn_free(sykli__member_core *c, sykli__member_conn *n)
+{
+    size_t i = 0;
+    while (c->conns[i] != n) i++;
+    c->conns[i] = c->conns[--c->conn_count];
+    sykli__link_free(&n->link);
+    sykli_mem_resize(c->mem, SYKLI_TAG_member, n, sizeof *n, 0);
+}
+
+// Whether one more stranger may wait at the door. The host of an address ends at its last colon.
+static bool sykli__member_core_room(const sykli__member_core *c, const char *from)
+{
+    const char *colon = strrchr(from, ':');
+    size_t host = colon ? (size_t)(colon - from) + 1 : strlen(from);
+    size_t all = 0, same = 0;
+    for (size_t i = 0; i < c->conn_count; i++) {
+        const sykli__member_conn *n = c->conns[i];
+        bool stranger = !n->link.config.initiator && !n->link.opened;
+        all += stranger;
+        same += stranger && !strncmp(n->address, from, host);
+    }
+    return all < SYKLI__MEMBER_STRANGERS_MAX && same < SYKLI__MEMBER_STRANGERS_EACH;
+}
+
+// A socket was accepted.    returns  its number; EBUSY: close it, strangers fill the door; ENOMEM
+static int sykli__member_core_accepted(sykli__member_core *c, uint64_t now_ms, uint8_t transport,
+                                       const char *from, const uint8_t random[32])
+{
+    sykli__member_time(&c->table, now_ms);
+    if (transport == SYKLI__LINK_NOISE && !sykli__member_core_room(c, from)) return SYKLI_EBUSY;
+    sykli__member_conn *n = sykli__member_conn_add(c, from, transport, SYKLI__LINK_CTL);
+    if (!n) return SYKLI_ENOMEM;
+    sykli__link_config config = n->link.config;
+    config.initiator = false;
+    config.replay = &c->replay;
+    memcpy(config.ephemeral_secret, random, 32);
+    sykli__link_init(&n->link, c->mem, &config, now_ms);
+    return n->id;
+}
+
+// Begins a session of the caller's own: to join, as a client, or for bulk. Connect the socket, then
+// call `connected`.    psk: copied; NULL: the first of the configuration
+static int sykli__member_core_dial(sykli__member_core *c, uint64_t now_ms, uint8_t transport,
+                                   uint8_t purpose, const char *address, const sykli__link_psk *psk)
+{
+    sykli__member_time(&c->table, now_ms);
+    sykli__member_conn *n = sykli__member_conn_add(c, address, transport, purpose);
+    if (!n) return SYKLI_ENOMEM;
+    n->connecting = true;
+    if (psk) n->psk = *psk;
+    if (psk) n->link.config.psks = &n->psk;
+    return n->id;
+}
+
+// A socket that `next` or `dial` asked for is connected.
+static void sykli__member_core_connected(sykli__member_core *c, uint64_t now_ms, int conn,
+                                         const uint8_t random[32])
+{
+    sykli__member_conn *n = sykli__member_conn_get(c, conn);
+    sykli__member_time(&c->table, now_ms);
+    if (!n || !n->connecting) return;
+    sykli__link_config config = n->link.config;
+    n->connecting = false;
+    config.initiator = true;
+    config.session = ++c->sessions;
+    config.expected = n->expects ? n->wanted : NULL;
+    memcpy(config.ephemeral_secret, random, 32);
+    int rc = sykli__link_init(&n->link, c->mem, &config, now_ms);
+    if (rc) sykli__link_die(&n->link, rc, "the handshake could not begin");
+}
+
+// The socket was closed by the other side, failed, or could not be connected.
+static void sykli__member_core_closed(sykli__member_core *c, uint64_t now_ms, int conn,
+                                      bool refused)
+{
+    sykli__member_conn *n = sykli__member_conn_get(c, conn);
+    sykli__member_time(&c->table, now_ms);
+    if (!n) return;
+    bool was_connecting = n->connecting;
+    n->connecting = false;
+    sykli__link_die(&n->link, was_connecting && refused ? SYKLI_ENONODE : SYKLI_ECLOSED,
+                    was_connecting ? "no connection" : "the connection closed");
+}
+
+// Takes received bytes; pull `next` and call again while it took fewer than `size`.
+static size_t sykli__member_core_bytes(sykli__member_core *c, uint64_t now_ms, int conn,
+                                       const uint8_t *data, size_t size)
+{
+    sykli__member_conn *n = sykli__member_conn_get(c, conn);
+    sykli__member_time(&c->table, now_ms);
+    return n && !n->connecting ? sykli__link_bytes(&n->link, now_ms, data, size) : size;
+}
+
+static size_t sykli__member_core_output(sykli__member_core *c, uint64_t now_ms, int conn,
+                                        const uint8_t **data)
+{
+    sykli__member_conn *n = sykli__member_conn_get(c, conn);
+    *data = NULL;
+    return n && !n->connecting ? sykli__link_output(&n->link, now_ms, data) : 0;
+}
+
+static void sykli__member_core_sent(sykli__member_core *c, uint64_t now_ms, int conn, size_t size)
+{
+    sykli__member_conn *n = sykli__member_conn_get(c, conn);
+    if (n) sykli__link_sent(&n->link, now_ms, size);
+}
+
+// The link of a connection, to open, write, end, reset and consume streams; NULL: it is gone.
+static sykli__link_core *sykli__member_core_link(const sykli__member_core *c, int conn)
+{
+    sykli__member_conn *n = sykli__member_conn_get(c, conn);
+    return n ? &n->link : NULL;
+}
+
+static uint64_t sykli__member_core_deadline(sykli__member_core *c)
+{
+    uint64_t due = sykli__member_deadline(&c->table);
+    for (size_t i = 0; i < c->conn_count; i++) {
+        const sykli__member_conn *n = c->conns[i];
+        due = sykli__link_least(due, n->connecting ? n->since_ms + SYKLI__MEMBER_CONNECT_MS
+                                                   : sykli__link_deadline(&n->link));
+    }
+    return due;
+}
+
+static void sykli__member_core_tick(sykli__member_core *c, uint64_t now_ms)
+{
+    sykli__member_time(&c->table, now_ms);
+    for (size_t i = 0; i < c->conn_count; i++) {
+        sykli__member_conn *n = c->conns[i];
+        if (!n->connecting) sykli__link_tick(&n->link, now_ms);
+        else if (now_ms - n->since_ms >= SYKLI__MEMBER_CONNECT_MS)
+            sykli__member_core_closed(c, now_ms, n->id, false);
+    }
+    sykli__member_tick(&c->table);
+}
+
+// A session is up: a member's goes into the table.
+static void sykli__member_core_up(sykli__member_core *c, sykli__member_conn *n)
+{
+    const sykli__link_peer *peer = &n->link.peer;
+    bool dialled = n->link.config.initiator;
+    sykli__member_session fresh = { n->id, peer->boot_id,
+                                    dialled ? n->link.config.session : peer->session, dialled };
+    if (n->link.config.transport != SYKLI__LINK_NOISE || peer->purpose != SYKLI__LINK_CTL) return;
+    int rc = sykli__member_link_up(&c->table, peer, &fresh, &n->row);
+    if (rc == SYKLI_EBUSY) sykli__link_close(&n->link, rc, "two processes have this node's key");
+    else if (rc) sykli__link_close(&n->link, rc, "the table of members is full");
+    if (n->seed) sykli__member_seed_up(&c->table, n->seed, peer->id);
+    n->joined = !rc;
+}
+
+static void sykli__member_core_down(sykli__member_core *c, sykli__member_conn *n)
+{
+    int code = n->link.fault.code;
+    if (n->joined) sykli__member_link_down(&c->table, n->row, n->id);
+    else if (n->expects || n->seed) { // ENONODE, EAUTH: whoever is there, it is not that node
+        sykli__member_row *row = n->expects ? sykli__member_get(&c->table, n->wanted) : NULL;
+        sykli__member_dial_failed(&c->table, row, n->seed,
+                                  code == SYKLI_ENONODE || code == SYKLI_EAUTH);
+        if (n->seed && code == SYKLI_EEXIST)
+            sykli__member_seed_up(&c->table, n->seed, sykli__member_self(&c->table)->fact.id);
+    }
+    n->joined = n->expects = false;
+    n->seed = 0;
+}
+
+// What the link of a connection says.    returns  whether the caller should hear of it
+static bool sykli__member_core_event(sykli__member_core *c, sykli__member_conn *n,
+                                     const sykli__link_ev *ev)
+{
+    switch (ev->kind) {
+    case SYKLI__LINK_EV_UP: sykli__member_core_up(c, n); return true;
+    case SYKLI__LINK_EV_DOWN: sykli__member_core_down(c, n); return true;
+    case SYKLI__LINK_EV_FACT:
+        if (n->row && sykli__member_told(&c->table, n->row, n->id, ev->data, ev->size))
+            sykli__link_close(&n->link, SYKLI_EPARSE, "a fact that is not well formed");
+        return false;
+    case SYKLI__LINK_EV_PONG:
+        if (n->row) n->row->rtt_ms = ev->rtt_ms;
+        // fall through - a PONG brings the same
+    case SYKLI__LINK_EV_PING:
+        if (n->row) sykli__member_ping_get(&c->table, n->row, n->id, ev->data, ev->size);
+        return false;
+    default: return true;
+    }
+}
+
+static void sykli__member_core_ping_set(sykli__member_core *c, sykli__member_conn *n)
+{
+    uint8_t data[SYKLI__MEMBER_PING_SIZE + 1];
+    sykli__member_ping_put(&c->table, data);
+    sykli__link_ping_set(&n->link, data, SYKLI__MEMBER_PING_SIZE);
+}
+
+// Does what the table wants.    returns  whether the caller should hear of it
+static bool sykli__member_core_do(sykli__member_core *c, sykli__member_core_out *out)
+{
+    const sykli__member_out *m = &out->member;
+    sykli__member_conn *n = m->conn ? sykli__member_conn_get(c, m->conn) : NULL;
+    out->kind = SYKLI__MEMBER_CORE_MEMBER;
+    out->conn = m->conn;
+    switch (m->kind) {
+    case SYKLI__MEMBER_OUT_DIAL:
+        n = sykli__member_conn_add(c, m->address, SYKLI__LINK_NOISE, SYKLI__LINK_CTL);
+        if (!n) {
+            sykli__member_dial_failed(&c->table, m->row, m->seed, false);
+            return false;
+        }
+        n->connecting = true;
+        n->seed = m->seed;
+        n->expects = !m->seed;
+        if (m->row) memcpy(n->wanted, m->row->fact.id, 16);
+        out->kind = SYKLI__MEMBER_CORE_DIAL;
+        out->conn = n->id;
+        return true;
+    case SYKLI__MEMBER_OUT_CLOSE:
+        if (n) sykli__link_close(&n->link, SYKLI_ECLOSED, "another session took over");
+        return false;
+    case SYKLI__MEMBER_OUT_PING:
+        if (n) sykli__member_core_ping_set(c, n);
+        if (n) sykli__link_ping(&n->link, c->table.now_ms);
+        return false;
+    case SYKLI__MEMBER_OUT_SEND:
+        if (n) sykli__link_fact(&n->link, m->data, m->size); // a full queue: the hash will tell
+        return false;
+    case SYKLI__MEMBER_OUT_FLOOD:
+        for (size_t i = 0; i < c->conn_count; i++) {
+            n = c->conns[i];
+            if (n->id != m->conn && n->row && n->row->live.conn == n->id)
+                sykli__link_fact(&n->link, m->data, m->size);
+        }
+        return false;
+    default: return true;
+    }
+}
+
+// Pulls what one connection has to say.
+static bool sykli__member_conn_next(sykli__member_core *c, sykli__member_conn *n,
+                                    sykli__member_core_out *out)
+{
+    if (n->connecting) return false;
+    if (n->row && n->link.heard_ms > n->heard_ms) {
+        n->heard_ms = n->link.heard_ms;
+        sykli__member_heard(&c->table, n->row, n->id);
+        sykli__member_core_ping_set(c, n); // rides in the PONG
+    }
+    out->conn = n->id;
+    out->peer = &n->link.peer;
+    out->kind = SYKLI__MEMBER_CORE_LINK;
+    while (sykli__link_event(&n->link, &out->ev))
+        if (sykli__member_core_event(c, n, &out->ev)) return true;
+    if (!sykli__link_finished(&n->link)) return false;
+    out->kind = SYKLI__MEMBER_CORE_CLOSE;
+    out->peer = NULL;
+    sykli__member_conn_free(c, n);
+    return true;
+}
+
+// Pulls the next thing to do, or that was said; valid until the next call.
+static bool sykli__member_core_next(sykli__member_core *c, uint64_t now_ms,
+                                    sykli__member_core_out *out)
+{
+    sykli__member_time(&c->table, now_ms);
+    memset(out, 0, sizeof *out);
+    for (bool again = true; again;) {
+        for (size_t i = 0; i < c->conn_count; i++)
+            if (sykli__member_conn_next(c, c->conns[i], out)) return true;
+        again = false;
+        while (sykli__member_next(&c->table, &out->member)) {
+            if (sykli__member_core_do(c, out)) return true;
+            again = true; // it may have ended a link
+        }
+    }
+    memset(out, 0, sizeof *out);
+    return false;
+}
+
 // >>net ---- sockets
 // >>mesh ---- the node: control socket, routes, cache lookups, config push, invites
 
