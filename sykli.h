@@ -2705,6 +2705,1820 @@ static sykli_value sykli__table_value(const sykli_column *c, const void *row,
 }
 
 // >>query ---- the SELECT subset: parse, scan, sort, render, encode
+// A query runs in two stages that may stand on different machines. The first reads one table and
+// keeps what the second needs: rows that match, or one row a group with what has been counted so
+// far. The second puts the rows of one or many nodes together, groups, sorts and cuts them again. A
+// query here is both stages in a row, so an answer does not depend on where its rows were.
+
+#define SYKLI__QUERY_ITEMS_MAX 64
+#define SYKLI__QUERY_KEYS_MAX 8              // columns of GROUP BY, of ORDER BY
+#define SYKLI__QUERY_DEPTH_MAX 32            // of an expression
+#define SYKLI__QUERY_OPS_MAX 256
+#define SYKLI__QUERY_LITERALS_MAX 256
+#define SYKLI__QUERY_LIKE_MAX 256            // bytes of a pattern
+#define SYKLI__QUERY_WIDTH_MAX 160           // items, keys, and sum and count for each avg
+#define SYKLI__QUERY_NAME_MAX 72             // "count(", a column's name, ")" and a NUL
+#define SYKLI__QUERY_TEXT_MAX (64u << 10)    // bytes of one value, the rest is cut off
+#define SYKLI__QUERY_CELLS_MAX (1u << 24)    // of a result
+#define SYKLI__QUERY_BYTES_MAX (256u << 20)  // of all text of a result
+#define SYKLI__QUERY_BATCH 1024              // rows that are collected before they are thinned out
+#define SYKLI__QUERY_NODE (-1)               // the column that every table has
+
+// ---- results: columns, and rows of cells
+
+typedef struct sykli__query_cell {
+    uint64_t bits;  // the number, or where the text begins
+    uint32_t size;  // of the text
+    uint8_t kind;
+} sykli__query_cell;
+
+struct sykli_result {
+    sykli_mem *mem;
+    size_t width, shown;  // columns of a row; how many of them, from the left, are the answer
+    struct { char name[SYKLI__QUERY_NAME_MAX]; uint8_t unit; } columns[SYKLI__QUERY_WIDTH_MAX];
+    sykli__query_cell *cells;
+    size_t cell_count, cell_capacity;
+    sykli_buf text;
+};
+
+static sykli_result *sykli__query_result_new(sykli_mem *m)
+{
+    sykli_result *r = (sykli_result *)sykli_mem_resize(m, SYKLI_TAG_query, NULL, 0, sizeof *r);
+    if (!r) return NULL;
+    r->mem = m;
+    sykli_buf_init(&r->text, m, SYKLI_TAG_query);
+    r->text.max_bytes = SYKLI__QUERY_BYTES_MAX;
+    return r;
+}
+
+static void sykli__query_cells_free(sykli_result *r)
+{
+    if (r->cells)
+        sykli_mem_resize(r->mem, SYKLI_TAG_query, r->cells, r->cell_capacity * sizeof *r->cells,
+                         0);
+    r->cells = NULL;
+    r->cell_count = r->cell_capacity = 0;
+}
+
+void sykli_result_free(sykli_result *r)
+{
+    if (!r) return;
+    sykli__query_cells_free(r);
+    sykli_buf_free(&r->text);
+    sykli_mem_resize(r->mem, SYKLI_TAG_query, r, sizeof *r, 0);
+}
+
+size_t sykli_result_rows(const sykli_result *r) { return r->width ? r->cell_count / r->width : 0; }
+size_t sykli_result_columns(const sykli_result *r) { return r->shown; }
+const char *sykli_result_column(const sykli_result *r, size_t column)
+{
+    return column < r->shown ? r->columns[column].name : "";
+}
+
+// The column of that name, or -1.
+static int sykli__query_column_find(const sykli_result *r, const char *name)
+{
+    for (size_t i = 0; i < r->width; i++)
+        if (!strcmp(r->columns[i].name, name)) return (int)i;
+    return -1;
+}
+
+// Adds a column unless there is one of that name.    returns its number or ELIMIT
+static int sykli__query_column_add(sykli_result *r, const char *name, unsigned unit)
+{
+    int there = sykli__query_column_find(r, name);
+    if (there >= 0) return there;
+    if (r->width == SYKLI__QUERY_WIDTH_MAX) return SYKLI_ELIMIT;
+    snprintf(r->columns[r->width].name, SYKLI__QUERY_NAME_MAX, "%s", name);
+    r->columns[r->width].unit = (uint8_t)unit;
+    return (int)r->width++;
+}
+
+static sykli_value sykli__query_load(const sykli_result *r, const sykli__query_cell *cell)
+{
+    sykli_value v = { .kind = (sykli_kind)cell->kind, .u64 = cell->bits };
+    if (v.kind == SYKLI_KIND_I64) memcpy(&v.i64, &cell->bits, sizeof v.i64);
+    if (v.kind == SYKLI_KIND_F64) memcpy(&v.f64, &cell->bits, sizeof v.f64);
+    if (v.kind != SYKLI_KIND_TEXT) return v;
+    v.text = (const char *)r->text.data + cell->bits;
+    v.text_size = cell->size;
+    return v;
+}
+
+sykli_value sykli_result_cell(const sykli_result *r, size_t row, size_t column)
+{
+    if (column >= r->shown || row >= sykli_result_rows(r))
+        return (sykli_value){ .kind = SYKLI_KIND_NULL };
+    sykli_value v = sykli__query_load(r, &r->cells[row * r->width + column]);
+    v.unit = (sykli_unit)r->columns[column].unit;
+    return v;
+}
+
+// Appends one cell; a row is there when it has as many as there are columns.
+static int sykli__query_put(sykli_result *r, const sykli_value *v)
+{
+    sykli__query_cell cell = { v->u64, 0, (uint8_t)v->kind };
+    if (r->cell_count == SYKLI__QUERY_CELLS_MAX) return SYKLI_ELIMIT;
+    if (!sykli__base_room(r->mem, SYKLI_TAG_query, &r->cells, &r->cell_capacity, r->cell_count,
+                          sizeof *r->cells, SYKLI__QUERY_CELLS_MAX))
+        return SYKLI_ENOMEM;
+    if (v->kind == SYKLI_KIND_I64) memcpy(&cell.bits, &v->i64, sizeof cell.bits);
+    if (v->kind == SYKLI_KIND_F64) memcpy(&cell.bits, &v->f64, sizeof cell.bits);
+    if (v->kind == SYKLI_KIND_TEXT) {
+        cell.bits = r->text.size;
+        cell.size = (uint32_t)(v->text_size < SYKLI__QUERY_TEXT_MAX ? v->text_size
+                                                                    : SYKLI__QUERY_TEXT_MAX);
+        int rc = sykli_buf_add(&r->text, v->text, cell.size);
+        if (rc) return rc;
+    }
+    r->cells[r->cell_count++] = cell;
+    return 0;
+}
+
+static double sykli__query_f64(const sykli_value *v)
+{
+    return v->kind == SYKLI_KIND_F64 ? v->f64 : v->kind == SYKLI_KIND_I64 ? (double)v->i64
+                                                                           : (double)v->u64;
+}
+
+// Numbers by value, whatever their kinds; text by bytes; text behind numbers. Not for NULL.
+static int sykli__query_compare(const sykli_value *a, const sykli_value *b)
+{
+    bool text = a->kind == SYKLI_KIND_TEXT;
+    if (text != (b->kind == SYKLI_KIND_TEXT)) return text ? 1 : -1;
+    if (text) {
+        size_t size = a->text_size < b->text_size ? a->text_size : b->text_size;
+        int order = size ? memcmp(a->text, b->text, size) : 0;
+        return order ? order : (a->text_size > b->text_size) - (a->text_size < b->text_size);
+    }
+    if (a->kind == SYKLI_KIND_F64 || b->kind == SYKLI_KIND_F64) {
+        double x = sykli__query_f64(a), y = sykli__query_f64(b);
+        return (x > y) - (x < y);
+    }
+    bool a_minus = a->kind == SYKLI_KIND_I64 && a->i64 < 0;
+    bool b_minus = b->kind == SYKLI_KIND_I64 && b->i64 < 0;
+    if (a_minus != b_minus) return a_minus ? -1 : 1;
+    uint64_t x = a->kind == SYKLI_KIND_I64 ? (uint64_t)a->i64 : a->u64; // two's complement keeps
+    uint64_t y = b->kind == SYKLI_KIND_I64 ? (uint64_t)b->i64 : b->u64; // the order of one sign
+    return (x > y) - (x < y);
+}
+
+typedef struct sykli__query_key { size_t column; bool descending; } sykli__query_key;
+
+// What rows are sorted by.
+typedef struct sykli__query_sorting {
+    const sykli_result *rows;
+    sykli__query_key keys[SYKLI__QUERY_KEYS_MAX];
+    size_t key_count;
+} sykli__query_sorting;
+
+// NULL comes last in either direction: one asks for the most of something, not for the unknown.
+static int sykli__query_row_order(const sykli__query_sorting *s, size_t left, size_t right)
+{
+    const sykli_result *r = s->rows;
+    for (size_t i = 0; i < s->key_count; i++) {
+        const sykli__query_cell *x = &r->cells[left * r->width + s->keys[i].column];
+        const sykli__query_cell *y = &r->cells[right * r->width + s->keys[i].column];
+        bool x_null = x->kind == SYKLI_KIND_NULL, y_null = y->kind == SYKLI_KIND_NULL;
+        if (x_null || y_null) {
+            if (x_null != y_null) return x_null ? 1 : -1;
+            continue;
+        }
+        sykli_value a = sykli__query_load(r, x), b = sykli__query_load(r, y);
+        int order = sykli__query_compare(&a, &b);
+        if (order) return s->keys[i].descending ? -order : order;
+    }
+    return 0;
+}
+
+static int sykli__query_index_order(const void *a, const void *b, void *user)
+{
+    uint32_t left, right;
+    memcpy(&left, a, sizeof left);
+    memcpy(&right, b, sizeof right);
+    return sykli__query_row_order((const sykli__query_sorting *)user, left, right);
+}
+
+// Copies the text that cells still use, and drops the rest.
+static int sykli__query_compact(sykli_result *r)
+{
+    sykli_buf text = r->text;
+    sykli_buf_init(&r->text, r->mem, SYKLI_TAG_query);
+    r->text.max_bytes = SYKLI__QUERY_BYTES_MAX;
+    for (size_t i = 0; i < r->cell_count && !r->text.error; i++) {
+        sykli__query_cell *cell = &r->cells[i];
+        if (cell->kind != SYKLI_KIND_TEXT) continue;
+        size_t at = r->text.size;
+        if (!sykli_buf_add(&r->text, text.data + cell->bits, cell->size)) cell->bits = at;
+    }
+    sykli_buf_free(&text);
+    return r->text.error;
+}
+
+// Sorts the rows and keeps the first `keep`. After an error the result can only be freed.
+static int sykli__query_arrange(sykli_result *r, sykli__query_sorting *s, uint64_t keep)
+{
+    size_t rows = sykli_result_rows(r), size = 2 * rows * sizeof(uint32_t);
+    size_t kept = rows < keep ? rows : (size_t)keep;
+    if (!s->key_count) {
+        r->cell_count = kept * r->width;
+        return 0;
+    }
+    if (!rows) return 0;
+    s->rows = r;
+    uint32_t *order = (uint32_t *)sykli_mem_resize(r->mem, SYKLI_TAG_query, NULL, 0, size);
+    size_t room = (kept ? kept : 1) * r->width;
+    sykli__query_cell *cells = (sykli__query_cell *)sykli_mem_resize(r->mem, SYKLI_TAG_query, NULL,
+                                                                      0, room * sizeof *cells);
+    if (order && cells) {
+        for (size_t i = 0; i < rows; i++) order[i] = (uint32_t)i;
+        sykli_sort(order, rows, sizeof *order, order + rows, sykli__query_index_order, s);
+        for (size_t i = 0; i < kept; i++)
+            memcpy(cells + i * r->width, r->cells + order[i] * r->width,
+                   r->width * sizeof *cells);
+        sykli__query_cells_free(r);
+        r->cells = cells;
+        r->cell_count = kept * r->width;
+        r->cell_capacity = room;
+    } else if (cells) {
+        sykli_mem_resize(r->mem, SYKLI_TAG_query, cells, room * sizeof *cells, 0);
+    }
+    if (order) sykli_mem_resize(r->mem, SYKLI_TAG_query, order, size, 0);
+    return order && cells ? sykli__query_compact(r) : SYKLI_ENOMEM;
+}
+
+// ---- parsing
+
+typedef enum sykli__query_function {
+    SYKLI__QUERY_PLAIN, SYKLI__QUERY_COUNT, SYKLI__QUERY_SUM, SYKLI__QUERY_MIN, SYKLI__QUERY_MAX,
+    SYKLI__QUERY_AVG
+} sykli__query_function;
+static const char *const sykli__query_functions[] = { "", "count", "sum", "min", "max", "avg" };
+
+typedef enum sykli__query_token {
+    SYKLI__QUERY_END, SYKLI__QUERY_WORD, SYKLI__QUERY_NUMBER, SYKLI__QUERY_STRING,
+    SYKLI__QUERY_SYMBOL
+} sykli__query_token;
+
+typedef enum sykli__query_opcode {
+    SYKLI__QUERY_AND, SYKLI__QUERY_OR, SYKLI__QUERY_NOT, SYKLI__QUERY_LIKE, SYKLI__QUERY_IN,
+    SYKLI__QUERY_IS_NULL, SYKLI__QUERY_TRUE, // a BOOL column by itself
+    SYKLI__QUERY_EQ, SYKLI__QUERY_NE, SYKLI__QUERY_LT, SYKLI__QUERY_LE, SYKLI__QUERY_GT,
+    SYKLI__QUERY_GE
+} sykli__query_opcode;
+
+// A column as it is named in the query.
+typedef struct sykli__query_ref {
+    const char *name;
+    const char *at;              // in the source
+    int column;                  // of the table, once it is bound
+} sykli__query_ref;
+
+// A column or a function of one; "*" is the column of count(*).
+typedef struct sykli__query_item {
+    uint8_t function;
+    bool descending;             // in ORDER BY
+    sykli__query_ref ref;
+} sykli__query_item;
+
+typedef struct sykli__query_literal {
+    const char *text, *at;
+    uint8_t token;
+    sykli_value value;           // once it is bound, in the kind and unit of the column
+} sykli__query_literal;
+
+// The condition in reverse Polish order: no recursion is needed to ask it of a row.
+typedef struct sykli__query_op {
+    uint8_t code;
+    bool against_column;         // with `other`, not with a literal
+    sykli__query_ref ref, other;
+    uint16_t first, count;       // literals
+} sykli__query_op;
+
+typedef struct sykli__query {
+    const char *source, *next;
+    sykli_fault *fault;
+    int error;                   // the first one; from then on there are no more tokens
+    sykli__query_token token;    // the current one
+    const char *token_at, *token_text;
+    bool star, grouped;          // grouped: there is a function or a GROUP BY
+    sykli__query_ref table;
+    sykli__query_item items[SYKLI__QUERY_ITEMS_MAX], group[SYKLI__QUERY_KEYS_MAX],
+        order[SYKLI__QUERY_KEYS_MAX];
+    size_t item_count, group_count, order_count, op_count, literal_count, text_size;
+    uint64_t limit;
+    sykli__query_op ops[SYKLI__QUERY_OPS_MAX];
+    sykli__query_literal literals[SYKLI__QUERY_LITERALS_MAX];
+    char text[2 * SYKLI_QUERY_MAX + 2]; // words and decoded strings, each with a NUL
+} sykli__query;
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 4, 5)))
+#endif
+static int sykli__query_fail(sykli__query *q, const char *at, int code, const char *format, ...)
+{
+    char text[384];
+    unsigned line = 1;
+    const char *start = q->source;
+    if (q->error) return q->error;
+    for (const char *p = q->source; p < at; p++)
+        if (*p == '\n') {
+            line++;
+            start = p + 1;
+        }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    q->token = SYKLI__QUERY_END;
+    return q->error = sykli_fail(q->fault, code, "%u:%u: %s", line, (unsigned)(at - start) + 1,
+                                 text);
+}
+
+static void sykli__query_expected(sykli__query *q, const char *what)
+{
+    if (q->token == SYKLI__QUERY_END)
+        sykli__query_fail(q, q->token_at, SYKLI_EPARSE, "expected %s, found the end", what);
+    else
+        sykli__query_fail(q, q->token_at, SYKLI_EPARSE, "expected %s, found '%.40s'", what,
+                          q->token_text);
+}
+
+static bool sykli__query_wordly(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+static void sykli__query_keep(sykli__query *q, char c) { q->text[q->text_size++] = c; }
+
+// A string in either quotes; the quote itself is written twice.
+static void sykli__query_string(sykli__query *q)
+{
+    char quote = *q->next++;
+    for (; *q->next; q->next++) {
+        if (*q->next == quote && *++q->next != quote) return;
+        sykli__query_keep(q, *q->next);
+    }
+    sykli__query_fail(q, q->token_at, SYKLI_EPARSE, "the string has no end");
+}
+
+// Moves on to the next token. Words are folded to lower case.
+static void sykli__query_step(sykli__query *q)
+{
+    while (*q->next && strchr(" \t\r\n", *q->next)) q->next++;
+    const char *p = q->next;
+    q->token_at = p;
+    q->token_text = q->text + q->text_size;
+    if (q->error || !*p) {
+        q->token = SYKLI__QUERY_END;
+        return;
+    }
+    bool number = (*p >= '0' && *p <= '9') || (*p == '-' && p[1] >= '0' && p[1] <= '9');
+    if (*p == '\'' || *p == '"') {
+        q->token = SYKLI__QUERY_STRING;
+        sykli__query_string(q);
+    } else if (number || sykli__query_wordly(*p)) {
+        q->token = number ? SYKLI__QUERY_NUMBER : SYKLI__QUERY_WORD;
+        do {
+            bool fold = !number && *p >= 'A' && *p <= 'Z';
+            sykli__query_keep(q, fold ? (char)(*p + 32) : *p);
+            p++;
+        } while (sykli__query_wordly(*p) || (number && *p == '.'));
+        q->next = p;
+    } else if (strchr("(),*=!<>;", *p)) {
+        q->token = SYKLI__QUERY_SYMBOL;
+        bool two = (strchr("!<>", *p) && p[1] == '=') || (*p == '<' && p[1] == '>');
+        for (int i = 0; i < 1 + two; i++) sykli__query_keep(q, *q->next++);
+    } else {
+        sykli__query_fail(q, p, SYKLI_EPARSE, "unexpected character 0x%02x", (uint8_t)*p);
+    }
+    sykli__query_keep(q, 0);
+}
+
+static bool sykli__query_is(const sykli__query *q, const char *text)
+{
+    return (q->token == SYKLI__QUERY_WORD || q->token == SYKLI__QUERY_SYMBOL)
+        && !strcmp(q->token_text, text);
+}
+
+static bool sykli__query_accept(sykli__query *q, const char *text)
+{
+    if (!sykli__query_is(q, text)) return false;
+    sykli__query_step(q);
+    return true;
+}
+
+static void sykli__query_expect(sykli__query *q, const char *text, const char *what)
+{
+    if (!sykli__query_accept(q, text)) sykli__query_expected(q, what);
+}
+
+static sykli__query_ref sykli__query_take_ref(sykli__query *q, const char *what)
+{
+    sykli__query_ref ref = { q->token_text, q->token_at, 0 };
+    if (q->token != SYKLI__QUERY_WORD) sykli__query_expected(q, what);
+    sykli__query_step(q);
+    return ref;
+}
+
+static sykli__query_item sykli__query_take_item(sykli__query *q)
+{
+    sykli__query_item item = { SYKLI__QUERY_PLAIN, false, { 0 } };
+    item.ref = sykli__query_take_ref(q, "a column");
+    if (!sykli__query_accept(q, "(")) return item;
+    for (uint8_t i = SYKLI__QUERY_COUNT; i <= SYKLI__QUERY_AVG; i++)
+        if (!q->error && !strcmp(item.ref.name, sykli__query_functions[i])) item.function = i;
+    if (!item.function)
+        sykli__query_fail(q, item.ref.at, SYKLI_EPARSE,
+                          "there is no function %.40s, only count, sum, avg, min, max",
+                          item.ref.name);
+    if (item.function == SYKLI__QUERY_COUNT && sykli__query_is(q, "*")) {
+        item.ref.name = "*";
+        sykli__query_step(q);
+    } else {
+        item.ref = sykli__query_take_ref(q, "a column");
+    }
+    sykli__query_expect(q, ")", "')'");
+    q->grouped = true;
+    return item;
+}
+
+// Adds a step of the condition.    returns  it, for more to be filled in
+static sykli__query_op *sykli__query_emit(sykli__query *q, sykli__query_opcode code)
+{
+    if (q->op_count == SYKLI__QUERY_OPS_MAX) {
+        sykli__query_fail(q, q->token_at, SYKLI_ELIMIT, "a condition has at most %d parts",
+                          SYKLI__QUERY_OPS_MAX);
+        q->op_count--; // what follows an error is never used
+    }
+    sykli__query_op *op = &q->ops[q->op_count++];
+    *op = (sykli__query_op){ .code = (uint8_t)code, .first = (uint16_t)q->literal_count };
+    return op;
+}
+
+static void sykli__query_take_literal(sykli__query *q, sykli__query_op *op)
+{
+    if (q->token == SYKLI__QUERY_END || q->token == SYKLI__QUERY_SYMBOL) {
+        sykli__query_expected(q, "a value");
+        return;
+    }
+    if (q->literal_count == SYKLI__QUERY_LITERALS_MAX) {
+        sykli__query_fail(q, q->token_at, SYKLI_ELIMIT, "a query has at most %d values",
+                          SYKLI__QUERY_LITERALS_MAX);
+        return;
+    }
+    sykli__query_literal *literal = &q->literals[q->literal_count++];
+    literal->text = q->token_text;
+    literal->at = q->token_at;
+    literal->token = (uint8_t)q->token;
+    op->count++;
+    sykli__query_step(q);
+}
+
+// What follows the column of a comparison.
+static void sykli__query_predicate(sykli__query *q, sykli__query_ref ref)
+{
+    static const char *const symbols[] = { "=", "!=", "<", "<=", ">", ">=", "<>" };
+    bool is = sykli__query_accept(q, "is"), negated = sykli__query_accept(q, "not");
+    sykli__query_op *op = sykli__query_emit(q, SYKLI__QUERY_TRUE);
+    op->ref = ref;
+    if (is) {
+        op->code = SYKLI__QUERY_IS_NULL;
+        sykli__query_expect(q, "null", "NULL or NOT NULL");
+    } else if (sykli__query_accept(q, "like")) {
+        op->code = SYKLI__QUERY_LIKE;
+        sykli__query_take_literal(q, op);
+    } else if (sykli__query_accept(q, "in")) {
+        op->code = SYKLI__QUERY_IN;
+        sykli__query_expect(q, "(", "'('");
+        do sykli__query_take_literal(q, op);
+        while (sykli__query_accept(q, ","));
+        sykli__query_expect(q, ")", "',' or ')'");
+    } else if (negated) {
+        sykli__query_expected(q, "LIKE or IN");
+    } else {
+        for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
+            if (sykli__query_is(q, symbols[i]))
+                op->code = (uint8_t)(i == 6 ? SYKLI__QUERY_NE : SYKLI__QUERY_EQ + i);
+        if (op->code == SYKLI__QUERY_TRUE) return;
+        sykli__query_step(q);
+        if (sykli__query_is(q, "null"))
+            sykli__query_fail(q, q->token_at, SYKLI_EPARSE, "write IS NULL or IS NOT NULL");
+        sykli__query_take_literal(q, op);
+    }
+    if (negated) sykli__query_emit(q, SYKLI__QUERY_NOT);
+}
+
+// A condition whose operators bind at least as tightly as `least`: OR 1, AND 2, NOT 3.
+static void sykli__query_condition(sykli__query *q, int least, int depth)
+{
+    if (depth > SYKLI__QUERY_DEPTH_MAX) {
+        sykli__query_fail(q, q->token_at, SYKLI_ELIMIT, "a condition is nested at most %d deep",
+                          SYKLI__QUERY_DEPTH_MAX);
+        return;
+    }
+    if (sykli__query_accept(q, "not")) {
+        sykli__query_condition(q, 3, depth + 1);
+        sykli__query_emit(q, SYKLI__QUERY_NOT);
+    } else if (sykli__query_accept(q, "(")) {
+        sykli__query_condition(q, 1, depth + 1);
+        sykli__query_expect(q, ")", "')', AND or OR");
+    } else {
+        sykli__query_predicate(q, sykli__query_take_ref(q, "a column, NOT or '('"));
+    }
+    for (;;) {
+        bool either = least <= 1 && sykli__query_is(q, "or");
+        if (!either && !(least <= 2 && sykli__query_is(q, "and"))) return;
+        sykli__query_step(q);
+        sykli__query_condition(q, either ? 2 : 3, depth + 1);
+        sykli__query_emit(q, either ? SYKLI__QUERY_OR : SYKLI__QUERY_AND);
+    }
+}
+
+static void sykli__query_take_items(sykli__query *q, sykli__query_item *items, size_t *count,
+                                    size_t max)
+{
+    do {
+        const char *at = q->token_at;
+        sykli__query_item item = sykli__query_take_item(q);
+        if (*count == max) {
+            sykli__query_fail(q, at, SYKLI_ELIMIT, "at most %u columns here", (unsigned)max);
+            return;
+        }
+        if (items == q->order && !sykli__query_accept(q, "asc"))
+            item.descending = sykli__query_accept(q, "desc");
+        items[(*count)++] = item;
+    } while (sykli__query_accept(q, ","));
+}
+
+static void sykli__query_take_limit(sykli__query *q)
+{
+    if (q->token != SYKLI__QUERY_NUMBER || !sykli__json_whole(q->token_text, &q->limit))
+        sykli__query_expected(q, "a number of rows");
+    sykli__query_step(q);
+}
+
+static bool sykli__query_same(const sykli__query_item *a, const sykli__query_item *b)
+{
+    return a->function == b->function && !strcmp(a->ref.name, b->ref.name);
+}
+
+// A column beside functions must be one that all rows of a group share.
+static void sykli__query_check_item(sykli__query *q, const sykli__query_item *item)
+{
+    if (!q->grouped || item->function) return;
+    for (size_t i = 0; i < q->group_count; i++)
+        if (sykli__query_same(item, &q->group[i])) return;
+    sykli__query_fail(q, item->ref.at, SYKLI_EPARSE,
+                      "%s is neither in GROUP BY nor inside count, sum, avg, min or max",
+                      item->ref.name);
+}
+
+static void sykli__query_check(sykli__query *q)
+{
+    if (q->star && q->grouped)
+        sykli__query_fail(q, q->table.at, SYKLI_EPARSE, "SELECT * cannot be grouped");
+    for (size_t i = 0; i < q->item_count; i++) {
+        sykli__query_check_item(q, &q->items[i]);
+        for (size_t j = 0; j < i; j++)
+            if (sykli__query_same(&q->items[i], &q->items[j]))
+                sykli__query_fail(q, q->items[i].ref.at, SYKLI_EPARSE, "%s is selected twice",
+                                  q->items[i].ref.name);
+    }
+    for (size_t i = 0; i < q->order_count; i++) sykli__query_check_item(q, &q->order[i]);
+    for (size_t i = 0; i < q->group_count; i++)
+        if (q->group[i].function)
+            sykli__query_fail(q, q->group[i].ref.at, SYKLI_EPARSE, "GROUP BY wants a column");
+}
+
+// Parses the text into `q`, which is zeroed.     returns  0, EPARSE or ELIMIT
+static int sykli__query_parse(sykli__query *q, const char *text, sykli_fault *f)
+{
+    q->source = q->next = text;
+    q->fault = f;
+    q->limit = UINT64_MAX;
+    if (strnlen(text, SYKLI_QUERY_MAX + 1) > SYKLI_QUERY_MAX)
+        return sykli__query_fail(q, text, SYKLI_ELIMIT, "a query has at most %d bytes",
+                                 SYKLI_QUERY_MAX);
+    sykli__query_step(q);
+    bool select = sykli__query_accept(q, "select");
+    q->star = !select || sykli__query_accept(q, "*");
+    if (!q->star) sykli__query_take_items(q, q->items, &q->item_count, SYKLI__QUERY_ITEMS_MAX);
+    if (select) sykli__query_expect(q, "from", "',' or FROM");
+    q->table = sykli__query_take_ref(q, select ? "a table" : "SELECT or a table");
+    if (sykli__query_accept(q, "where")) sykli__query_condition(q, 1, 1);
+    if (sykli__query_accept(q, "group")) {
+        q->grouped = true;
+        sykli__query_expect(q, "by", "BY");
+        sykli__query_take_items(q, q->group, &q->group_count, SYKLI__QUERY_KEYS_MAX);
+    }
+    if (sykli__query_accept(q, "order")) {
+        sykli__query_expect(q, "by", "BY");
+        sykli__query_take_items(q, q->order, &q->order_count, SYKLI__QUERY_KEYS_MAX);
+    }
+    if (sykli__query_accept(q, "limit")) sykli__query_take_limit(q);
+    sykli__query_accept(q, ";");
+    if (q->token != SYKLI__QUERY_END)
+        sykli__query_expected(q, "AND, OR, WHERE, GROUP BY, ORDER BY, LIMIT or the end");
+    sykli__query_check(q);
+    return q->error;
+}
+
+static sykli__query *sykli__query_new(sykli_mem *m, const char *text, sykli_fault *f)
+{
+    sykli__query *q = (sykli__query *)sykli_mem_resize(m, SYKLI_TAG_query, NULL, 0, sizeof *q);
+    if (!q) {
+        sykli_fail(f, SYKLI_ENOMEM, "no memory for a query");
+        return NULL;
+    }
+    sykli__query_parse(q, text, f);
+    return q;
+}
+
+static void sykli__query_free(sykli_mem *m, sykli__query *q)
+{
+    if (q) sykli_mem_resize(m, SYKLI_TAG_query, q, sizeof *q, 0);
+}
+
+// ---- binding: the names of the query become columns of a table
+
+typedef struct sykli__query_scan {
+    sykli_emit emit;             // first: `row` is called with it
+    sykli__query *q;
+    const sykli_table *table;
+    sykli_role role;
+    const char *node_name;
+    sykli_result *const *parts;  // without a table: the rows of other nodes
+    size_t part_count;
+    sykli_result *rows;
+    struct { uint8_t function; int column; } sources[SYKLI__QUERY_WIDTH_MAX]; // of its columns
+    sykli__query_sorting sorting; // by the keys of ORDER BY, or of GROUP BY
+    size_t thin_at;              // rows at which they are thinned out
+    bool thinned;                // the first `limit` rows are the best so far, in order
+} sykli__query_scan;
+
+static const sykli_column *sykli__query_column(const sykli__query_scan *s, int column)
+{
+    static const sykli_column node = { "node", SYKLI_KIND_TEXT, SYKLI_UNIT_none,
+                                       SYKLI_VISIBLE_public, 0, 0, NULL, "" };
+    return column == SYKLI__QUERY_NODE ? &node : &s->table->columns[column];
+}
+
+static bool sykli__query_is_text(const sykli_column *c)
+{
+    return c->kind == SYKLI_KIND_STR || c->kind == SYKLI_KIND_TEXT || c->kind == SYKLI_KIND_REF
+        || c->kind == SYKLI_KIND_ENUM;
+}
+
+static const char *sykli__query_class(const sykli_column *c)
+{
+    return sykli__query_is_text(c) ? "text" : c->kind == SYKLI_KIND_BOOL ? "true or false"
+                                                                          : "a number";
+}
+
+// The column of that name that the role may see; -1 (NODE) too.   returns  -2: none, -3: not seen
+static int sykli__query_column_seek(const sykli__query_scan *s, const char *name)
+{
+    if (!strcmp(name, "node")) return SYKLI__QUERY_NODE;
+    for (size_t i = 0; i < s->table->column_count; i++) {
+        const sykli_column *c = &s->table->columns[i];
+        if (strcmp(c->name, name) || c->visibility == SYKLI_VISIBLE_secret) continue;
+        return sykli__table_sees(s->role, c->visibility) ? (int)i : -3;
+    }
+    return -2;
+}
+
+static void sykli__query_no_column(sykli__query_scan *s, const sykli__query_ref *ref)
+{
+    const char *names[SYKLI__TABLE_COLUMNS_MAX + 1] = { "node" };
+    size_t count = 1;
+    for (size_t i = 0; i < s->table->column_count; i++)
+        if (sykli__table_sees(s->role, s->table->columns[i].visibility))
+            names[count++] = s->table->columns[i].name;
+    const char *near = sykli_nearest(ref->name, names, count);
+    sykli__query_fail(s->q, ref->at, SYKLI_ENOENT, "table %s has no column %.80s%s%s%s",
+                      s->table->name, ref->name, near ? "; did you mean " : "", near ? near : "",
+                      near ? "?" : "");
+}
+
+static void sykli__query_bind_ref(sykli__query_scan *s, sykli__query_ref *ref)
+{
+    ref->column = sykli__query_column_seek(s, ref->name);
+    if (ref->column == -2) sykli__query_no_column(s, ref);
+    if (ref->column != -3) return;
+    for (size_t i = 0; i < s->table->column_count; i++)
+        if (!strcmp(s->table->columns[i].name, ref->name))
+            sykli__query_fail(s->q, ref->at, SYKLI_EPERM, "column %s of %s needs role %s",
+                              ref->name, s->table->name,
+                              sykli_role_names[s->table->columns[i].visibility]);
+}
+
+// Two digits or four, at the place.    returns false: something else is there
+static bool sykli__query_digits(const char **at, int count, char behind, int64_t *out)
+{
+    int64_t value = 0;
+    for (int i = 0; i < count; i++) {
+        char c = (*at)[i];
+        if (c < '0' || c > '9') return false;
+        value = value * 10 + (c - '0');
+    }
+    *at += count;
+    if (behind && *(*at)++ != behind) return false;
+    *out = value;
+    return true;
+}
+
+// "2024-02-29" or "2024-02-29T12:00:00Z" (RFC 3339 in UTC, thousandths allowed) in unix ms.
+static bool sykli__query_time(const char *text, int64_t *out_ms)
+{
+    int64_t year, month, day, hour = 0, minute = 0, second = 0, ms = 0;
+    if (!sykli__query_digits(&text, 4, '-', &year) || !sykli__query_digits(&text, 2, '-', &month)
+        || !sykli__query_digits(&text, 2, 0, &day))
+        return false;
+    if (*text == 'T' || *text == ' ') {
+        text++;
+        if (!sykli__query_digits(&text, 2, ':', &hour)
+            || !sykli__query_digits(&text, 2, ':', &minute)
+            || !sykli__query_digits(&text, 2, 0, &second))
+            return false;
+        if (*text == '.' && (text++, !sykli__query_digits(&text, 3, 0, &ms))) return false;
+        if (*text++ != 'Z') return false;
+    }
+    if (*text || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59
+        || second > 60)
+        return false;
+    // Counted from March, as sykli_format_time does, so that the leap day is the last of its year.
+    int64_t from_march = year + 399 + (month > 2), of_year = (153 * ((month + 9) % 12) + 2) / 5;
+    int64_t days = from_march * 365 + from_march / 4 - from_march / 100 + from_march / 400
+                 + of_year + day - 1 - 865565;
+    *out_ms = ((days * 24 + hour) * 60 + minute) * 60000 + second * 1000 + ms;
+    return true;
+}
+
+// A number without a suffix.
+static bool sykli__query_plain_number(const char *text, sykli_value *v)
+{
+    const char *digits = text + (*text == '-');
+    size_t whole = strspn(digits, "0123456789");
+    uint64_t value;
+    if (!whole) return false;
+    if (digits[whole] == '.' && !digits[whole + 1 + strspn(digits + whole + 1, "0123456789")]) {
+        v->kind = SYKLI_KIND_F64;
+        v->f64 = sykli__json_decimal(text);
+        return true;
+    }
+    if (!sykli__json_whole(digits, &value) || (digits != text && value > INT64_MAX)) return false;
+    v->kind = digits == text ? SYKLI_KIND_U64 : SYKLI_KIND_I64;
+    v->u64 = value;
+    v->i64 = digits == text ? 0 : -(int64_t)value;
+    return true;
+}
+
+// A number for a column of that unit: plain, a size, a duration, a time.
+static bool sykli__query_number(const char *text, unsigned unit, sykli_value *v)
+{
+    if (unit == SYKLI_UNIT_time && sykli__query_time(text, &v->i64)) {
+        v->kind = SYKLI_KIND_I64;
+        return true;
+    }
+    if (sykli__query_plain_number(text, v)) return true;
+    v->kind = SYKLI_KIND_U64;
+    if (unit == SYKLI_UNIT_ms || unit == SYKLI_UNIT_us) {
+        if (sykli_parse_duration(text, &v->u64)) return false;
+        if (unit == SYKLI_UNIT_us) v->u64 = v->u64 > UINT64_MAX / 1000 ? UINT64_MAX : v->u64 * 1000;
+        return true;
+    }
+    return (unit == SYKLI_UNIT_bytes || unit == SYKLI_UNIT_none)
+        && !sykli_parse_size(text, &v->u64);
+}
+
+static void sykli__query_bind_number(sykli__query_scan *s, const sykli_column *c,
+                                     sykli__query_literal *literal)
+{
+    static const char *const wanted[SYKLI_UNIT_COUNT] = {
+        "a number", "a size such as 200MB", "a duration such as 2m", "a duration such as 2m",
+        "a time such as '2024-02-29T12:00:00Z'", "a number"
+    };
+    if (literal->token == SYKLI__QUERY_WORD
+        || !sykli__query_number(literal->text, c->unit, &literal->value))
+        sykli__query_fail(s->q, literal->at, SYKLI_EPARSE, "%s is compared with %s, not '%.40s'",
+                          c->name, wanted[c->unit], literal->text);
+}
+
+static void sykli__query_bind_enum(sykli__query_scan *s, const sykli_column *c,
+                                   const sykli__query_literal *literal)
+{
+    size_t count = 0;
+    for (; c->names[count]; count++)
+        if (!strcmp(c->names[count], literal->text)) return;
+    const char *near = sykli_nearest(literal->text, c->names, count);
+    sykli__query_fail(s->q, literal->at, SYKLI_EPARSE, "%s is never '%.40s'%s%s%s", c->name,
+                      literal->text, near ? "; did you mean " : "", near ? near : "",
+                      near ? "?" : "");
+}
+
+// Reads a literal as a value of the column it is compared with.
+static void sykli__query_bind_literal(sykli__query_scan *s, const sykli_column *c,
+                                      sykli__query_literal *literal, bool pattern)
+{
+    sykli_value *v = &literal->value;
+    if (sykli__query_is_text(c)) {
+        if (c->kind == SYKLI_KIND_ENUM && !pattern) sykli__query_bind_enum(s, c, literal);
+        else if (literal->token == SYKLI__QUERY_WORD)
+            sykli__query_fail(s->q, literal->at, SYKLI_EPARSE,
+                              "%.40s is not a column; text stands in quotes", literal->text);
+        v->kind = SYKLI_KIND_TEXT;
+        v->text = literal->text;
+        v->text_size = strlen(literal->text);
+    } else if (c->kind == SYKLI_KIND_BOOL) {
+        bool yes = !strcmp(literal->text, "true") || !strcmp(literal->text, "1");
+        if (!yes && strcmp(literal->text, "false") && strcmp(literal->text, "0"))
+            sykli__query_fail(s->q, literal->at, SYKLI_EPARSE,
+                              "%s is compared with true or false, not '%.40s'", c->name,
+                              literal->text);
+        v->kind = SYKLI_KIND_BOOL;
+        v->u64 = yes;
+    } else {
+        sykli__query_bind_number(s, c, literal);
+    }
+}
+
+static void sykli__query_bind_op(sykli__query_scan *s, sykli__query_op *op)
+{
+    if (op->code <= SYKLI__QUERY_NOT) return;
+    sykli__query_bind_ref(s, &op->ref);
+    if (s->q->error) return;
+    const sykli_column *c = sykli__query_column(s, op->ref.column);
+    sykli__query_literal *literals = &s->q->literals[op->first];
+    if (op->code == SYKLI__QUERY_TRUE && c->kind != SYKLI_KIND_BOOL)
+        sykli__query_fail(s->q, op->ref.at, SYKLI_EPARSE, "%s is %s: compare it with something",
+                          c->name, sykli__query_class(c));
+    if (op->code == SYKLI__QUERY_LIKE
+        && (!sykli__query_is_text(c) || strlen(literals->text) > SYKLI__QUERY_LIKE_MAX))
+        sykli__query_fail(s->q, op->ref.at, SYKLI_EPARSE,
+                          "LIKE is for text and patterns of at most %d bytes",
+                          SYKLI__QUERY_LIKE_MAX);
+    if (op->code >= SYKLI__QUERY_EQ && literals->token == SYKLI__QUERY_WORD) {
+        int column = sykli__query_column_seek(s, literals->text);
+        if (column >= SYKLI__QUERY_NODE) {
+            op->against_column = true;
+            op->other.column = column;
+            const sykli_column *other = sykli__query_column(s, column);
+            if (strcmp(sykli__query_class(c), sykli__query_class(other)))
+                sykli__query_fail(s->q, literals->at, SYKLI_EPARSE, "%s is %s, %s is %s", c->name,
+                                  sykli__query_class(c), other->name, sykli__query_class(other));
+            return;
+        }
+    }
+    for (uint16_t i = 0; i < op->count; i++)
+        sykli__query_bind_literal(s, c, &literals[i], op->code == SYKLI__QUERY_LIKE);
+}
+
+static void sykli__query_bind_item(sykli__query_scan *s, sykli__query_item *item)
+{
+    if (!strcmp(item->ref.name, "*")) {
+        item->ref.column = SYKLI__QUERY_NODE; // is never NULL: counts every row
+        return;
+    }
+    sykli__query_bind_ref(s, &item->ref);
+    if (s->q->error) return;
+    const sykli_column *c = sykli__query_column(s, item->ref.column);
+    bool number = !sykli__query_is_text(c) && c->kind != SYKLI_KIND_BOOL;
+    if ((item->function == SYKLI__QUERY_SUM || item->function == SYKLI__QUERY_AVG) && !number)
+        sykli__query_fail(s->q, item->ref.at, SYKLI_EPARSE, "%s is %s: it has no %s", c->name,
+                          sykli__query_class(c), sykli__query_functions[item->function]);
+}
+
+static int sykli__query_bind(sykli__query_scan *s)
+{
+    sykli__query *q = s->q;
+    for (size_t i = 0; i < q->item_count; i++) sykli__query_bind_item(s, &q->items[i]);
+    for (size_t i = 0; i < q->op_count; i++) sykli__query_bind_op(s, &q->ops[i]);
+    for (size_t i = 0; i < q->group_count; i++) sykli__query_bind_item(s, &q->group[i]);
+    for (size_t i = 0; i < q->order_count; i++) sykli__query_bind_item(s, &q->order[i]);
+    return q->error;
+}
+
+// ---- asking the condition of a row
+
+static sykli_value sykli__query_value(const sykli__query_scan *s, int column, const void *row)
+{
+    if (column != SYKLI__QUERY_NODE)
+        return sykli__table_value(&s->table->columns[column], row, &s->emit);
+    const char *node = s->emit.node ? s->emit.node : s->node_name;
+    return (sykli_value){ .kind = SYKLI_KIND_TEXT, .text = node, .text_size = strlen(node) };
+}
+
+// SQL's LIKE: % is any text, _ one character. Only the last % can be given more, so the work is at
+// most the product of both lengths, and both have a limit.
+static bool sykli__query_like(const sykli_value *v, const char *pattern)
+{
+    const char *at = v->text, *end = at + v->text_size, *percent = NULL, *resume = NULL;
+    if (v->text_size > SYKLI__QUERY_TEXT_MAX) end = at + SYKLI__QUERY_TEXT_MAX;
+    while (at < end) {
+        size_t step = sykli__base_utf8_step((const uint8_t *)at, (size_t)(end - at));
+        if (*pattern == '%') {
+            percent = pattern++;
+            resume = at;
+        } else if (*pattern == '_') {
+            pattern++;
+            at += step ? step : 1;
+        } else if (*pattern && *pattern == *at) {
+            pattern++;
+            at++;
+        } else if (percent) {
+            pattern = percent + 1;
+            at = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '%') pattern++;
+    return !*pattern;
+}
+
+// Three values, as in SQL: what is compared with NULL is unknown, and so is its negation.
+typedef enum sykli__query_truth {
+    SYKLI__QUERY_NO, SYKLI__QUERY_YES, SYKLI__QUERY_UNKNOWN
+} sykli__query_truth;
+
+static bool sykli__query_holds(uint8_t code, int order)
+{
+    switch (code) {
+    case SYKLI__QUERY_EQ: return order == 0;
+    case SYKLI__QUERY_NE: return order != 0;
+    case SYKLI__QUERY_LT: return order < 0;
+    case SYKLI__QUERY_LE: return order <= 0;
+    case SYKLI__QUERY_GT: return order > 0;
+    default: return order >= 0;
+    }
+}
+
+static sykli__query_truth sykli__query_test(const sykli__query_scan *s, const sykli__query_op *op,
+                                            const void *row)
+{
+    const sykli__query_literal *literals = &s->q->literals[op->first];
+    sykli_value v = sykli__query_value(s, op->ref.column, row), other;
+    bool yes = false;
+    if (op->code == SYKLI__QUERY_IS_NULL)
+        return v.kind == SYKLI_KIND_NULL ? SYKLI__QUERY_YES : SYKLI__QUERY_NO;
+    if (v.kind == SYKLI_KIND_NULL) return SYKLI__QUERY_UNKNOWN;
+    if (op->code == SYKLI__QUERY_TRUE) {
+        yes = v.u64 != 0;
+    } else if (op->code == SYKLI__QUERY_LIKE) {
+        yes = sykli__query_like(&v, literals->text);
+    } else if (op->code == SYKLI__QUERY_IN) {
+        for (uint16_t i = 0; i < op->count && !yes; i++)
+            yes = !sykli__query_compare(&v, &literals[i].value);
+    } else {
+        other = op->against_column ? sykli__query_value(s, op->other.column, row)
+                                   : literals->value;
+        if (other.kind == SYKLI_KIND_NULL) return SYKLI__QUERY_UNKNOWN;
+        yes = sykli__query_holds(op->code, sykli__query_compare(&v, &other));
+    }
+    return yes ? SYKLI__QUERY_YES : SYKLI__QUERY_NO;
+}
+
+static sykli__query_truth sykli__query_join(uint8_t code, sykli__query_truth a,
+                                            sykli__query_truth b)
+{
+    sykli__query_truth decides = code == SYKLI__QUERY_OR ? SYKLI__QUERY_YES : SYKLI__QUERY_NO;
+    if (a == decides || b == decides) return decides;
+    return a == b ? a : SYKLI__QUERY_UNKNOWN;
+}
+
+static bool sykli__query_matches(const sykli__query_scan *s, const void *row)
+{
+    // A level of nesting holds at most the left side of an OR and that of an AND.
+    sykli__query_truth stack[2 * SYKLI__QUERY_DEPTH_MAX + 2] = { SYKLI__QUERY_YES };
+    size_t top = 0;
+    for (size_t i = 0; i < s->q->op_count; i++) {
+        const sykli__query_op *op = &s->q->ops[i];
+        if (op->code == SYKLI__QUERY_NOT) {
+            if (stack[top - 1] != SYKLI__QUERY_UNKNOWN)
+                stack[top - 1] = stack[top - 1] == SYKLI__QUERY_NO ? SYKLI__QUERY_YES
+                                                                   : SYKLI__QUERY_NO;
+        } else if (op->code <= SYKLI__QUERY_OR) {
+            top--;
+            stack[top - 1] = sykli__query_join(op->code, stack[top - 1], stack[top]);
+        } else {
+            assert(top < sizeof stack / sizeof *stack);
+            stack[top++] = sykli__query_test(s, op, row);
+        }
+    }
+    return stack[0] == SYKLI__QUERY_YES;
+}
+
+// ---- the first stage: one table becomes the rows that the second needs
+
+static void sykli__query_item_name(char out[SYKLI__QUERY_NAME_MAX], uint8_t function,
+                                   const char *column)
+{
+    if (function) snprintf(out, SYKLI__QUERY_NAME_MAX, "%s(%.63s)",
+                           sykli__query_functions[function], column);
+    else snprintf(out, SYKLI__QUERY_NAME_MAX, "%.63s", column);
+}
+
+// The unit that the parts give a column.
+static unsigned sykli__query_part_unit(const sykli__query_scan *s, const char *name)
+{
+    for (size_t i = 0; i < s->part_count; i++) {
+        int at = sykli__query_column_find(s->parts[i], name);
+        if (at >= 0) return s->parts[i]->columns[at].unit;
+    }
+    return SYKLI_UNIT_none;
+}
+
+static int sykli__query_plan_one(sykli__query_scan *s, uint8_t function, const char *column_name,
+                                 int column)
+{
+    char name[SYKLI__QUERY_NAME_MAX];
+    sykli__query_item_name(name, function, column_name);
+    unsigned unit = SYKLI_UNIT_none;
+    if (!s->table) unit = sykli__query_part_unit(s, name);
+    else if (function != SYKLI__QUERY_COUNT) unit = sykli__query_column(s, column)->unit;
+    int at = sykli__query_column_add(s->rows, name, unit);
+    if (at < 0) return at;
+    s->sources[at].function = function;
+    s->sources[at].column = column;
+    return at;
+}
+
+static int sykli__query_plan_item(sykli__query_scan *s, const sykli__query_item *item)
+{
+    const char *name = item->ref.name;
+    if (item->function != SYKLI__QUERY_AVG)
+        return sykli__query_plan_one(s, item->function, name, item->ref.column);
+    int rc = sykli__query_plan_one(s, SYKLI__QUERY_SUM, name, item->ref.column);
+    return rc < 0 ? rc : sykli__query_plan_one(s, SYKLI__QUERY_COUNT, name, item->ref.column);
+}
+
+// All columns that may be seen, of the table or of the parts.
+static int sykli__query_plan_star(sykli__query_scan *s)
+{
+    if (!s->table) {
+        int rc = 0;
+        for (size_t i = 0; i < s->part_count; i++)
+            for (size_t k = 0; k < s->parts[i]->width && rc >= 0; k++)
+                rc = sykli__query_plan_one(s, SYKLI__QUERY_PLAIN, s->parts[i]->columns[k].name, 0);
+        return rc;
+    }
+    int rc = sykli__query_plan_one(s, SYKLI__QUERY_PLAIN, "node", SYKLI__QUERY_NODE);
+    for (size_t i = 0; i < s->table->column_count && rc >= 0; i++)
+        if (sykli__table_sees(s->role, s->table->columns[i].visibility))
+            rc = sykli__query_plan_one(s, SYKLI__QUERY_PLAIN, s->table->columns[i].name, (int)i);
+    return rc;
+}
+
+// Which columns the first stage hands on. Those of GROUP BY come first.
+static int sykli__query_plan(sykli__query_scan *s)
+{
+    const sykli__query *q = s->q;
+    int rc = 0;
+    for (size_t i = 0; i < q->group_count && rc >= 0; i++)
+        rc = sykli__query_plan_item(s, &q->group[i]);
+    s->sorting.key_count = s->rows->width;
+    for (size_t i = 0; i < s->sorting.key_count; i++) s->sorting.keys[i].column = i;
+    if (q->star) rc = sykli__query_plan_star(s);
+    for (size_t i = 0; i < q->item_count && rc >= 0; i++)
+        rc = sykli__query_plan_item(s, &q->items[i]);
+    for (size_t i = 0; i < q->order_count && rc >= 0; i++) {
+        rc = sykli__query_plan_item(s, &q->order[i]);
+        if (q->grouped || rc < 0) continue;
+        s->sorting.keys[i] = (sykli__query_key){ (size_t)rc, q->order[i].descending };
+        s->sorting.key_count = i + 1;
+    }
+    s->rows->shown = s->rows->width;
+    s->thin_at = SYKLI__QUERY_BATCH;
+    if (!q->grouped) s->thin_at = q->limit < SIZE_MAX / 4 ? 2 * (size_t)q->limit + s->thin_at
+                                                          : SIZE_MAX;
+    return rc < 0 ? rc : 0;
+}
+
+static sykli_value sykli__query_sum(const sykli_value *a, const sykli_value *b)
+{
+    sykli_value sum = { .kind = SYKLI_KIND_F64 };
+    if (a->kind == SYKLI_KIND_U64 && b->kind == SYKLI_KIND_U64
+        && a->u64 <= UINT64_MAX - b->u64) {
+        sum.kind = SYKLI_KIND_U64;
+        sum.u64 = a->u64 + b->u64;
+    } else if (a->kind == SYKLI_KIND_I64 && b->kind == SYKLI_KIND_I64
+               && (b->i64 < 0 ? a->i64 >= INT64_MIN - b->i64 : a->i64 <= INT64_MAX - b->i64)) {
+        sum.kind = SYKLI_KIND_I64;
+        sum.i64 = a->i64 + b->i64;
+    } else {
+        sum.f64 = sykli__query_f64(a) + sykli__query_f64(b);
+    }
+    return sum;
+}
+
+// Takes one more value into what a column of a group has so far.
+static void sykli__query_fold(const sykli_result *r, uint8_t function, sykli__query_cell *into,
+                              const sykli__query_cell *cell)
+{
+    if (cell->kind == SYKLI_KIND_NULL) return;
+    if (into->kind == SYKLI_KIND_NULL) {
+        *into = *cell;
+        return;
+    }
+    sykli_value a = sykli__query_load(r, into), b = sykli__query_load(r, cell);
+    int order = function == SYKLI__QUERY_MIN || function == SYKLI__QUERY_MAX
+              ? sykli__query_compare(&b, &a) : 0;
+    if (function == SYKLI__QUERY_MIN ? order < 0 : order > 0) *into = *cell;
+    if (function != SYKLI__QUERY_SUM && function != SYKLI__QUERY_COUNT) return;
+    if (a.kind == SYKLI_KIND_TEXT || b.kind == SYKLI_KIND_TEXT) return; // a peer's nonsense
+    sykli_value sum = sykli__query_sum(&a, &b);
+    into->kind = (uint8_t)sum.kind;
+    into->bits = sum.u64;
+    if (sum.kind == SYKLI_KIND_I64) memcpy(&into->bits, &sum.i64, sizeof into->bits);
+    if (sum.kind == SYKLI_KIND_F64) memcpy(&into->bits, &sum.f64, sizeof into->bits);
+}
+
+// Makes one row of all that share a group. Sorting finds them, and leaves groups in their order.
+static int sykli__query_combine(sykli__query_scan *s)
+{
+    sykli_result *r = s->rows;
+    size_t rows = sykli_result_rows(r), last = 0;
+    int rc = sykli__query_arrange(r, &s->sorting, UINT64_MAX);
+    if (rc || !rows) return rc;
+    s->sorting.rows = r;
+    for (size_t row = 1; row < rows; row++) {
+        sykli__query_cell *from = r->cells + row * r->width;
+        if (sykli__query_row_order(&s->sorting, last, row)) {
+            memmove(r->cells + ++last * r->width, from, r->width * sizeof *from);
+            continue;
+        }
+        for (size_t i = s->sorting.key_count; i < r->width; i++)
+            sykli__query_fold(r, s->sources[i].function, r->cells + last * r->width + i, from + i);
+    }
+    r->cell_count = (last + 1) * r->width;
+    return sykli__query_compact(r);
+}
+
+// Keeps the rows that still matter when many have been collected.
+static int sykli__query_thin(sykli__query_scan *s)
+{
+    if (sykli_result_rows(s->rows) < s->thin_at) return 0;
+    int rc = s->q->grouped ? sykli__query_combine(s)
+                           : sykli__query_arrange(s->rows, &s->sorting, s->q->limit);
+    if (s->q->grouped) s->thin_at = 2 * sykli_result_rows(s->rows) + SYKLI__QUERY_BATCH;
+    s->thinned = !s->q->grouped;
+    return rc;
+}
+
+// What a column of the first stage has of a row: the value, or a 1 that counts it.
+static sykli_value sykli__query_source(const sykli__query_scan *s, size_t i, const void *row)
+{
+    sykli_value v = sykli__query_value(s, s->sources[i].column, row);
+    if (s->sources[i].function != SYKLI__QUERY_COUNT) return v;
+    return (sykli_value){ .kind = SYKLI_KIND_U64, .u64 = v.kind != SYKLI_KIND_NULL };
+}
+
+#define SYKLI__QUERY_ENOUGH 1 // what a scan is ended with when no further row matters
+
+static int sykli__query_row(sykli_emit *to, const void *row)
+{
+    sykli__query_scan *s = (sykli__query_scan *)(void *)to;
+    sykli_result *r = s->rows;
+    bool sorted = s->q->order_count != 0;
+    if (!s->q->grouped && sykli_result_rows(r) >= s->q->limit && (!sorted || !s->q->limit))
+        return SYKLI__QUERY_ENOUGH;
+    if (!sykli__query_matches(s, row)) return 0;
+    size_t cells = r->cell_count, text = r->text.size;
+    for (size_t i = 0; i < r->width; i++) {
+        sykli_value v = sykli__query_source(s, i, row);
+        int rc = sykli__query_put(r, &v);
+        if (rc) return rc;
+    }
+    s->sorting.rows = r;
+    if (s->thinned
+        && sykli__query_row_order(&s->sorting, cells / r->width, (size_t)s->q->limit - 1) >= 0) {
+        r->cell_count = cells; // not better than the last of those we have
+        r->text.size = text;
+        return 0;
+    }
+    return sykli__query_thin(s);
+}
+
+// ---- the second stage: rows of one or many first stages become the answer
+
+static sykli_value sykli__query_named(const sykli_result *r, size_t row, uint8_t function,
+                                      const char *column)
+{
+    char name[SYKLI__QUERY_NAME_MAX];
+    sykli__query_item_name(name, function, column);
+    int at = sykli__query_column_find(r, name);
+    if (at < 0) return (sykli_value){ .kind = SYKLI_KIND_NULL };
+    return sykli__query_load(r, &r->cells[row * r->width + (size_t)at]);
+}
+
+static sykli_value sykli__query_final(const sykli_result *r, size_t row,
+                                      const sykli__query_item *item)
+{
+    const char *name = item->ref.name;
+    if (item->function != SYKLI__QUERY_AVG)
+        return sykli__query_named(r, row, item->function, name);
+    sykli_value sum = sykli__query_named(r, row, SYKLI__QUERY_SUM, name);
+    sykli_value count = sykli__query_named(r, row, SYKLI__QUERY_COUNT, name);
+    double rows = count.kind == SYKLI_KIND_TEXT ? 0 : sykli__query_f64(&count);
+    if (sum.kind == SYKLI_KIND_NULL || sum.kind == SYKLI_KIND_TEXT || !(rows > 0))
+        return (sykli_value){ .kind = SYKLI_KIND_NULL };
+    return (sykli_value){ .kind = SYKLI_KIND_F64, .f64 = sykli__query_f64(&sum) / rows };
+}
+
+static int sykli__query_final_column(const sykli_result *from, const sykli__query_item *item,
+                                     sykli_result *to)
+{
+    char name[SYKLI__QUERY_NAME_MAX];
+    bool avg = item->function == SYKLI__QUERY_AVG;
+    sykli__query_item_name(name, avg ? SYKLI__QUERY_SUM : item->function, item->ref.name);
+    int at = sykli__query_column_find(from, name);
+    sykli__query_item_name(name, item->function, item->ref.name);
+    return sykli__query_column_add(to, name, at < 0 ? 0 : from->columns[at].unit);
+}
+
+// Fills `to` from the combined rows: the items, then what else ORDER BY needs.
+static int sykli__query_project(const sykli__query *q, const sykli_result *from, sykli_result *to)
+{
+    const sykli__query_item *items[SYKLI__QUERY_ITEMS_MAX + SYKLI__QUERY_KEYS_MAX];
+    sykli__query_sorting sorting = { .key_count = q->order_count };
+    size_t count = 0, rows = sykli_result_rows(from);
+    int rc = 0;
+    for (size_t i = 0; i < q->item_count; i++) items[count++] = &q->items[i];
+    for (size_t i = 0; i < q->order_count; i++) items[count++] = &q->order[i];
+    for (size_t i = 0; i < count; i++) {
+        size_t width = to->width;
+        rc = sykli__query_final_column(from, items[i], to);
+        if (rc < 0) return rc;
+        if (to->width == width) items[i] = NULL; // is among the columns already
+        if (i < q->item_count) continue;
+        sorting.keys[i - q->item_count] =
+            (sykli__query_key){ (size_t)rc, q->order[i - q->item_count].descending };
+    }
+    to->shown = q->item_count;
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < count; i++) {
+            if (!items[i]) continue;
+            sykli_value v = sykli__query_final(from, row, items[i]);
+            rc = sykli__query_put(to, &v);
+            if (rc) return rc;
+        }
+    return sykli__query_arrange(to, &sorting, q->limit);
+}
+
+// Without GROUP BY there is one group even when there are no rows.
+static int sykli__query_no_rows(sykli__query_scan *s)
+{
+    for (size_t i = 0; i < s->rows->width; i++) {
+        bool count = s->sources[i].function == SYKLI__QUERY_COUNT;
+        sykli_value v = { .kind = count ? SYKLI_KIND_U64 : SYKLI_KIND_NULL };
+        int rc = sykli__query_put(s->rows, &v);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+// Turns the rows of the first stage into the answer, in a new result at s->rows.
+static int sykli__query_finish(sykli__query_scan *s)
+{
+    const sykli__query *q = s->q;
+    int rc = q->grouped ? sykli__query_combine(s) : 0;
+    if (!rc && q->grouped && !q->group_count && !sykli_result_rows(s->rows))
+        rc = sykli__query_no_rows(s);
+    if (rc) return rc;
+    if (q->star) return sykli__query_arrange(s->rows, &s->sorting, q->limit);
+    sykli_result *final = sykli__query_result_new(s->rows->mem);
+    if (!final) return SYKLI_ENOMEM;
+    rc = sykli__query_project(q, s->rows, final);
+    sykli_result_free(s->rows);
+    s->rows = final;
+    return rc;
+}
+
+// The text for an error of a result that grew too large.
+static int sykli__query_overflow(sykli_fault *f, int rc)
+{
+    if (rc == SYKLI_ENOMEM) return sykli_fail(f, rc, "no memory for the rows of a query");
+    if (rc == SYKLI_ELIMIT)
+        return sykli_fail(f, rc, "the answer is too large; narrow it with WHERE, LIMIT or fewer "
+                                 "columns");
+    return rc;
+}
+
+// ---- results as bytes: "SQR", a version, columns, rows; numbers are LEB128 (DWARF 5, 7.6)
+
+static const uint8_t sykli__query_magic[4] = { 'S', 'Q', 'R', 1 };
+
+// Tags of cells.
+enum {
+    SYKLI__QUERY_CELL_NULL, SYKLI__QUERY_CELL_U64, SYKLI__QUERY_CELL_I64, SYKLI__QUERY_CELL_F64,
+    SYKLI__QUERY_CELL_TEXT, SYKLI__QUERY_CELL_FALSE, SYKLI__QUERY_CELL_TRUE
+};
+
+static void sykli__query_write(sykli_buf *out, uint64_t value)
+{
+    uint8_t bytes[10];
+    size_t size = 0;
+    for (; value >= 0x80; value >>= 7) bytes[size++] = (uint8_t)(value | 0x80);
+    bytes[size++] = (uint8_t)value;
+    sykli_buf_add(out, bytes, size);
+}
+
+static void sykli__query_write_text(sykli_buf *out, uint8_t tag, const void *text, size_t size)
+{
+    sykli_buf_add(out, &tag, 1);
+    sykli__query_write(out, size);
+    sykli_buf_add(out, text, size);
+}
+
+static void sykli__query_write_cell(sykli_buf *out, const sykli_value *v)
+{
+    static const uint8_t tags[] = {
+        [SYKLI_KIND_NULL] = SYKLI__QUERY_CELL_NULL, [SYKLI_KIND_U64] = SYKLI__QUERY_CELL_U64,
+        [SYKLI_KIND_I64] = SYKLI__QUERY_CELL_I64, [SYKLI_KIND_F64] = SYKLI__QUERY_CELL_F64,
+        [SYKLI_KIND_TEXT] = SYKLI__QUERY_CELL_TEXT, [SYKLI_KIND_BOOL] = SYKLI__QUERY_CELL_FALSE
+    };
+    uint8_t tag = tags[v->kind], bytes[8];
+    uint64_t bits;
+    if (v->kind == SYKLI_KIND_TEXT) {
+        sykli__query_write_text(out, tag, v->text, v->text_size);
+        return;
+    }
+    if (v->kind == SYKLI_KIND_BOOL && v->u64) tag = SYKLI__QUERY_CELL_TRUE;
+    sykli_buf_add(out, &tag, 1);
+    if (v->kind == SYKLI_KIND_U64) sykli__query_write(out, v->u64);
+    if (v->kind == SYKLI_KIND_I64) // zigzag, so that small negative numbers are short
+        sykli__query_write(out, v->i64 < 0 ? ((uint64_t)-(v->i64 + 1) << 1) + 1
+                                           : (uint64_t)v->i64 << 1);
+    if (v->kind != SYKLI_KIND_F64) return;
+    memcpy(&bits, &v->f64, sizeof bits);
+    for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)(bits >> (8 * i));
+    sykli_buf_add(out, bytes, sizeof bytes);
+}
+
+static int sykli__query_encode(const sykli_result *r, sykli_buf *out)
+{
+    size_t rows = sykli_result_rows(r);
+    sykli_buf_add(out, sykli__query_magic, sizeof sykli__query_magic);
+    sykli__query_write(out, r->shown);
+    for (size_t i = 0; i < r->shown; i++)
+        sykli__query_write_text(out, r->columns[i].unit, r->columns[i].name,
+                                strlen(r->columns[i].name));
+    sykli__query_write(out, rows);
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < r->shown; i++) {
+            sykli_value v = sykli_result_cell(r, row, i);
+            sykli__query_write_cell(out, &v);
+        }
+    return out->error;
+}
+
+typedef struct sykli__query_reader {
+    const uint8_t *at, *end;
+    bool bad; // sticks; what is read from then on is 0
+} sykli__query_reader;
+
+static uint8_t sykli__query_read_byte(sykli__query_reader *in)
+{
+    if (in->at == in->end) in->bad = true;
+    return in->bad ? 0 : *in->at++;
+}
+
+static uint64_t sykli__query_read(sykli__query_reader *in)
+{
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+        uint8_t byte = sykli__query_read_byte(in);
+        if (shift == 63 && byte > 1) break;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) return value;
+    }
+    in->bad = true;
+    return 0;
+}
+
+static const char *sykli__query_read_text(sykli__query_reader *in, size_t max, size_t *size)
+{
+    uint64_t wanted = sykli__query_read(in);
+    if (wanted > max || wanted > (uint64_t)(in->end - in->at)) in->bad = true;
+    *size = in->bad ? 0 : (size_t)wanted;
+    const char *text = (const char *)in->at;
+    in->at += *size;
+    return text;
+}
+
+static sykli_value sykli__query_read_cell(sykli__query_reader *in)
+{
+    sykli_value v = { .kind = SYKLI_KIND_NULL };
+    uint64_t bits = 0;
+    switch (sykli__query_read_byte(in)) {
+    case SYKLI__QUERY_CELL_NULL: break;
+    case SYKLI__QUERY_CELL_U64:
+        v.kind = SYKLI_KIND_U64;
+        v.u64 = sykli__query_read(in);
+        break;
+    case SYKLI__QUERY_CELL_I64:
+        v.kind = SYKLI_KIND_I64;
+        bits = sykli__query_read(in);
+        v.i64 = bits & 1 ? -(int64_t)(bits >> 1) - 1 : (int64_t)(bits >> 1);
+        break;
+    case SYKLI__QUERY_CELL_F64:
+        for (int i = 0; i < 8; i++) bits |= (uint64_t)sykli__query_read_byte(in) << (8 * i);
+        memcpy(&v.f64, &bits, sizeof v.f64);
+        v.kind = SYKLI_KIND_F64;
+        if (v.f64 - v.f64 != 0) in->bad = true; // no NaN in what is sorted and printed
+        break;
+    case SYKLI__QUERY_CELL_TEXT:
+        v.kind = SYKLI_KIND_TEXT;
+        v.text = sykli__query_read_text(in, SYKLI__QUERY_TEXT_MAX, &v.text_size);
+        break;
+    case SYKLI__QUERY_CELL_TRUE: v.u64 = 1; // fall through
+    case SYKLI__QUERY_CELL_FALSE: v.kind = SYKLI_KIND_BOOL; break;
+    default: in->bad = true;
+    }
+    return v;
+}
+
+// Reads the columns.
+static void sykli__query_decode_columns(sykli__query_reader *in, sykli_result *r)
+{
+    uint64_t width = sykli__query_read(in);
+    if (!width || width > SYKLI__QUERY_WIDTH_MAX) in->bad = true;
+    for (size_t i = 0; i < width && !in->bad; i++) {
+        char name[SYKLI__QUERY_NAME_MAX];
+        size_t size;
+        unsigned unit = sykli__query_read_byte(in);
+        const char *text = sykli__query_read_text(in, SYKLI__QUERY_NAME_MAX - 1, &size);
+        if (size) memcpy(name, text, size);
+        name[size] = 0;
+        if (unit >= SYKLI_UNIT_COUNT || memchr(name, 0, size)) in->bad = true;
+        else if (sykli__query_column_add(r, name, unit) != (int)i) in->bad = true;
+    }
+    r->shown = r->width;
+}
+
+sykli_result *sykli_result_decode(sykli_mem *m, const void *data, size_t size, sykli_fault *f)
+{
+    const uint8_t *bytes = (const uint8_t *)data;
+    size_t magic = sizeof sykli__query_magic;
+    if (size < magic || memcmp(bytes, sykli__query_magic, magic)) {
+        sykli_fail(f, SYKLI_ECORRUPT, "these %llu bytes are not a result of this version",
+                   (unsigned long long)size);
+        return NULL;
+    }
+    sykli__query_reader in = { bytes + magic, bytes + size, false };
+    sykli_result *r = sykli__query_result_new(m);
+    if (!r) {
+        sykli_fail(f, SYKLI_ENOMEM, "no memory for a result");
+        return NULL;
+    }
+    sykli__query_decode_columns(&in, r);
+    uint64_t rows = sykli__query_read(&in), left = (uint64_t)(in.end - in.at);
+    // A cell has at least one byte, so the sender pays for what we allocate.
+    if (!in.bad && rows > left / r->width) in.bad = true;
+    int rc = 0;
+    for (uint64_t i = 0; !in.bad && !rc && i < rows * r->width; i++) {
+        sykli_value v = sykli__query_read_cell(&in);
+        if (!in.bad) rc = sykli__query_put(r, &v);
+    }
+    if (!in.bad && !rc && in.at == in.end) return r;
+    if (rc) sykli__query_overflow(f, rc);
+    else sykli_fail(f, SYKLI_ECORRUPT, "a damaged result, at byte %llu of %llu",
+                    (unsigned long long)(in.at - bytes), (unsigned long long)size);
+    sykli_result_free(r);
+    return NULL;
+}
+
+// ---- running and merging
+
+static int sykli__query_find_table(const sykli__table_registry *tables, sykli__query_scan *s)
+{
+    const sykli__query_ref *ref = &s->q->table;
+    s->table = sykli__table_find(tables, ref->name);
+    if (s->table && s->table->visibility != SYKLI_VISIBLE_secret) {
+        if (sykli__table_sees(s->role, s->table->visibility)) return 0;
+        return sykli__query_fail(s->q, ref->at, SYKLI_EPERM, "table %s needs role %s", ref->name,
+                                 sykli_role_names[s->table->visibility]);
+    }
+    const char *names[SYKLI__TABLE_TABLES_MAX], *near;
+    size_t count = 0;
+    for (size_t i = 0; i < tables->count; i++)
+        if (sykli__table_sees(s->role, tables->tables[i].visibility))
+            names[count++] = tables->tables[i].name;
+    near = sykli_nearest(ref->name, names, count);
+    return sykli__query_fail(s->q, ref->at, SYKLI_ENOENT, "there is no table %.80s%s%s%s",
+                             ref->name, near ? "; did you mean " : "", near ? near : "",
+                             near ? "?" : "");
+}
+
+static int sykli__query_scan_run(sykli__query_scan *s, bool part, sykli_buf *out, sykli_fault *f)
+{
+    s->emit.row = sykli__query_row;
+    int rc = sykli__query_bind(s);
+    if (!rc) rc = sykli__query_overflow(f, sykli__query_plan(s));
+    if (rc) return rc;
+    rc = s->table->scan(s->table->user, &s->emit);
+    if (rc < 0 && rc != SYKLI_ENOMEM && rc != SYKLI_ELIMIT)
+        return sykli_fail(f, rc, "table %s cannot be read: %s", s->table->name,
+                          sykli_error_text(rc));
+    if (rc >= 0 && !part) rc = sykli__query_finish(s);
+    else if (rc >= 0) rc = s->q->grouped ? sykli__query_combine(s)
+                                         : sykli__query_arrange(s->rows, &s->sorting, s->q->limit);
+    if (!rc) rc = sykli__query_encode(s->rows, out);
+    return sykli__query_overflow(f, rc);
+}
+
+// Runs a query over the tables of this node and appends the encoded result.
+//   part     the first stage only, for sykli_result_merge
+//   returns  0; EPARSE, ENOENT, EPERM with "line:column: ..."; ELIMIT; ENOMEM; the scan's error
+static int sykli__query_run(const sykli__table_registry *tables, sykli_mem *m, const char *text,
+                            sykli_role role, const char *node_name, bool part, sykli_buf *out,
+                            sykli_fault *f)
+{
+    sykli__query_scan s = { .role = role, .node_name = node_name };
+    int rc = SYKLI_ENOMEM;
+    s.q = sykli__query_new(m, text, f);
+    s.rows = s.q ? sykli__query_result_new(m) : NULL;
+    if (s.q) rc = s.q->error;
+    if (s.q && !rc) rc = sykli__query_find_table(tables, &s);
+    if (!rc && !s.rows) rc = sykli__query_overflow(f, SYKLI_ENOMEM);
+    if (!rc) rc = sykli__query_scan_run(&s, part, out, f);
+    sykli_result_free(s.rows);
+    sykli__query_free(m, s.q);
+    return rc;
+}
+
+// Takes in the rows of one part; a column that it does not have is NULL.
+static int sykli__query_append(sykli_result *rows, const sykli_result *part)
+{
+    int columns[SYKLI__QUERY_WIDTH_MAX];
+    size_t count = sykli_result_rows(part);
+    for (size_t i = 0; i < rows->width; i++)
+        columns[i] = sykli__query_column_find(part, rows->columns[i].name);
+    for (size_t row = 0; row < count; row++)
+        for (size_t i = 0; i < rows->width; i++) {
+            sykli_value v = { .kind = SYKLI_KIND_NULL };
+            if (columns[i] >= 0) v = sykli_result_cell(part, row, (size_t)columns[i]);
+            int rc = sykli__query_put(rows, &v);
+            if (rc) return rc;
+        }
+    return 0;
+}
+
+sykli_result *sykli_result_merge(sykli_mem *m, const char *query, sykli_result *const *parts,
+                                 size_t count, sykli_fault *f)
+{
+    sykli__query_scan s = { .parts = parts, .part_count = count };
+    int rc = SYKLI_ENOMEM;
+    s.q = sykli__query_new(m, query, f);
+    if (s.q) rc = s.q->error;
+    if (!rc) {
+        s.rows = sykli__query_result_new(m);
+        rc = s.rows ? sykli__query_plan(&s) : SYKLI_ENOMEM;
+        for (size_t i = 0; i < count && !rc; i++) rc = sykli__query_append(s.rows, parts[i]);
+        if (!rc) rc = sykli__query_finish(&s);
+        sykli__query_overflow(f, rc);
+    }
+    sykli__query_free(m, s.q);
+    if (!rc) return s.rows;
+    sykli_result_free(s.rows);
+    return NULL;
+}
+
+// ---- rendering
+
+// Appends text that cannot drive a terminal: control characters, C1 too, and what is not UTF-8
+// become escapes.    lines  keep ends of lines and tabs
+static void sykli__query_escape(sykli_buf *out, const char *text, size_t size, bool lines)
+{
+    const uint8_t *p = (const uint8_t *)text;
+    for (size_t step; size; p += step, size -= step) {
+        bool c1 = size > 1 && p[0] == 0xc2 && p[1] < 0xa0;
+        step = sykli__base_utf8_step(p, size);
+        const char *named = *p ? strchr("\n\r\t", *p) : NULL;
+        if (step && !c1 && ((*p >= 0x20 && *p != 0x7f) || (named && lines)))
+            sykli_buf_add(out, p, step);
+        else if (named) sykli_buf_print(out, "\\%c", *p == '\n' ? 'n' : *p == '\r' ? 'r' : 't');
+        else sykli_buf_print(out, "\\x%02x", c1 ? p[1] : p[0]);
+        if (!step) step = 1;
+    }
+}
+
+// The shortest decimal that reads back as the same double, or one for people; with a point in any
+// locale.
+static void sykli__query_print_f64(sykli_buf *out, double value, bool exact)
+{
+    char text[64];
+    if (!exact) snprintf(text, sizeof text, value < 1e15 && value > -1e15 ? "%.2f" : "%g", value);
+    for (int digits = 15; exact && digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    for (const char *p = text; *p;) {
+        size_t plain = strspn(p, "0123456789+-e");
+        sykli_buf_add(out, p, plain);
+        p += plain;
+        if (*p) sykli_buf_text(out, ".");
+        p += strcspn(p, "0123456789+-e");
+    }
+}
+
+// A value as it is, for programs.
+static void sykli__query_print_raw(sykli_buf *out, const sykli_value *v)
+{
+    switch (v->kind) {
+    case SYKLI_KIND_U64: sykli_buf_print(out, "%llu", (unsigned long long)v->u64); break;
+    case SYKLI_KIND_I64: sykli_buf_print(out, "%lld", (long long)v->i64); break;
+    case SYKLI_KIND_F64: sykli__query_print_f64(out, v->f64, true); break;
+    case SYKLI_KIND_BOOL: sykli_buf_text(out, v->u64 ? "true" : "false"); break;
+    default: break;
+    }
+}
+
+// A number in its unit, for people.
+static void sykli__query_print_number(sykli_buf *out, const sykli_value *v)
+{
+    char text[40];
+    double real = sykli__query_f64(v);
+    bool minus = real < 0;
+    uint64_t size = v->u64;
+    if (v->kind == SYKLI_KIND_I64) size = minus ? (uint64_t)-(v->i64 + 1) + 1 : (uint64_t)v->i64;
+    if (v->kind == SYKLI_KIND_F64) {
+        if (minus) real = -real;
+        size = real < 1.8e19 ? (uint64_t)real : UINT64_MAX;
+    }
+    if (v->unit == SYKLI_UNIT_none || v->unit >= SYKLI_UNIT_COUNT) {
+        if (v->kind == SYKLI_KIND_F64) sykli__query_print_f64(out, v->f64, false);
+        else sykli__query_print_raw(out, v);
+        return;
+    }
+    if (v->unit == SYKLI_UNIT_time) {
+        int64_t ms = size > INT64_MAX ? INT64_MAX : (int64_t)size;
+        sykli_buf_text(out, sykli_format_time(text, minus ? -ms : ms));
+        return;
+    }
+    if (minus) sykli_buf_text(out, "-");
+    if (v->unit == SYKLI_UNIT_percent) {
+        sykli__query_print_f64(out, v->kind == SYKLI_KIND_F64 ? real : (double)size, false);
+        sykli_buf_text(out, "%");
+    } else if (v->unit == SYKLI_UNIT_us && size < 10000) {
+        sykli_buf_print(out, "%uus", (unsigned)size);
+    } else if (v->unit == SYKLI_UNIT_bytes) {
+        sykli_buf_text(out, sykli_format_size(text, size));
+    } else {
+        sykli_buf_text(out, sykli_format_duration(text, v->unit == SYKLI_UNIT_us ? size / 1000
+                                                                                 : size));
+    }
+}
+
+static bool sykli__query_is_number(const sykli_value *v)
+{
+    return v->kind == SYKLI_KIND_U64 || v->kind == SYKLI_KIND_I64 || v->kind == SYKLI_KIND_F64;
+}
+
+// A cell for people, in `out` from its beginning.    returns  its width in characters
+static size_t sykli__query_show(const sykli_value *v, sykli_buf *out)
+{
+    size_t width = 0;
+    out->size = 0;
+    if (v->kind == SYKLI_KIND_TEXT) sykli__query_escape(out, v->text, v->text_size, false);
+    else if (sykli__query_is_number(v)) sykli__query_print_number(out, v);
+    else sykli__query_print_raw(out, v);
+    for (size_t i = 0; i < out->size; i++) width += (out->data[i] & 0xc0) != 0x80;
+    return width;
+}
+
+typedef struct sykli__query_layout { size_t width; bool right; } sykli__query_layout;
+
+static void sykli__query_pad(sykli_buf *out, size_t count)
+{
+    uint8_t *at = sykli_buf_grow(out, count + 1);
+    if (!at) return;
+    memset(at, ' ', count);
+    at[count] = 0;
+    out->size += count;
+}
+
+// Appends a cell, and what stands before it; blanks behind a line's last cell are left out.
+static void sykli__query_place(sykli_buf *out, const sykli_buf *cell, size_t width,
+                               const sykli__query_layout *layout, size_t *owed)
+{
+    size_t pad = layout->width - width;
+    if (cell->size) {
+        sykli__query_pad(out, *owed + (layout->right ? pad : 0));
+        sykli_buf_add(out, cell->data, cell->size);
+        *owed = 0;
+    }
+    *owed += (cell->size ? layout->right ? 0 : pad : layout->width) + 2;
+}
+
+static void sykli__query_measure(const sykli_result *r, sykli__query_layout *layout,
+                                 sykli_buf *cell)
+{
+    size_t rows = sykli_result_rows(r);
+    for (size_t i = 0; i < r->shown; i++) {
+        layout[i].width = strlen(r->columns[i].name);
+        for (size_t row = 0; row < rows; row++) {
+            sykli_value v = sykli_result_cell(r, row, i);
+            size_t width = sykli__query_show(&v, cell);
+            if (width > layout[i].width) layout[i].width = width;
+            layout[i].right |= sykli__query_is_number(&v);
+        }
+    }
+}
+
+static void sykli__query_render_table(const sykli_result *r, sykli_buf *out)
+{
+    sykli__query_layout layout[SYKLI__QUERY_WIDTH_MAX] = { 0 };
+    size_t rows = sykli_result_rows(r);
+    sykli_buf cell;
+    sykli_buf_init(&cell, r->mem, SYKLI_TAG_query);
+    sykli__query_measure(r, layout, &cell);
+    for (size_t row = 0; row <= rows; row++) { // the first one is the header
+        size_t owed = 0;
+        for (size_t i = 0; i < r->shown; i++) {
+            const char *name = r->columns[i].name;
+            sykli_value v = { .kind = SYKLI_KIND_TEXT, .text = name, .text_size = strlen(name) };
+            if (row) v = sykli_result_cell(r, row - 1, i);
+            size_t width = sykli__query_show(&v, &cell);
+            sykli__query_place(out, &cell, width, &layout[i], &owed);
+        }
+        sykli_buf_text(out, "\n");
+    }
+    if (cell.error && !out->error) out->error = cell.error;
+    sykli_buf_free(&cell);
+}
+
+static void sykli__query_render_json(const sykli_result *r, sykli_buf *out)
+{
+    static const char *const units[SYKLI_UNIT_COUNT] = { "none", "bytes", "ms", "us", "time",
+                                                         "percent" };
+    size_t rows = sykli_result_rows(r);
+    sykli_buf_text(out, "{\"items\":[");
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t i = 0; i < r->shown; i++) {
+            const char *name = r->columns[i].name;
+            sykli_value v = sykli_result_cell(r, row, i);
+            sykli_buf_text(out, i ? "," : row ? ",{" : "{");
+            sykli_json_quote(out, name, strlen(name));
+            sykli_buf_text(out, ":");
+            if (v.kind == SYKLI_KIND_TEXT) sykli_json_quote(out, v.text, v.text_size);
+            else if (v.kind == SYKLI_KIND_NULL) sykli_buf_text(out, "null");
+            else sykli__query_print_raw(out, &v);
+        }
+        sykli_buf_text(out, "}");
+    }
+    sykli_buf_text(out, "],\"columns\":[");
+    for (size_t i = 0; i < r->shown; i++) {
+        sykli_buf_text(out, i ? ",{\"name\":" : "{\"name\":");
+        sykli_json_quote(out, r->columns[i].name, strlen(r->columns[i].name));
+        sykli_buf_print(out, ",\"unit\":\"%s\"}", units[r->columns[i].unit]);
+    }
+    sykli_buf_text(out, "]}");
+}
+
+// RFC 4180: what has a comma, a quote or an end of line stands in quotes; lines end in CR LF.
+static void sykli__query_csv_text(sykli_buf *out, const char *text, size_t size)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) quoted |= text[i] && strchr(",\"\r\n", text[i]);
+    if (quoted) sykli_buf_text(out, "\"");
+    for (size_t end; size; text += end, size -= end) {
+        const char *quote = (const char *)memchr(text, '"', size);
+        end = quote ? (size_t)(quote - text) + 1 : size;
+        sykli__query_escape(out, text, end, true);
+        if (quote) sykli_buf_text(out, "\"");
+    }
+    if (quoted) sykli_buf_text(out, "\"");
+}
+
+static void sykli__query_render_csv(const sykli_result *r, sykli_buf *out)
+{
+    size_t rows = sykli_result_rows(r);
+    for (size_t i = 0; i < r->shown; i++) {
+        if (i) sykli_buf_text(out, ",");
+        sykli__query_csv_text(out, r->columns[i].name, strlen(r->columns[i].name));
+    }
+    sykli_buf_text(out, "\r\n");
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t i = 0; i < r->shown; i++) {
+            sykli_value v = sykli_result_cell(r, row, i);
+            if (i) sykli_buf_text(out, ",");
+            if (v.kind == SYKLI_KIND_TEXT) sykli__query_csv_text(out, v.text, v.text_size);
+            else sykli__query_print_raw(out, &v);
+        }
+        sykli_buf_text(out, "\r\n");
+    }
+}
+
+int sykli_result_render(const sykli_result *r, sykli_format format, sykli_buf *out)
+{
+    if (format == SYKLI_FORMAT_json) sykli__query_render_json(r, out);
+    else if (format == SYKLI_FORMAT_csv) sykli__query_render_csv(r, out);
+    else sykli__query_render_table(r, out);
+    return out->error;
+}
+
 // >>op ---- the registry of ops, argument checking, roles
 // Everything that changes something is one row here, and every way in (a C call, the control
 // socket, the mesh, HTTP) asks sykli__op_check before the handler runs: role, consent and
