@@ -203,7 +203,15 @@ typedef struct sykli_exit {
     uint64_t cpu_us, rss_max_bytes, read_bytes, write_bytes;
 } sykli_exit;
 
-// X(type, name, parameters, arguments): the calls that can fail.
+// X(type, name, parameters, arguments): the calls that can fail. What the names do not say:
+//     open       the descriptor is not inherited by any process started
+//     stat       of a symbolic link itself; `list`, `lock` and `read` of a pipe never wait
+//     wait       0 it runs, 1 it has ended and is reaped; `ended` the same, but it is not reaped
+//     exit_fd    becomes readable when the process ends; signal_fd reaches that process or none
+//     listen     "IP:PORT", "[IP6]:PORT", "unix:PATH"; the same for `dial`, which does not wait:
+//                writable means done, `dialled` says how it went
+//     resolve    the address number `index` of a host name, waiting for DNS; returns 4 or 6
+//     peer_pid   of a unix socket           host_name  of this machine
 #define SYKLI_SYS_CALLS(X)                                                                         \
     X(int, random, (void *u, void *out, size_t size), (u, out, size))                              \
     X(int, open, (void *u, int dir, const char *path, int flags, int mode),                        \
@@ -7261,10 +7269,11 @@ SYKLI__SYS_NEVER_RETURNS static int sykli__sys_child_setup(const sykli__sys_chil
 {
     // A handler of the host must not run here, in memory shared with it, and what the host ignores
     // is not to be ignored by the task.
-    struct sigaction normal;
+    struct sigaction normal, now;
     memset(&normal, 0, sizeof normal);
     normal.sa_handler = SIG_DFL;
-    for (int sig = 1; sig < NSIG; sig++) sigaction(sig, &normal, NULL);
+    for (int sig = 1; sig < NSIG; sig++)
+        if (!sigaction(sig, NULL, &now) && now.sa_handler != SIG_DFL) sigaction(sig, &normal, NULL);
     if (c->new_session && setsid() < 0) return errno;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0) return errno;
@@ -7389,13 +7398,18 @@ static int sykli__sys_ended(void *u, int pid, sykli_exit *out)
     (void)u;
     if (pid <= 0) return -EINVAL;
 #if defined(SYKLI__SYS_LINUX) && defined(SYS_waitid)
+    // The fifth argument of the system call has no name in C libraries, and its struct is the
+    // kernel's: longs in the order of getrusage(2), whatever time_t is.
     siginfo_t info;
     struct rusage used;
+    long raw[18] = { 0 };
     memset(&info, 0, sizeof info);
     memset(&used, 0, sizeof used);
-    int flags = WEXITED | WNOHANG | WNOWAIT; // the system call's fifth argument has no libc name
-    if (syscall(SYS_waitid, P_PID, pid, &info, flags, &used)) return -errno;
+    if (syscall(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, raw)) return -errno;
     if (!info.si_pid) return 0;
+    used.ru_utime.tv_sec = raw[0], used.ru_utime.tv_usec = raw[1];
+    used.ru_stime.tv_sec = raw[2], used.ru_stime.tv_usec = raw[3];
+    used.ru_maxrss = raw[4], used.ru_inblock = raw[11], used.ru_oublock = raw[12];
     bool killed = info.si_code != CLD_EXITED;
     sykli__sys_exit_fill(out, info.si_status, killed ? info.si_status : 0, &used);
     return 1;
@@ -7676,6 +7690,7 @@ void sykli_sys_init(sykli_sys *out)
 #define SYKLI__ROWS_POOLS_MAX 16
 #define SYKLI__ROWS_ROW_MAX 4096           // bytes of a row
 #define SYKLI__ROWS_CAPACITY_MAX (1u << 20) // slots of a pool
+#define SYKLI__ROWS_POOL_MAX (1u << 30)    // bytes of a pool
 #define SYKLI__ROWS_HEAP_MAX (64u << 20)
 #define SYKLI__ROWS_TEXT_MAX ((1u << 24) - 1) // what a REF can say
 #define SYKLI__ROWS_TRIES 64               // of a reader, for one piece
@@ -7900,9 +7915,10 @@ static int sykli__rows_pool_check(const sykli__rows_pool_desc *d, sykli_fault *f
     if (!t->row_size || t->row_size > SYKLI__ROWS_ROW_MAX || t->row_size % 8)
         return sykli_fail(f, SYKLI_EINVAL, "rows of %s: a row has 8 to %d bytes, a multiple of 8",
                           t->name, SYKLI__ROWS_ROW_MAX);
-    if (!d->capacity || d->capacity > SYKLI__ROWS_CAPACITY_MAX)
-        return sykli_fail(f, SYKLI_ELIMIT, "rows of %s: 1 to %u slots", t->name,
-                          SYKLI__ROWS_CAPACITY_MAX);
+    uint64_t bytes = d->capacity * (uint64_t)sykli__rows_slot_size(t->row_size);
+    if (!bytes || d->capacity > SYKLI__ROWS_CAPACITY_MAX || bytes > SYKLI__ROWS_POOL_MAX)
+        return sykli_fail(f, SYKLI_ELIMIT, "rows of %s: 1 to %u slots, %u bytes in all", t->name,
+                          SYKLI__ROWS_CAPACITY_MAX, SYKLI__ROWS_POOL_MAX);
     for (size_t i = 0; i < t->column_count; i++)
         if (t->columns[i].kind == SYKLI_KIND_TEXT)
             return sykli_fail(f, SYKLI_EINVAL,
@@ -11745,6 +11761,15 @@ static const char **sykli__spawn_marked(sykli_mem *mem, const sykli__spawn_proc 
     return list;
 }
 
+// Whether /proc counts pids as we do: in a container it may be the one of the host.
+static bool sykli__spawn_proc_is_ours(const sykli_sys *sys)
+{
+    char text[16];
+    int64_t size = sys->readlink(sys->user, SYKLI_CWD, "/proc/self", text, sizeof text - 1);
+    text[size > 0 ? size : 0] = 0;
+    return size > 0 && atoi(text) == sys->pid(sys->user);
+}
+
 static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
                                sykli__spawn_proc *out, int write_fds[2], sykli_fault *f)
 {
@@ -11766,9 +11791,7 @@ static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
     out->pid = rc;
     out->exit_fd = sys->exit_fd(sys->user, out->pid);
     if (out->exit_fd < 0) out->exit_fd = -1;
-    sykli_stat proc_folder;
-    if (!sys->stat(sys->user, SYKLI_CWD, "/proc/self", &proc_folder))
-        out->containment = SYKLI__SPAWN_scan;
+    out->containment = sykli__spawn_proc_is_ours(sys) ? SYKLI__SPAWN_scan : SYKLI__SPAWN_group;
     return 0;
 }
 
@@ -12597,7 +12620,9 @@ static int sykli__history_end(sykli__history *h, uint64_t ended_ms, uint64_t fai
     int rc = h->batch.error ? h->batch.error : sykli__history_flush(h);
     sykli__history_fd_close(h, &h->fd);
     sykli__history_fd_close(h, &h->run_logs);
-    snprintf(h->folded, sizeof h->folded, "%.31s.jsonl", h->stem);
+    char name[48];
+    snprintf(name, sizeof name, "%.31s.jsonl", h->stem);
+    if (strcmp(name, h->folded) > 0) strcpy(h->folded, name); // the clock may have been put back
     int saved = sykli__history_digest_save(h);
     return rc ? rc : saved < 0 ? SYKLI_EIO : 0;
 }
