@@ -261,7 +261,8 @@ typedef struct sykli_exit {
     X(int, nonblock, (void *u, int fd), (u, fd))                                                   \
     X(int, pid, (void *u), (u))                                                                    \
     X(int, processors, (void *u), (u))                                                             \
-    X(int, host_name, (void *u, char *out, size_t size), (u, out, size))
+    X(int, host_name, (void *u, char *out, size_t size), (u, out, size))                           \
+    X(int, local, (void *u, int fd, char *out, size_t size), (u, fd, out, size))
 
 typedef struct sykli_sys {
     void *user;
@@ -418,6 +419,7 @@ int sykli_workers_scale(sykli *s, uint32_t count);
 // What is known of a task now.
 typedef struct sykli_task_info {
     const char *name, *command, *reason, *from, *log_path;
+    const char *changed; // what is different from the last time, in words
     sykli_status status;
     int exit_code, signal, attempt, pid;
     uint64_t duration_ms, cpu_ms, rss_max_bytes, saved_ms, started_at_ms;
@@ -774,6 +776,7 @@ void sykli_json_free(sykli_json_doc *doc);
 // Node numbers; 0 (the root, never a child) means "not there". Null members count as not there.
 // The root is asked for as 0, so test what `get` returned before you look below it.
 uint32_t sykli_json_get(const sykli_json_doc *doc, uint32_t object, const char *key);
+bool sykli_json_member(const sykli_json_doc *doc, uint32_t object, const char *key); // null counts
 uint32_t sykli_json_first(const sykli_json_doc *doc, uint32_t container);
 uint32_t sykli_json_next(const sykli_json_doc *doc, uint32_t container, uint32_t child);
 const char *sykli_json_text(const sykli_json_doc *doc, uint32_t node);    // NULL: not a string
@@ -867,6 +870,14 @@ void sykli_event_put(sykli *s, const sykli_event *event);
 // Puts another scan, and columns, behind the name of a table that is there: the mesh knows more of
 // `nodes` than a node alone.     returns  0, ENOENT, EINVAL
 int sykli_table_replace(sykli *s, const sykli_table *table);
+// Workers in force, and how many of them run a task.
+void sykli_workers(sykli *s, uint32_t *busy, uint32_t *total);
+// A pushed configuration, {"key": value, ...}: would it be accepted, and making it the one in force
+// in one step.     returns  0, ENOENT, EINVAL, EPERM (a local key), EPARSE, ENOMEM
+int sykli_config_verify(sykli *s, const char *json, size_t size);
+int sykli_config_apply(sykli *s, const char *json, size_t size, uint64_t version);
+// Adds a key of one's own.      returns  0, EINVAL, EEXIST, ELIMIT, ENOMEM
+int sykli_config_key_add(sykli *s, const sykli_config_key *key);
 // The code that belongs to sykli_errmsg, sticking or not.
 int sykli_last_error(const sykli *s);
 // Sets the text that sykli_errmsg returns.
@@ -2103,17 +2114,28 @@ uint32_t sykli_json_next(const sykli_json_doc *doc, uint32_t container, uint32_t
     return next < doc->nodes[container].next ? next : 0;
 }
 
-uint32_t sykli_json_get(const sykli_json_doc *doc, uint32_t object, const char *key)
+// The member of that name, null or not.
+static uint32_t sykli__json_find(const sykli_json_doc *doc, uint32_t object, const char *key)
 {
     if (!sykli__json_there(doc, object, SYKLI_JSON_object)) return 0;
     size_t size = strlen(key);
     uint32_t at = sykli_json_first(doc, object);
     for (; at; at = sykli_json_next(doc, object, at)) {
         const sykli_json_node *node = &doc->nodes[at];
-        if (node->key_size == size && !memcmp(doc->text + node->key, key, size))
-            return node->type == SYKLI_JSON_null ? 0 : at;
+        if (node->key_size == size && !memcmp(doc->text + node->key, key, size)) return at;
     }
     return 0;
+}
+
+bool sykli_json_member(const sykli_json_doc *doc, uint32_t object, const char *key)
+{
+    return sykli__json_find(doc, object, key) != 0;
+}
+
+uint32_t sykli_json_get(const sykli_json_doc *doc, uint32_t object, const char *key)
+{
+    uint32_t at = sykli__json_find(doc, object, key);
+    return at && doc->nodes[at].type != SYKLI_JSON_null ? at : 0;
 }
 
 const char *sykli_json_text(const sykli_json_doc *doc, uint32_t node)
@@ -2625,6 +2647,18 @@ static int sykli__table_add(sykli__table_registry *r, const sykli_table *table, 
     if (!table->visibility) r->tables[r->count].visibility = SYKLI_VISIBLE_public;
     r->count++;
     return 0;
+}
+
+// Puts another description behind a name that is there.
+static int sykli__table_replace(sykli__table_registry *r, const sykli_table *table, sykli_fault *f)
+{
+    const uint64_t *index = table->name ? sykli_map_get(&r->by_name, table->name,
+                                                        strlen(table->name)) : NULL;
+    if (!index) return sykli_fail(f, SYKLI_ENOENT, "no table '%s' to replace",
+                                  table->name ? table->name : "");
+    int rc = sykli__table_check(table, f);
+    if (!rc) r->tables[*index] = *table;
+    return rc;
 }
 
 // Equal hashes: rows of one layout can be read with the columns of the other.
@@ -7583,6 +7617,17 @@ static int sykli__sys_accept(void *u, int fd, char *address, size_t size)
     if (rc >= 0 && size) rc = sykli__sys_address_print(&a, address, size);
     if (rc < 0) close(got);
     return rc < 0 ? rc : got;
+}
+
+// The address of this end of a connection.
+static int sykli__sys_local(void *u, int fd, char *out, size_t size)
+{
+    sykli__sys_address a;
+    socklen_t room = sizeof a;
+    (void)u;
+    memset(&a, 0, sizeof a);
+    if (getsockname(fd, &a.any, &room) < 0) return -errno;
+    return sykli__sys_address_print(&a, out, size);
 }
 
 static int sykli__sys_dial(void *u, const char *address)
@@ -12726,7 +12771,2661 @@ static int sykli__history_load(sykli__history *h, size_t back, sykli__history_ru
 }
 
 // >>drive ---- carries out what the scheduler asks for
+// The hands of the scheduler: computes keys, looks in the store, starts processes, reads their
+// pipes, publishes and restores outputs. Each thing it does becomes a fact for the scheduler and an
+// event for whoever listens. A task costs a job (process, pipes, log) only while it runs.
+
+#define SYKLI__DRIVE_READ_BYTES (64u << 10)
+#define SYKLI__DRIVE_SAMPLE_MS 1000u
+#define SYKLI__DRIVE_POLL_MS 10u        // where the host has no descriptor for a process's end
+#define SYKLI__DRIVE_LOOKUP_MS 250u     // a lookup elsewhere may cost a start this much
+
+typedef enum sykli__drive_phase {
+    SYKLI__DRIVE_SLOT,     // waits for a worker of the node
+    SYKLI__DRIVE_RUNNING,
+    SYKLI__DRIVE_LEFTOVER, // ended, but something of it still runs or holds its pipes
+} sykli__drive_phase;
+
+typedef struct sykli__drive_job {
+    struct sykli__drive_job *next;
+    uint32_t task;
+    sykli__drive_phase phase;
+    sykli__spawn_proc proc;
+    bool spawned, slot, open[2], killed, deaf[2]; // deaf: its text can no longer be masked
+    int log_fd;               // -1 until there is output
+    uint64_t phase_deadline_ms, sample_at_ms, started_ms;
+    sykli__log_cap cap;
+    sykli__log_masker masker[2];
+    sykli__log_lines lines[2];
+    struct sykli__drive_sink { struct sykli__drive *drive; struct sykli__drive_job *job; int stream; } sink[2];
+} sykli__drive_job;
+
+typedef struct sykli__drive_task {
+    const char *name, *command, *workdir, *skip_reason; // all text lives in the drive's arena
+    const char **inputs, **secrets;
+    sykli_pair *outputs, *env;
+    uint32_t input_count, output_count, env_count, secret_count;
+    bool no_cache, has_key, upstream_known;
+    int exit_code, signal, pid;
+    sykli_digest key;
+    sykli_digest upstream;    // over the outputs, for the keys of tasks behind this one
+    uint64_t serial, run_ms, cpu_ms, rss_max_bytes, saved_ms;
+    int64_t started_at_ms;
+    const char *from, *reason, *log_path, *changed; // changed: why its last key is another one
+    uint64_t name_ref, from_ref, reason_ref; // the same in the heap of the row file
+    int slot;                 // row in the pool of tasks, -1 before the run
+    sykli__drive_job *job;
+} sykli__drive_task;
+
+typedef struct sykli__drive_block { struct sykli__drive_block *next; size_t size; } sykli__drive_block;
+
+#define SYKLI__DRIVE_TASK_COLUMNS(X, T)                                                            \
+    X(T, U64, id, 0, none, public, "serial of the task on its node, never used again")             \
+    X(T, U64, run, 0, none, public, "run it belongs to")                                           \
+    X(T, REF, name, 0, none, public, "name in the pipeline")                                       \
+    X(T, ENUM, status, sykli_status_names, none, public, "where it stands or how it ended")        \
+    X(T, U64, attempt, 0, none, public, "attempts started, from 1")                                \
+    X(T, I64, pid, 0, none, observer, "process while it runs")                                     \
+    X(T, STR, target, 16, none, public, "where it runs")                                           \
+    X(T, U64, memory_bytes, 0, bytes, public, "resident memory of its processes")                  \
+    X(T, U64, cpu_ms, 0, ms, public, "processor time used")                                        \
+    X(T, I64, started_at, 0, time, public, "when the last attempt started")                        \
+    X(T, U64, duration_ms, 0, ms, public, "wall time of the last attempt")                         \
+    X(T, I64, exit_code, 0, none, public, "exit code of the last attempt")                         \
+    X(T, REF, from, 0, none, public, "where a hit came from")                                      \
+    X(T, REF, reason, 0, none, observer, "why it ended so")
+SYKLI_ROW(sykli__drive_task_row, SYKLI__DRIVE_TASK_COLUMNS)
+SYKLI_COLUMNS(sykli__drive_task_row, SYKLI__DRIVE_TASK_COLUMNS)
+
+#define SYKLI__DRIVE_RUN_COLUMNS(X, T)                                                             \
+    X(T, U64, id, 0, none, public, "the run")                                                      \
+    X(T, I64, pid, 0, none, observer, "process that drives it")                                    \
+    X(T, ENUM, status, sykli_status_names, none, public, "running, or how it ended")               \
+    X(T, U64, tasks, 0, none, public, "tasks of the graph")                                        \
+    X(T, U64, done, 0, none, public, "tasks that have ended")                                      \
+    X(T, U64, failed, 0, none, public, "tasks that failed")                                        \
+    X(T, U64, cached, 0, none, public, "tasks that were hits")                                     \
+    X(T, I64, started_at, 0, time, public, "when it started")                                      \
+    X(T, U64, duration_ms, 0, ms, public, "wall time")                                             \
+    X(T, REF, project, 0, none, observer, "project folder")
+SYKLI_ROW(sykli__drive_run_row, SYKLI__DRIVE_RUN_COLUMNS)
+SYKLI_COLUMNS(sykli__drive_run_row, SYKLI__DRIVE_RUN_COLUMNS)
+
+enum { SYKLI__DRIVE_POOL_TASKS, SYKLI__DRIVE_POOL_RUNS, SYKLI__DRIVE_POOLS };
+
+#define SYKLI__DRIVE_TABLE(name, help, row)                                                        \
+    { name, help, row##_columns, sizeof row##_columns / sizeof *row##_columns, sizeof(row),        \
+      (sykli_visibility)0, NULL, NULL }
+static const sykli_table sykli__drive_task_table =
+    SYKLI__DRIVE_TABLE("tasks", "one task of a run", sykli__drive_task_row);
+static const sykli_table sykli__drive_run_table =
+    SYKLI__DRIVE_TABLE("runs", "one run of a pipeline", sykli__drive_run_row);
+
+typedef struct sykli__drive {
+    sykli_mem *mem;
+    sykli_fault *fault;
+    const sykli_desc *desc;
+    const sykli_hooks *hooks;
+    sykli__config *config;
+    sykli__sched sched;
+    sykli__tree tree;
+    sykli__store *store;       // of the context; NULL: no cache
+    sykli__history history;
+    sykli__rows rows;
+    bool tree_open, history_open, rows_open, started, ended;
+    sykli__drive_task *tasks;
+    size_t task_count, task_capacity;
+    sykli_map names;
+    uint32_t *before, *before_at; // what each task waits for, built at start
+    sykli__drive_block *arena;
+    size_t arena_left;
+    char *arena_at;
+    sykli__drive_job *jobs;
+    uint32_t job_count;
+    const char **base_env;     // inherited, NULL-terminated
+    const char **drop;         // names no task inherits
+    size_t drop_count;
+    sykli__log_mask mask;      // every secret of the run
+    sykli_buf clean;           // output behind the mask
+    sykli_map secret_names;    // of all tasks: none inherits them
+    sykli_buf project, platform;
+    const char *log_dir;
+    uint64_t run_id, started_ms, failed, cached, done, saved_ms;
+    int64_t started_at_ms;
+    int run_slot;
+    void (*on_event)(void *user, const sykli_event *event);
+    void *on_event_user;
+    uint8_t buffer[SYKLI__DRIVE_READ_BYTES];
+} sykli__drive;
+
+static uint64_t sykli__drive_now(const sykli__drive *d)
+{
+    return d->mem->sys->now_ns(d->mem->sys->user) / 1000000u;
+}
+
+// Memory that lives as long as the graph: texts and lists of tasks.
+static void *sykli__drive_keep(sykli__drive *d, size_t size)
+{
+    size = (size + 15) & ~(size_t)15;
+    if (size > d->arena_left) {
+        size_t block_size = size > 16000 ? size + 64 : 16384;
+        sykli__drive_block *block =
+            (sykli__drive_block *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, block_size);
+        if (!block) return NULL;
+        block->next = d->arena;
+        block->size = block_size;
+        d->arena = block;
+        d->arena_at = (char *)block + ((sizeof *block + 15) & ~(size_t)15);
+        d->arena_left = block_size - ((sizeof *block + 15) & ~(size_t)15);
+    }
+    void *at = d->arena_at;
+    d->arena_at += size;
+    d->arena_left -= size;
+    return at;
+}
+
+static const char *sykli__drive_keep_text(sykli__drive *d, const char *text)
+{
+    if (!text) return NULL;
+    size_t size = strlen(text) + 1;
+    char *copy = (char *)sykli__drive_keep(d, size);
+    if (copy) memcpy(copy, text, size);
+    return copy;
+}
+
+// One list out of the inline entries and the longer list of a desc.
+static int sykli__drive_keep_texts(sykli__drive *d, const char *const *inl, const char *const *list,
+                                   size_t list_count, const char ***out, uint32_t *out_count)
+{
+    size_t inline_count = 0;
+    while (inline_count < SYKLI_INLINE_MAX && inl[inline_count]) inline_count++;
+    size_t count = inline_count + list_count;
+    *out_count = (uint32_t)count;
+    if (!count) return 0;
+    *out = (const char **)sykli__drive_keep(d, count * sizeof **out);
+    if (!*out) return SYKLI_ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        if (!((*out)[i] = sykli__drive_keep_text(
+                  d, i < inline_count ? inl[i] : list[i - inline_count])))
+            return SYKLI_ENOMEM;
+    return 0;
+}
+
+static int sykli__drive_keep_pair(sykli__drive *d, sykli_pair *to, const char *name,
+                                  const char *value)
+{
+    to->name = sykli__drive_keep_text(d, name ? name : "");
+    to->value = sykli__drive_keep_text(d, value ? value : "");
+    return to->name && to->value ? 0 : SYKLI_ENOMEM;
+}
+
+static int sykli__drive_keep_lists(sykli__drive *d, const sykli_task_desc *desc,
+                                   sykli__drive_task *t)
+{
+    int rc = sykli__drive_keep_texts(d, desc->inputs, desc->input_list, desc->input_count,
+                                     &t->inputs, &t->input_count);
+    if (!rc) rc = sykli__drive_keep_texts(d, desc->secrets, desc->secret_list, desc->secret_count,
+                                          &t->secrets, &t->secret_count);
+    size_t outputs = 0, env = 0;
+    while (outputs < SYKLI_INLINE_MAX && desc->outputs[outputs].path) outputs++;
+    while (env < SYKLI_INLINE_MAX && desc->env[env].name) env++;
+    t->output_count = (uint32_t)(outputs + desc->output_count);
+    t->env_count = (uint32_t)(env + desc->env_count);
+    if (!rc && t->output_count + t->env_count) {
+        t->outputs = (sykli_pair *)sykli__drive_keep(
+            d, (t->output_count + t->env_count) * sizeof *t->outputs);
+        if (!t->outputs) return SYKLI_ENOMEM;
+        t->env = t->outputs + t->output_count;
+    }
+    for (uint32_t i = 0; !rc && i < t->output_count; i++)
+        rc = i < outputs
+            ? sykli__drive_keep_pair(d, &t->outputs[i], desc->outputs[i].name, desc->outputs[i].path)
+            : sykli__drive_keep_pair(d, &t->outputs[i], desc->output_list[i - outputs].name,
+                                     desc->output_list[i - outputs].value);
+    for (uint32_t i = 0; !rc && i < t->env_count; i++) {
+        const sykli_pair *from = i < env ? &desc->env[i] : &desc->env_list[i - env];
+        rc = sykli__drive_keep_pair(d, &t->env[i], from->name, from->value);
+    }
+    for (uint32_t i = 0; !rc && i < t->secret_count; i++)
+        if (sykli_map_put(&d->secret_names, t->secrets[i], strlen(t->secrets[i]), 1) < 0)
+            rc = SYKLI_ENOMEM;
+    return rc;
+}
+
+static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
+{
+    size_t name_size = desc->name ? strlen(desc->name) : 0;
+    if (!name_size || name_size > SYKLI_NAME_MAX || !sykli_utf8_valid(desc->name, name_size))
+        return sykli_fail(d->fault, SYKLI_EINVAL, "task name: give 1 to %d bytes of UTF-8, not %zu",
+                          SYKLI_NAME_MAX, name_size);
+    if (sykli_map_get(&d->names, desc->name, name_size))
+        return sykli_fail(d->fault, SYKLI_EEXIST, "task '%s': the name is taken", desc->name);
+    if (!desc->skip_reason && (!desc->command || !*desc->command))
+        return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': give it a command", desc->name);
+    if (desc->command && strlen(desc->command) > SYKLI_COMMAND_MAX)
+        return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': command longer than %u bytes",
+                          desc->name, SYKLI_COMMAND_MAX);
+    return 0;
+}
+
+//   returns  the task's number or the error
+static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
+{
+    if (d->started)
+        return sykli_fail(d->fault, SYKLI_EBUSY, "task '%s': the run has started, add tasks before it",
+                          desc->name ? desc->name : "");
+    int rc = sykli__drive_check_desc(d, desc);
+    if (rc) return rc;
+    if (!sykli__base_room(d->mem, SYKLI_TAG_drive, &d->tasks, &d->task_capacity, d->task_count,
+                          sizeof *d->tasks, SYKLI_TASKS_MAX))
+        return sykli_fail(d->fault, SYKLI_ENOMEM, "task '%s': out of memory", desc->name);
+    sykli__drive_task *t = &d->tasks[d->task_count];
+    memset(t, 0, sizeof *t);
+    t->slot = -1;
+    t->exit_code = -1;
+    t->no_cache = desc->no_cache;
+    t->name = sykli__drive_keep_text(d, desc->name);
+    t->command = sykli__drive_keep_text(d, desc->command ? desc->command : "");
+    t->workdir = sykli__drive_keep_text(d, desc->workdir);
+    t->skip_reason = sykli__drive_keep_text(d, desc->skip_reason);
+    if (!t->name || !t->command || (desc->workdir && !t->workdir)
+        || (desc->skip_reason && !t->skip_reason) || sykli__drive_keep_lists(d, desc, t))
+        return sykli_fail(d->fault, SYKLI_ENOMEM, "task '%s': out of memory", desc->name);
+    bool keyed = t->input_count && !t->no_cache && !d->desc->no_cache;
+    int64_t number = sykli__sched_add(&d->sched, &(sykli__sched_desc){
+        .timeout_ms = desc->timeout_ms, .retries = desc->retries, .keyed = keyed,
+        .lookup = keyed && !d->desc->refresh, .skip = t->skip_reason != NULL });
+    if (number == SYKLI_ELIMIT)
+        return sykli_fail(d->fault, SYKLI_ELIMIT, "task '%s': more than %zu tasks, raise tasks_max",
+                          desc->name, d->sched.tasks_max);
+    if (number < 0 || sykli_map_put(&d->names, t->name, strlen(t->name), (uint64_t)number) < 0)
+        return sykli_fail(d->fault, SYKLI_ENOMEM, "task '%s': out of memory", desc->name);
+    d->task_count++;
+    return number;
+}
+
+// ---- events and rows
+
+static void sykli__drive_event(sykli__drive *d, sykli_event *event, uint32_t task)
+{
+    event->at_ms = d->mem->sys->wall_ms(d->mem->sys->user);
+    event->run = d->run_id;
+    if (task != SYKLI__SCHED_NONE) {
+        event->task.id = (uint64_t)task + 1;
+        event->name = d->tasks[task].name;
+        event->attempt = (int)d->sched.tasks[task].attempt;
+    }
+    d->on_event(d->on_event_user, event);
+}
+
+static void sykli__drive_show_task(sykli__drive *d, uint32_t task, uint64_t memory_bytes)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    const sykli__sched_task *st = &d->sched.tasks[task];
+    if (t->slot < 0) return;
+    bool running = t->job && t->job->spawned;
+    sykli__drive_task_row row = {
+        .id = t->serial, .run = d->run_id, .status = st->status, .attempt = st->attempt,
+        .pid = running ? t->pid : SYKLI_NULL_I64, .target = "local", .memory_bytes = memory_bytes,
+        .cpu_ms = st->attempt ? t->cpu_ms : SYKLI_NULL_U64,
+        .started_at = st->attempt ? t->started_at_ms : SYKLI_NULL_I64,
+        .duration_ms = st->attempt && !running ? t->run_ms : SYKLI_NULL_U64,
+        .exit_code = t->exit_code >= 0 ? t->exit_code : SYKLI_NULL_I64,
+        .name = t->name_ref, .from = t->from_ref, .reason = t->reason_ref,
+    };
+    sykli__rows_write(&d->rows, SYKLI__DRIVE_POOL_TASKS, (uint32_t)t->slot, &row);
+}
+
+static void sykli__drive_show_run(sykli__drive *d)
+{
+    if (!d->rows_open) return;
+    sykli__drive_run_row row = {
+        .id = d->run_id, .pid = d->mem->sys->pid(d->mem->sys->user), .tasks = d->task_count, .done = d->done,
+        .failed = d->failed, .cached = d->cached, .started_at = d->started_at_ms,
+        .status = !d->ended ? SYKLI_STATUS_running
+                : d->failed ? SYKLI_STATUS_failed : SYKLI_STATUS_passed,
+        .duration_ms = sykli__drive_now(d) - d->started_ms,
+    };
+    sykli__rows_write(&d->rows, SYKLI__DRIVE_POOL_RUNS, (uint32_t)d->run_slot, &row);
+}
+
+// ---- facts, tickets of hooks, texts kept for a task
+
+enum { SYKLI__DRIVE_TICKET_LOOKUP = 1, SYKLI__DRIVE_TICKET_SLOT = 2 };
+
+static uint64_t sykli__drive_ticket(uint32_t kind, uint32_t task) { return (uint64_t)kind << 32 | task; }
+
+static void sykli__drive_fact(sykli__drive *d, sykli__sched_fact_kind kind, uint32_t task, bool ok)
+{
+    sykli__sched_fact fact = { kind, task, ok, 0 };
+    sykli__sched_step(&d->sched, sykli__drive_now(d), &fact);
+}
+
+static void sykli__drive_set_reason(sykli__drive *d, sykli__drive_task *t, const char *text)
+{
+    t->reason = sykli__drive_keep_text(d, text);
+    t->reason_ref = t->reason ? sykli__rows_text(&d->rows, t->reason, strlen(t->reason)) : 0;
+}
+
+static void sykli__drive_set_from(sykli__drive *d, sykli__drive_task *t, const char *text)
+{
+    t->from = sykli__drive_keep_text(d, text);
+    t->from_ref = t->from ? sykli__rows_text(&d->rows, t->from, strlen(t->from)) : 0;
+}
+
+// ---- output of a task
+
+// Opens the log of a job. A second attempt goes on behind the first.
+static int sykli__drive_log_open(sykli__drive *d, sykli__drive_job *job)
+{
+    const sykli_sys *sys = d->mem->sys;
+    sykli__drive_task *t = &d->tasks[job->task];
+    char path[SYKLI__TREE_PATH_MAX + 1];
+    if (t->log_path)
+        return sys->open(sys->user, SYKLI_CWD, t->log_path,
+                         SYKLI_OPEN_write | SYKLI_OPEN_append | SYKLI_OPEN_nofollow, 0);
+    int fd = sykli__history_log_open(&d->history, t->name, path, sizeof path, NULL);
+    if (fd >= 0) t->log_path = sykli__drive_keep_text(d, path);
+    return fd;
+}
+
+// Opens the log of a task for reading.     returns  the descriptor, or negative: none yet
+static int sykli__drive_log_reader(const sykli__drive *d, uint32_t task)
+{
+    const sykli_sys *sys = d->mem->sys;
+    const char *path = d->tasks[task].log_path;
+    return path ? sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0) : -1;
+}
+
+// Appends to the log what the cap allows. A log that cannot be written never fails its task.
+static void sykli__drive_log(sykli__drive *d, sykli__drive_job *job, const uint8_t *data, size_t size)
+{
+    const sykli_sys *sys = d->mem->sys;
+    if (!d->history_open || !size) return;
+    if (job->log_fd == -1 && sykli__drive_log_open(d, job) < 0) job->log_fd = -2;
+    if (job->log_fd < 0) return;
+    size = sykli__log_cap_take(&job->cap, size);
+    for (size_t at = 0; at < size;) {
+        int64_t rc = sys->write(sys->user, job->log_fd, data + at, size - at);
+        if (rc <= 0) return;
+        at += (size_t)rc;
+    }
+}
+
+static void sykli__drive_log_close(sykli__drive *d, sykli__drive_job *job)
+{
+    const sykli_sys *sys = d->mem->sys;
+    char mark[128];
+    if (job->log_fd < 0) return;
+    size_t size = sykli__log_cap_mark(&job->cap, mark);
+    if (size) sys->write(sys->user, job->log_fd, mark, size);
+    sys->close(sys->user, job->log_fd);
+    job->log_fd = -1;
+}
+
+static int sykli__drive_line(void *user, const char *text, size_t size)
+{
+    const struct sykli__drive_sink *sink = (const struct sykli__drive_sink *)user;
+    sykli__drive_event(sink->drive, &(sykli_event){ .kind = SYKLI_EVENT_task_output, .text = text,
+                                                    .text_size = size, .stream = sink->stream },
+                       sink->job->task);
+    return 0;
+}
+
+// What a task printed, secrets masked already: to its log and, as whole lines, to the listener.
+static void sykli__drive_printed(sykli__drive *d, sykli__drive_job *job, int stream,
+                                 const uint8_t *data, size_t size)
+{
+    sykli__drive_log(d, job, data, size);
+    sykli__log_lines_feed(&job->lines[stream - 1], (const char *)data, size);
+}
+
+// Takes what was read, or the end of the stream (size 0). When there is no memory to tell what is
+// secret, nothing more of the stream is shown.
+static void sykli__drive_output(sykli__drive *d, sykli__drive_job *job, int stream, size_t size)
+{
+    if (!d->mask.count) {
+        sykli__drive_printed(d, job, stream, d->buffer, size);
+    } else if (job->deaf[stream - 1]) {
+        return;
+    } else {
+        sykli_buf *out = &d->clean;
+        sykli__log_masker *masker = &job->masker[stream - 1];
+        sykli_buf_reset(out);
+        int rc = size ? sykli__log_masker_feed(masker, out, (const char *)d->buffer, size)
+                      : sykli__log_masker_end(masker, out);
+        job->deaf[stream - 1] = rc != 0;
+        if (!rc && out->size) sykli__drive_printed(d, job, stream, out->data, out->size);
+    }
+    if (!size) sykli__log_lines_end(&job->lines[stream - 1]);
+}
+
+// Reads one pipe until it has nothing more, at most a megabyte a turn.
+static void sykli__drive_read(sykli__drive *d, sykli__drive_job *job, int stream)
+{
+    for (int turn = 0; turn < 16 && job->open[stream - 1]; turn++) {
+        int64_t got = sykli__spawn_read(d->mem, &job->proc, stream, d->buffer, sizeof d->buffer);
+        if (got == 0) return;
+        if (got < 0) {
+            job->open[stream - 1] = false;
+            sykli__drive_output(d, job, stream, 0);
+            return;
+        }
+        sykli__drive_output(d, job, stream, (size_t)got);
+        if ((size_t)got < sizeof d->buffer / 2) return;
+    }
+}
+
+// ---- the action key
+
+static const char *sykli__drive_host_env(const sykli__drive *d, const char *name, size_t size)
+{
+    for (const char **e = d->base_env; e && *e; e++)
+        if (!strncmp(*e, name, size) && (*e)[size] == '=') return *e + size + 1;
+    return NULL;
+}
+
+static int sykli__drive_key_file(void *user, const sykli__tree_file *file)
+{
+    return sykli__key_add_file((sykli__key *)user, "input", file);
+}
+
+// The digest over all files of a task's outputs, in the order of the declaration.
+static int sykli__drive_upstream(sykli__drive *d, sykli__drive_task *t)
+{
+    if (t->upstream_known) return 0;
+    sykli__key key;
+    sykli__key_begin(&key, d->mem);
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < t->output_count; i++)
+        rc = sykli__tree_files(&d->tree, &t->outputs[i].value, 1, sykli__drive_key_file, &key,
+                               d->fault);
+    char hex[65];
+    if (!rc) rc = sykli__key_end(&key, hex);
+    sykli__key_free(&key);
+    if (rc) return rc;
+    t->upstream_known = true;
+    return sykli_unhex(t->upstream.bytes, 32, hex, 64);
+}
+
+static int sykli__drive_key_upstream(sykli__drive *d, sykli__key *key, uint32_t task)
+{
+    int rc = 0;
+    for (uint32_t i = d->before_at[task]; !rc && i < d->before_at[task + 1]; i++) {
+        sykli__drive_task *before = &d->tasks[d->before[i]];
+        if (!before->output_count) continue;
+        rc = sykli__drive_upstream(d, before);
+        char hex[65];
+        sykli_hex(hex, before->upstream.bytes, 32);
+        if (!rc) rc = sykli__key_add(key, "upstream", before->name, hex, 64);
+    }
+    return rc;
+}
+
+// The host variables that config key `cache.env` names.
+static int sykli__drive_key_host(sykli__drive *d, sykli__key *key)
+{
+    int rc = 0;
+    for (const char *at = sykli__config_get(d->config, "cache.env"); !rc && at && *at;) {
+        size_t size = strcspn(at, ", ");
+        char name[128];
+        if (size && size < sizeof name) {
+            memcpy(name, at, size);
+            name[size] = 0;
+            const char *value = sykli__drive_host_env(d, name, size);
+            if (value) rc = sykli__key_add(key, "host", name, value, strlen(value));
+        }
+        at += size;
+        at += strspn(at, ", ");
+    }
+    return rc;
+}
+
+// The bytes of the program that the command starts: another compiler is another action.
+static int sykli__drive_key_tool(sykli__drive *d, sykli__key *key, const sykli__drive_task *t)
+{
+    const char *path = sykli__drive_host_env(d, "PATH", 4);
+    sykli_digest tool;
+    char hex[65];
+    for (uint32_t i = 0; i < t->env_count; i++)
+        if (!strcmp(t->env[i].name, "PATH")) path = t->env[i].value;
+    int rc = sykli__key_tool(&d->tree, t->command, path ? path : "", &tool, d->fault);
+    if (rc == SYKLI_ENOENT) return 0;
+    if (rc) return rc;
+    sykli_hex(hex, tool.bytes, 32);
+    return sykli__key_add(key, "tool", "", hex, 64);
+}
+
+static int sykli__drive_key_parts(sykli__drive *d, sykli__key *key, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    const char *workdir = t->workdir ? t->workdir : ".";
+    int rc = sykli__key_add(key, "project", "", (const char *)d->project.data, d->project.size);
+    if (!rc) rc = sykli__key_add(key, "platform", "", (const char *)d->platform.data,
+                                 d->platform.size);
+    if (!rc) rc = sykli__key_add(key, "target", "local", "", 0);
+    if (!rc) rc = sykli__key_add(key, "command", "", t->command, strlen(t->command));
+    if (!rc) rc = sykli__key_add(key, "workdir", "", workdir, strlen(workdir));
+    for (uint32_t i = 0; !rc && i < t->env_count; i++)
+        rc = sykli__key_add(key, "env", t->env[i].name, t->env[i].value, strlen(t->env[i].value));
+    for (uint32_t i = 0; !rc && i < t->secret_count; i++)
+        rc = sykli__key_add(key, "secret", t->secrets[i], "", 0);
+    for (uint32_t i = 0; !rc && i < t->output_count; i++)
+        rc = sykli__key_add(key, "output", t->outputs[i].name, t->outputs[i].value,
+                            strlen(t->outputs[i].value));
+    if (!rc) rc = sykli__drive_key_host(d, key);
+    if (!rc) rc = sykli__drive_key_upstream(d, key, task);
+    if (!rc) rc = sykli__drive_key_tool(d, key, t);
+    if (!rc) rc = sykli__tree_files(&d->tree, t->inputs, t->input_count, sykli__drive_key_file, key,
+                                    d->fault);
+    return rc;
+}
+
+// One difference between two keys in words, as far as there is room.
+typedef struct sykli__drive_words { char text[240]; int count; } sykli__drive_words;
+
+static int sykli__drive_word(void *to, const char *part, const char *name, const char *was,
+                             const char *is)
+{
+    sykli__drive_words *w = (sykli__drive_words *)to;
+    size_t used = strlen(w->text);
+    if (++w->count > 3) return 0;
+    snprintf(w->text + used, sizeof w->text - used, "%s%s%s%.80s %s", used ? ", " : "", part,
+             *name ? " " : "", name, !was ? "is new" : !is ? "is gone" : "changed");
+    return 0;
+}
+
+// Says what changed since the last time this task had a key.
+static void sykli__drive_changed(sykli__drive *d, sykli__drive_task *t, const char *manifest)
+{
+    sykli_buf before;
+    sykli__drive_words words = { "", 0 };
+    sykli_buf_init(&before, d->mem, SYKLI_TAG_drive);
+    int rc = sykli__history_key_load(&d->history, t->name, &before);
+    if (!rc) rc = sykli__key_diff(d->mem, (const char *)before.data, manifest, sykli__drive_word,
+                                  &words);
+    size_t used = strlen(words.text);
+    if (words.count > 3)
+        snprintf(words.text + used, sizeof words.text - used, " and %d more", words.count - 3);
+    if (rc == SYKLI_ENOENT) t->changed = "first run here";
+    else if (!rc && words.count) t->changed = sykli__drive_keep_text(d, words.text);
+    sykli_buf_free(&before);
+}
+
+// Computes the key of a task whose turn has come: its inputs may be outputs of the tasks before it.
+static void sykli__drive_hash(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    sykli__key key;
+    char hex[65];
+    sykli__key_begin(&key, d->mem);
+    int rc = sykli__drive_key_parts(d, &key, task);
+    if (!rc) rc = sykli__key_end(&key, hex);
+    if (!rc) rc = sykli_unhex(t->key.bytes, 32, hex, 64);
+    if (!rc && d->history_open) {
+        sykli__drive_changed(d, t, (const char *)key.manifest.data);
+        sykli__history_key_save(&d->history, t->name, hex, key.manifest.data, key.manifest.size);
+    }
+    sykli__key_free(&key);
+    t->has_key = !rc;
+    sykli__sched_fact_kind fact = rc == SYKLI_EINVAL ? SYKLI__SCHED_ABORTED : SYKLI__SCHED_HASHED;
+    if (rc) sykli__drive_set_reason(d, t, d->fault->text);
+    sykli__drive_fact(d, fact, task, !rc);
+}
+
+// ---- hits
+
+static void sykli__drive_lookup(sykli__drive *d, uint32_t task)
+{
+    char hex[65];
+    sykli__store_entry entry;
+    sykli_hex(hex, d->tasks[task].key.bytes, 32);
+    bool here = !sykli__store_entry_get(d->store, hex, &entry, NULL);
+    if (here) sykli__store_entry_free(&entry);
+    if (!here && d->hooks->lookup
+        && !d->hooks->lookup(d->hooks->user, sykli__drive_ticket(SYKLI__DRIVE_TICKET_LOOKUP, task),
+                             hex, SYKLI__DRIVE_LOOKUP_MS))
+        return; // sykli__drive_hook_done goes on
+    sykli__drive_fact(d, SYKLI__SCHED_FOUND, task, here);
+}
+
+typedef struct sykli__drive_match { const sykli__store_entry *entry; size_t output, at; bool same; } sykli__drive_match;
+
+static int sykli__drive_match_file(void *user, const sykli__tree_file *file)
+{
+    sykli__drive_match *m = (sykli__drive_match *)user;
+    const sykli__store_entry *e = m->entry;
+    while (m->at < e->output_count && strcmp(e->outputs[m->at].path, file->path) < 0) m->at++;
+    const sykli__store_output *o = m->at < e->output_count ? &e->outputs[m->at] : NULL;
+    m->same = o && !strcmp(o->path, file->path) && !memcmp(&o->digest, &file->digest, 32)
+           && (o->mode & 0111) == (file->stat.mode & 0111);
+    m->at++;
+    return m->same ? 0 : 1;
+}
+
+// Whether the outputs in the folder are those of the entry already, no more and no less.
+static bool sykli__drive_in_place(sykli__drive *d, const sykli__drive_task *t,
+                                  const sykli__store_entry *entry)
+{
+    const char **paths = NULL;
+    size_t size = t->output_count * sizeof *paths;
+    if (!size) return entry->output_count == 0;
+    paths = (const char **)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, size);
+    if (!paths) return false;
+    for (uint32_t i = 0; i < t->output_count; i++) paths[i] = t->outputs[i].value;
+    sykli__drive_match m = { entry, 0, 0, true };
+    int rc = sykli__tree_files(&d->tree, paths, t->output_count, sykli__drive_match_file, &m,
+                               d->fault);
+    sykli_mem_resize(d->mem, SYKLI_TAG_drive, (void *)paths, size, 0);
+    return !rc && m.same && m.at == entry->output_count;
+}
+
+static int sykli__drive_remove_outputs(sykli__drive *d, const sykli__drive_task *t)
+{
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < t->output_count; i++)
+        rc = sykli__tree_remove(&d->tree, t->outputs[i].value, d->fault);
+    return rc;
+}
+
+static int sykli__drive_restore_entry(sykli__drive *d, sykli__drive_task *t,
+                                      const sykli__store_entry *entry)
+{
+    if (sykli__drive_in_place(d, t, entry)) return 0;
+    int rc = sykli__drive_remove_outputs(d, t);
+    for (size_t i = 0; !rc && i < entry->output_count; i++) {
+        const sykli__store_output *o = &entry->outputs[i];
+        rc = sykli__store_restore(d->store, o, &d->tree, d->fault);
+    }
+    return rc;
+}
+
+static void sykli__drive_restore(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    sykli__store_entry entry;
+    char hex[65];
+    sykli_hex(hex, t->key.bytes, 32);
+    int rc = sykli__store_entry_get(d->store, hex, &entry, d->fault);
+    if (!rc) {
+        rc = sykli__drive_restore_entry(d, t, &entry);
+        t->saved_ms = entry.duration_ms;
+        bool own = !strcmp(entry.writer_name, d->desc->node_name) || !entry.writer_name[0];
+        if (!t->from) sykli__drive_set_from(d, t, own ? "local" : entry.writer_name);
+        sykli__store_entry_free(&entry);
+    }
+    if (rc) t->from = NULL;
+    sykli__drive_fact(d, SYKLI__SCHED_RESTORED, task, !rc);
+}
+
+// ---- publication
+
+typedef struct sykli__drive_publish_walk {
+    sykli__store_entry *entry;
+    const char *name;
+    sykli_fault *fault;
+    size_t found;
+    int rc;
+} sykli__drive_publish_walk;
+
+// What became of the declared outputs: each must be there, then goes to the store.
+static int sykli__drive_publish_output(void *user, const sykli__tree_file *file)
+{
+    sykli__drive_publish_walk *walk = (sykli__drive_publish_walk *)user;
+    walk->found++;
+    return walk->rc = sykli__store_entry_add_file(walk->entry, walk->name, file, walk->fault);
+}
+
+static int sykli__drive_collect(sykli__drive *d, sykli__drive_task *t, sykli__store_entry *entry,
+                                bool keep)
+{
+    for (uint32_t i = 0; i < t->output_count; i++) {
+        sykli__drive_publish_walk walk = { entry, t->outputs[i].name, d->fault, 0, 0 };
+        int rc = sykli__tree_files(&d->tree, &t->outputs[i].value, 1, sykli__drive_publish_output,
+                                   &walk, d->fault);
+        if (rc) return rc;
+        if (!walk.found)
+            return sykli_fail(d->fault, SYKLI_ENOENT, "output '%s' was not made: %s",
+                              t->outputs[i].name, t->outputs[i].value);
+    }
+    for (size_t i = 0; keep && i < entry->output_count; i++) {
+        int rc = sykli__store_put_output(d->store, &d->tree, &entry->outputs[i], d->fault);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static void sykli__drive_publish(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    sykli__store_entry entry;
+    char hex[65];
+    sykli_hex(hex, t->key.bytes, 32);
+    sykli__store_entry_init(&entry, d->mem);
+    bool keep = t->has_key && d->store;
+    int rc = sykli__drive_collect(d, t, &entry, keep);
+    bool made = rc != SYKLI_ENOENT && rc != SYKLI_EINVAL;
+    if (!rc && keep) {
+        entry.duration_ms = t->run_ms;
+        entry.created_ms = (uint64_t)d->mem->sys->wall_ms(d->mem->sys->user);
+        snprintf(entry.writer_name, sizeof entry.writer_name, "%s", d->desc->node_name);
+        rc = sykli__store_entry_put(d->store, hex, &entry, false, d->fault);
+        if (!rc && d->hooks->announce) d->hooks->announce(d->hooks->user, hex);
+    }
+    sykli__store_entry_free(&entry);
+    // A store that cannot take the result costs a later hit, never this build.
+    if (rc) sykli__drive_set_reason(d, t, d->fault->text);
+    sykli__drive_fact(d, SYKLI__SCHED_PUBLISHED, task, !rc || made);
+}
+
+// ---- starting and ending
+
+static const char *sykli__drive_missing_secret(const sykli__drive *d, const sykli__drive_task *t)
+{
+    for (uint32_t i = 0; i < t->secret_count; i++) {
+        const char *value = sykli__drive_host_env(d, t->secrets[i], strlen(t->secrets[i]));
+        if (!value || !*value) return t->secrets[i];
+    }
+    return NULL;
+}
+
+static void sykli__drive_job_free(sykli__drive *d, sykli__drive_job *job)
+{
+    sykli__drive_job **at = &d->jobs;
+    while (*at != job) at = &(*at)->next;
+    *at = job->next;
+    d->job_count--;
+    if (job->spawned) sykli__spawn_close(d->mem, &job->proc);
+    sykli__drive_log_close(d, job);
+    for (int stream = 0; stream < 2; stream++) {
+        if (d->mask.count) sykli__log_masker_free(&job->masker[stream]);
+        sykli__log_lines_free(&job->lines[stream]);
+    }
+    if (job->slot && d->hooks->slot_return)
+        d->hooks->slot_return(d->hooks->user,
+                              sykli__drive_ticket(SYKLI__DRIVE_TICKET_SLOT, job->task));
+    d->tasks[job->task].job = NULL;
+    sykli_mem_resize(d->mem, SYKLI_TAG_drive, job, sizeof *job, 0);
+}
+
+static sykli__drive_job *sykli__drive_job_new(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_job *job =
+        (sykli__drive_job *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, sizeof *job);
+    if (!job) return NULL;
+    job->task = task;
+    job->log_fd = -1;
+    job->next = d->jobs;
+    d->jobs = job;
+    d->job_count++;
+    d->tasks[task].job = job;
+    job->cap.max_bytes = sykli__config_u64(d->config->current, SYKLI__CONFIG_log_max);
+    for (int stream = 0; stream < 2; stream++) {
+        job->sink[stream] = (struct sykli__drive_sink){ d, job, stream + 1 };
+        sykli__log_lines_init(&job->lines[stream], d->mem, sykli__drive_line, &job->sink[stream]);
+        if (d->mask.count) sykli__log_masker_init(&job->masker[stream], &d->mask);
+    }
+    return job;
+}
+
+// Ends a job and tells the scheduler. `ok`: its exit is accepted.
+static void sykli__drive_job_end(sykli__drive *d, sykli__drive_job *job)
+{
+    uint32_t task = job->task;
+    sykli__drive_task *t = &d->tasks[task];
+    for (int stream = 1; stream <= 2; stream++)
+        if (job->open[stream - 1]) sykli__drive_output(d, job, stream, 0);
+    if (job->spawned) {
+        t->exit_code = job->proc.exit.code;
+        t->signal = job->proc.exit.signal;
+        t->cpu_ms = job->proc.exit.cpu_us / 1000;
+        t->rss_max_bytes = job->proc.exit.rss_max_bytes;
+        t->run_ms = sykli__drive_now(d) - job->started_ms;
+    }
+    sykli__drive_job_free(d, job);
+    sykli__drive_fact(d, SYKLI__SCHED_EXITED, task, t->exit_code == 0 && !t->signal);
+}
+
+// The environment of a task: inherited less every secret, plus its own secrets and variables.
+static int sykli__drive_env(sykli__drive *d, const sykli__drive_task *t, sykli__spawn_block *out)
+{
+    size_t count = (size_t)t->secret_count + t->env_count, size = (count + 1) * sizeof(sykli_pair);
+    sykli_pair *add = (sykli_pair *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, size);
+    if (!add) return sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
+    for (uint32_t i = 0; i < t->secret_count; i++)
+        add[i] = (sykli_pair){ t->secrets[i], sykli__drive_host_env(d, t->secrets[i],
+                                                                   strlen(t->secrets[i])) };
+    for (uint32_t i = 0; i < t->env_count; i++) add[t->secret_count + i] = t->env[i];
+    int rc = sykli__spawn_env(out, d->mem, d->base_env, d->drop, d->drop_count, add, count,
+                              d->fault);
+    sykli_mem_resize(d->mem, SYKLI_TAG_drive, add, size, 0);
+    return rc;
+}
+
+static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
+{
+    sykli__drive_task *t = &d->tasks[job->task];
+    char uid[64];
+    snprintf(uid, sizeof uid, "%016llx.%llu.%u", (unsigned long long)d->run_id,
+             (unsigned long long)t->serial, (unsigned)d->sched.tasks[job->task].attempt);
+    sykli__spawn_block env;
+    sykli_buf workdir;
+    sykli_buf_init(&workdir, d->mem, SYKLI_TAG_drive);
+    sykli_buf_text(&workdir, d->desc->project_dir);
+    if (t->workdir) sykli_buf_print(&workdir, "/%s", t->workdir);
+    int rc = sykli__drive_env(d, t, &env);
+    if (!rc) rc = workdir.error;
+    if (!rc) rc = sykli__spawn_start(d->mem, &(sykli__spawn_desc){
+        .command = t->command, .env = sykli__spawn_block_env(&env), .uid = uid,
+        .workdir = (const char *)workdir.data }, &job->proc, d->fault);
+    sykli__spawn_block_free(&env);
+    sykli_buf_free(&workdir);
+    return rc;
+}
+
+// Starts the process of a job whose slot is granted.
+static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
+{
+    uint32_t task = job->task;
+    sykli__drive_task *t = &d->tasks[task];
+    int rc = sykli__drive_remove_outputs(d, t);
+    if (!rc) rc = sykli__drive_spawn(d, job);
+    if (rc) {
+        sykli__drive_set_reason(d, t, d->fault->text);
+        sykli__drive_job_free(d, job);
+        sykli__drive_fact(d, SYKLI__SCHED_STARTED, task, false);
+        return;
+    }
+    job->spawned = true;
+    job->phase = SYKLI__DRIVE_RUNNING;
+    job->open[0] = job->open[1] = true;
+    job->started_ms = sykli__drive_now(d);
+    job->sample_at_ms = job->started_ms + SYKLI__DRIVE_SAMPLE_MS;
+    t->started_at_ms = d->mem->sys->wall_ms(d->mem->sys->user);
+    t->pid = job->proc.pid;
+    t->cpu_ms = 0;
+    sykli__drive_show_task(d, task, 0);
+    sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_task_started, .pid = t->pid,
+                                          .text = t->changed,
+                                          .text_size = t->changed ? strlen(t->changed) : 0 }, task);
+    sykli__drive_fact(d, SYKLI__SCHED_STARTED, task, true);
+}
+
+// What every start needs: a copy of the environment, the names to drop, the secrets to mask. A secret
+// too short to mask is still dropped and never in a key.
+static int sykli__drive_prepare(sykli__drive *d, const char *const *environment)
+{
+    size_t count = 0, at = 0;
+    while (environment && environment[count]) count++;
+    d->base_env = (const char **)sykli__drive_keep(d, (count + 1) * sizeof *d->base_env);
+    d->drop = (const char **)sykli__drive_keep(d, (d->secret_names.count + 1) * sizeof *d->drop);
+    if (!d->base_env || !d->drop) return sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        if (!(d->base_env[i] = sykli__drive_keep_text(d, environment[i])))
+            return sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
+    d->base_env[count] = NULL;
+    d->drop[d->drop_count++] = "SYKLI_*";
+    const void *name;
+    size_t size;
+    while (sykli_map_next(&d->secret_names, &at, &name, &size, NULL)) {
+        d->drop[d->drop_count++] = (const char *)name;
+        const char *value = sykli__drive_host_env(d, (const char *)name, size);
+        int rc = value ? sykli__log_mask_add(&d->mask, value, strlen(value), d->fault) : 0;
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
+static void sykli__drive_start_task(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    const char *missing = sykli__drive_missing_secret(d, t);
+    sykli__drive_job *job = missing ? NULL : sykli__drive_job_new(d, task);
+    if (!job) {
+        sykli_fail(d->fault, missing ? SYKLI_ENOENT : SYKLI_ENOMEM,
+                   missing ? "task requires secrets: %s is not set" : "out of memory%s",
+                   missing ? missing : "");
+        sykli__drive_set_reason(d, t, d->fault->text);
+        sykli__drive_fact(d, SYKLI__SCHED_ABORTED, task, false);
+        return;
+    }
+    if (!d->hooks->slot_borrow) {
+        sykli__drive_launch(d, job);
+        return;
+    }
+    job->phase = SYKLI__DRIVE_SLOT;
+    job->slot = true;
+    if (d->hooks->slot_borrow(d->hooks->user,
+                              sykli__drive_ticket(SYKLI__DRIVE_TICKET_SLOT, task))) {
+        job->slot = false; // the node is gone: the run goes on without it
+        sykli__drive_launch(d, job);
+    }
+}
+
+static void sykli__drive_signal(sykli__drive *d, uint32_t task, int sig)
+{
+    sykli__drive_job *job = d->tasks[task].job;
+    if (!job) return;
+    job->killed = true;
+    if (job->phase == SYKLI__DRIVE_SLOT) sykli__drive_job_end(d, job);
+    else sykli__spawn_signal(d->mem, &job->proc, sig);
+}
+
+// The main process ended: whatever it left behind gets TERM, then KILL, then is given up on.
+static void sykli__drive_leftover(sykli__drive *d, sykli__drive_job *job)
+{
+    uint64_t now = sykli__drive_now(d);
+    bool closed = !job->open[0] && !job->open[1];
+    if (closed && !sykli__spawn_survivors(d->mem, &job->proc)) {
+        sykli__drive_job_end(d, job);
+        return;
+    }
+    uint64_t grace = sykli__config_u64(d->config->current, SYKLI__CONFIG_leftover_grace);
+    if (job->phase == SYKLI__DRIVE_RUNNING) {
+        job->phase = SYKLI__DRIVE_LEFTOVER;
+        job->phase_deadline_ms = now + grace;
+        sykli__spawn_signal(d->mem, &job->proc, 15);
+    } else if (now >= job->phase_deadline_ms + 1000) {
+        sykli__drive_job_end(d, job);
+    } else if (now >= job->phase_deadline_ms) {
+        sykli__spawn_signal(d->mem, &job->proc, 9);
+    }
+}
+
+static void sykli__drive_sample(sykli__drive *d, sykli__drive_job *job)
+{
+    uint64_t now = sykli__drive_now(d), memory = SYKLI_NULL_U64, cpu = SYKLI_NULL_U64;
+    if (now < job->sample_at_ms) return;
+    job->sample_at_ms = now + SYKLI__DRIVE_SAMPLE_MS;
+    sykli__spawn_sample(d->mem, &job->proc, &memory, &cpu);
+    if (cpu != SYKLI_NULL_U64) d->tasks[job->task].cpu_ms = cpu;
+    sykli__drive_show_task(d, job->task, memory);
+}
+
+// One look at a job: reads what is there, notices its end.
+static void sykli__drive_serve(sykli__drive *d, sykli__drive_job *job)
+{
+    if (job->phase == SYKLI__DRIVE_SLOT) return;
+    for (int stream = 1; stream <= 2; stream++)
+        if (job->open[stream - 1]) sykli__drive_read(d, job, stream);
+    if (sykli__spawn_reap(d->mem, &job->proc) > 0) {
+        // What it wrote before its end is in the pipes now.
+        for (int stream = 1; stream <= 2; stream++)
+            if (job->open[stream - 1]) sykli__drive_read(d, job, stream);
+        sykli__drive_leftover(d, job);
+    } else sykli__drive_sample(d, job);
+}
+
+// ---- the last status of a task, and of the run
+
+static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, size_t size)
+{
+    const sykli__sched_task *st = &d->sched.tasks[task];
+    sykli__drive_task *t = &d->tasks[task];
+    const char *blame = st->blame < d->task_count ? d->tasks[st->blame].name : "";
+    switch ((sykli__sched_why)st->why) {
+    case SYKLI__SCHED_WHY_dependency: snprintf(out, size, "needs '%s', which did not pass", blame); break;
+    case SYKLI__SCHED_WHY_fail_fast: snprintf(out, size, "'%s' failed first", blame); break;
+    case SYKLI__SCHED_WHY_timeout: snprintf(out, size, "timeout after %u ms", st->desc.timeout_ms); break;
+    case SYKLI__SCHED_WHY_killed: return "killed";
+    case SYKLI__SCHED_WHY_cancelled: return "the run was cancelled";
+    case SYKLI__SCHED_WHY_condition: return t->skip_reason;
+    case SYKLI__SCHED_WHY_exit:
+        if (t->signal) snprintf(out, size, "ended by signal %d", t->signal);
+        else snprintf(out, size, "exit code %d", t->exit_code);
+        break;
+    default: return t->reason;
+    }
+    return out;
+}
+
+static void sykli__drive_finish(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    const sykli__sched_task *st = &d->sched.tasks[task];
+    char why[SYKLI_NAME_MAX + 64], hex[65] = "";
+    const char *reason = sykli__drive_why(d, task, why, sizeof why);
+    if (reason && reason != t->reason) sykli__drive_set_reason(d, t, reason);
+    if (t->has_key) sykli_hex(hex, t->key.bytes, 32);
+    d->done++;
+    d->cached += st->status == SYKLI_STATUS_cached;
+    d->saved_ms += st->status == SYKLI_STATUS_cached ? t->saved_ms : 0;
+    d->failed += !sykli__sched_good(st->status);
+    if (st->status != SYKLI_STATUS_cached) t->saved_ms = 0;
+    if (d->history_open)
+        sykli__history_task_put(&d->history, &(sykli__history_task){
+            .name = t->name, .status = (sykli_status)st->status, .key = hex, .from = t->from,
+            .reason = t->reason, .log = t->log_path, .exit_code = t->exit_code,
+            .attempt = (int)st->attempt, .duration_ms = t->run_ms, .saved_ms = t->saved_ms,
+            .started_at_ms = (uint64_t)t->started_at_ms });
+    sykli__drive_show_task(d, task, SYKLI_NULL_U64);
+    sykli__drive_show_run(d);
+    sykli__drive_event(d, &(sykli_event){
+        .kind = SYKLI_EVENT_task_finished, .status = (sykli_status)st->status,
+        .exit_code = t->exit_code, .signal = t->signal, .from = t->from, .key = hex,
+        .duration_ms = t->run_ms, .cpu_ms = t->cpu_ms, .rss_max_bytes = t->rss_max_bytes,
+        .saved_ms = t->saved_ms, .text = t->reason,
+        .text_size = t->reason ? strlen(t->reason) : 0 }, task);
+}
+
+static void sykli__drive_act(sykli__drive *d, const sykli__sched_action *action)
+{
+    uint32_t task = action->task;
+    switch (action->kind) {
+    case SYKLI__SCHED_HASH:
+        sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_task_ready }, task);
+        sykli__drive_hash(d, task);
+        break;
+    case SYKLI__SCHED_LOOKUP: sykli__drive_lookup(d, task); break;
+    case SYKLI__SCHED_RESTORE: sykli__drive_restore(d, task); break;
+    case SYKLI__SCHED_START:
+        if (!d->sched.tasks[task].desc.keyed && action->value == 1)
+            sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_task_ready }, task);
+        sykli__drive_start_task(d, task);
+        break;
+    case SYKLI__SCHED_SIGNAL: sykli__drive_signal(d, task, (int)action->value); break;
+    case SYKLI__SCHED_PUBLISH: sykli__drive_publish(d, task); break;
+    case SYKLI__SCHED_RETRY:
+        sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_task_retry,
+                                              .in_ms = action->value }, task);
+        break;
+    case SYKLI__SCHED_FINISH: sykli__drive_finish(d, task); break;
+    }
+}
+
+// Does all that is to do now, but stays responsive: at most `SYKLI__DRIVE_TURN` actions a call.
+//   returns  whether more is waiting
+#define SYKLI__DRIVE_TURN 256
+static bool sykli__drive_work(sykli__drive *d)
+{
+    sykli__sched_action action;
+    for (int i = 0; i < SYKLI__DRIVE_TURN; i++) {
+        if (!sykli__sched_next(&d->sched, &action)) return false;
+        sykli__drive_act(d, &action);
+    }
+    return true;
+}
+
+// The descriptors to watch, written as far as there is room.     returns  how many there are
+static int sykli__drive_fds(const sykli__drive *d, sykli_poll_fd *out, int max)
+{
+    int count = 0;
+    for (const sykli__drive_job *job = d->jobs; job; job = job->next) {
+        if (job->phase == SYKLI__DRIVE_SLOT) continue;
+        int fds[3] = { job->open[0] ? job->proc.out_fd : -1, job->open[1] ? job->proc.err_fd : -1,
+                       job->phase == SYKLI__DRIVE_RUNNING ? job->proc.exit_fd : -1 };
+        for (int i = 0; i < 3; i++)
+            if (fds[i] >= 0 && count++ < max)
+                out[count - 1] = (sykli_poll_fd){ fds[i], SYKLI_POLL_in, 0 };
+    }
+    return count;
+}
+
+// When something must be done although no descriptor is ready, or NEVER.
+static uint64_t sykli__drive_deadline(const sykli__drive *d)
+{
+    uint64_t now = sykli__drive_now(d), first = sykli__sched_deadline(&d->sched);
+    if (d->sched.queue_count || (d->sched.heap_count && d->sched.running < d->sched.workers))
+        return now;
+    for (const sykli__drive_job *job = d->jobs; job; job = job->next) {
+        uint64_t due = job->phase == SYKLI__DRIVE_SLOT ? SYKLI__SCHED_NEVER
+                     : job->phase == SYKLI__DRIVE_LEFTOVER || job->proc.exit_fd < 0
+                     ? now + SYKLI__DRIVE_POLL_MS : job->sample_at_ms;
+        if (due < first) first = due;
+    }
+    return first;
+}
+
+static void sykli__drive_pump(sykli__drive *d)
+{
+    for (sykli__drive_job *job = d->jobs, *next; job; job = next) {
+        next = job->next;
+        sykli__drive_serve(d, job);
+    }
+    if (sykli__sched_deadline(&d->sched) <= sykli__drive_now(d))
+        sykli__drive_fact(d, SYKLI__SCHED_TICK, 0, true);
+    sykli__drive_work(d);
+    if (d->rows_open) sykli__rows_flush(&d->rows);
+}
+
+// The answer to a hook. Late answers to what is no longer waited for are ignored.
+static void sykli__drive_hook_done(sykli__drive *d, uint64_t ticket, int code, const char *from)
+{
+    uint32_t task = (uint32_t)ticket;
+    if (task >= d->task_count) return;
+    sykli__drive_task *t = &d->tasks[task];
+    if (ticket >> 32 == SYKLI__DRIVE_TICKET_LOOKUP) {
+        if (d->sched.tasks[task].status != SYKLI_STATUS_lookup) return;
+        if (!code && from) sykli__drive_set_from(d, t, from);
+        sykli__drive_fact(d, SYKLI__SCHED_FOUND, task, code == 0);
+    } else if (t->job && t->job->phase == SYKLI__DRIVE_SLOT) {
+        if (code) t->job->slot = false; // no node, no slot to give back: the run goes on alone
+        sykli__drive_launch(d, t->job);
+    }
+}
+
+// ---- the run
+
+static int sykli__drive_index(sykli__drive *d)
+{
+    size_t tasks = d->task_count, edges = d->sched.edge_count;
+    d->before = (uint32_t *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0,
+                                             (edges + 1) * sizeof *d->before);
+    d->before_at = (uint32_t *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0,
+                                                (tasks + 2) * sizeof *d->before_at);
+    if (!d->before || !d->before_at) return sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
+    for (size_t i = 0; i < edges; i++) d->before_at[d->sched.edges[i].after + 2]++;
+    for (size_t i = 2; i < tasks + 2; i++) d->before_at[i] += d->before_at[i - 1];
+    for (size_t i = 0; i < edges; i++)
+        d->before[d->before_at[d->sched.edges[i].after + 1]++] = d->sched.edges[i].before;
+    return 0;
+}
+
+static int sykli__drive_open_rows(sykli__drive *d)
+{
+    size_t heap = 4096;
+    for (size_t i = 0; i < d->task_count; i++) heap += strlen(d->tasks[i].name) + 96;
+    uint32_t tasks = d->task_count ? (uint32_t)d->task_count : 1;
+    sykli__rows_pool_desc pools[SYKLI__DRIVE_POOLS] = { { &sykli__drive_task_table, tasks },
+                                                        { &sykli__drive_run_table, 1 } };
+    sykli__rows_desc desc = { .state_dir = d->desc->state_dir, .node = d->desc->node_name,
+        .kind = "run", .pools = pools, .pool_count = SYKLI__DRIVE_POOLS, .heap_size = heap };
+    int rc = sykli__rows_open(&d->rows, d->mem, &desc, d->fault);
+    if (rc && desc.state_dir) { // rows that nobody can read are no reason not to build
+        desc.state_dir = NULL;
+        rc = sykli__rows_open(&d->rows, d->mem, &desc, d->fault);
+    }
+    if (rc) return rc;
+    d->rows_open = true;
+    d->run_slot = sykli__rows_take(&d->rows, SYKLI__DRIVE_POOL_RUNS, &d->run_id);
+    for (size_t i = 0; i < d->task_count; i++) {
+        sykli__drive_task *t = &d->tasks[i];
+        t->slot = sykli__rows_take(&d->rows, SYKLI__DRIVE_POOL_TASKS, &t->serial);
+        t->name_ref = sykli__rows_text(&d->rows, t->name, strlen(t->name));
+    }
+    return 0;
+}
+
+static int sykli__drive_open_parts(sykli__drive *d)
+{
+    const char *dir = d->desc->project_dir;
+    sykli_buf cache;
+    sykli_buf_init(&cache, d->mem, SYKLI_TAG_drive);
+    sykli_buf_print(&cache, "%s/.sykli/stat", dir);
+    int rc = cache.error ? sykli_fail(d->fault, cache.error, "out of memory")
+        : sykli__tree_open(&d->tree, d->mem, dir,
+                           d->desc->no_history ? NULL : (const char *)cache.data, d->fault);
+    sykli_buf_free(&cache);
+    if (rc) return rc;
+    d->tree_open = true;
+    sykli_buf_init(&d->project, d->mem, SYKLI_TAG_drive);
+    sykli_buf_init(&d->platform, d->mem, SYKLI_TAG_drive);
+    if (d->desc->project) rc = sykli_buf_text(&d->project, d->desc->project);
+    else rc = sykli__key_project(d->mem, dir, &d->project, d->fault);
+    if (!rc) rc = sykli__key_platform(d->mem, d->desc->target_fingerprint, &d->platform, d->fault);
+    if (!rc) rc = sykli__drive_open_rows(d);
+    if (rc || d->desc->no_history) return rc;
+    rc = sykli__history_open(&d->history, d->mem, dir, d->desc->log_dir, d->fault);
+    d->history_open = !rc;
+    if (!rc) rc = sykli__history_begin(&d->history, d->run_id,
+                                       (uint64_t)d->mem->sys->wall_ms(d->mem->sys->user),
+                                       d->task_count, d->fault);
+    return rc;
+}
+
+static int sykli__drive_fail_cycle(sykli__drive *d, const uint32_t *cycle, size_t count)
+{
+    char text[400] = "";
+    for (size_t i = count; i-- > 0;) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s -> ", d->tasks[cycle[i]].name);
+    }
+    return sykli_fail(d->fault, SYKLI_ECYCLE, "the graph has a cycle: %s%s", text,
+                      count ? d->tasks[cycle[count - 1]].name : "");
+}
+
+static int sykli__drive_start(sykli__drive *d, const char *const *environment)
+{
+    uint32_t cycle[16];
+    size_t cycle_count = 0;
+    d->started = true;
+    int rc = sykli__drive_prepare(d, environment);
+    if (!rc) rc = sykli__drive_open_parts(d);
+    if (!rc) rc = sykli__drive_index(d);
+    d->sched.grace_ms = (uint32_t)sykli__config_u64(d->config->current, SYKLI__CONFIG_kill_grace);
+    if (rc) return rc;
+    for (uint32_t i = 0; i < d->task_count && d->history_open; i++) {
+        uint64_t median_ms, last_ms;
+        if (sykli__history_duration(&d->history, d->tasks[i].name, &median_ms, &last_ms))
+            d->sched.tasks[i].desc.expected_ms = (uint32_t)median_ms;
+    }
+    d->started_ms = sykli__drive_now(d);
+    d->started_at_ms = d->mem->sys->wall_ms(d->mem->sys->user);
+    rc = sykli__sched_start(&d->sched, cycle, 16, &cycle_count);
+    if (rc == SYKLI_ECYCLE) return sykli__drive_fail_cycle(d, cycle, cycle_count);
+    if (rc) return sykli_fail(d->fault, rc, "starting the run: %s", sykli_error_text(rc));
+    for (uint32_t i = 0; i < d->task_count; i++) sykli__drive_show_task(d, i, SYKLI_NULL_U64);
+    sykli__drive_show_run(d);
+    sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_run_started }, SYKLI__SCHED_NONE);
+    return 0;
+}
+
+// Once nothing is left: the record is closed and the last event goes out.    returns  1 ended
+static int sykli__drive_end(sykli__drive *d)
+{
+    if (d->ended || d->sched.unfinished || d->sched.queue_count || d->jobs) return d->ended;
+    d->ended = true;
+    sykli_status status = d->failed ? SYKLI_STATUS_failed : SYKLI_STATUS_passed;
+    uint64_t wall = sykli__drive_now(d) - d->started_ms;
+    if (d->history_open)
+        sykli__history_end(&d->history, (uint64_t)d->started_at_ms + wall, d->failed);
+    sykli__drive_show_run(d);
+    sykli__rows_flush(&d->rows);
+    sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_run_finished, .status = status,
+                                          .duration_ms = wall, .saved_ms = d->saved_ms },
+                       SYKLI__SCHED_NONE);
+    return 1;
+}
+
+static void sykli__drive_init(sykli__drive *d, sykli_mem *mem, sykli_fault *fault,
+                              const sykli_desc *desc, const uint64_t seed[2])
+{
+    memset(d, 0, sizeof *d);
+    d->mem = mem;
+    d->fault = fault;
+    d->desc = desc;
+    sykli_map_init(&d->names, mem, seed);
+    sykli_map_init(&d->secret_names, mem, seed);
+    sykli__log_mask_init(&d->mask, mem);
+    sykli_buf_init(&d->clean, mem, SYKLI_TAG_drive);
+    sykli__sched_init(&d->sched, mem, desc->workers_max, desc->tasks_max, seed[0]);
+    d->sched.keep_going = desc->keep_going;
+}
+
+// Ends what still runs, at once, and frees everything.
+static void sykli__drive_free(sykli__drive *d)
+{
+    while (d->jobs) sykli__drive_job_free(d, d->jobs); // kills what still runs
+    if (d->history_open) sykli__history_close(&d->history);
+    if (d->rows_open) sykli__rows_close(&d->rows);
+    if (d->tree_open) {
+        sykli__tree_close(&d->tree);
+        sykli_buf_free(&d->project);
+        sykli_buf_free(&d->platform);
+    }
+    size_t tasks = d->task_count, edges = d->sched.edge_count;
+    if (d->before) sykli_mem_resize(d->mem, SYKLI_TAG_drive, d->before,
+                                    (edges + 1) * sizeof *d->before, 0);
+    if (d->before_at) sykli_mem_resize(d->mem, SYKLI_TAG_drive, d->before_at,
+                                       (tasks + 2) * sizeof *d->before_at, 0);
+    if (d->tasks) sykli_mem_resize(d->mem, SYKLI_TAG_drive, d->tasks,
+                                   d->task_capacity * sizeof *d->tasks, 0);
+    for (sykli__drive_block *block = d->arena, *next; block; block = next) {
+        next = block->next;
+        sykli_mem_resize(d->mem, SYKLI_TAG_drive, block, block->size, 0);
+    }
+    sykli_map_free(&d->names);
+    sykli_map_free(&d->secret_names);
+    sykli__log_mask_free(&d->mask);
+    sykli_buf_free(&d->clean);
+    sykli__sched_free(&d->sched);
+}
+
 // >>node ---- the context: tables, ops, requests, the public calls
+// Everything meets here. A request is a small reader that makes its body when it is read, so that a
+// slow reader costs a file offset and not memory; whoever serves it over a link reads no faster than
+// the link takes.
+
+#define SYKLI__NODE_REQUESTS_MAX 4096u
+#define SYKLI__NODE_FDS_MAX 4096
+#define SYKLI__NODE_LINE_MAX (64u << 10)
+
+typedef struct sykli__node_request {
+    uint32_t generation;
+    bool used, routed, pending, ended, granted;
+    sykli_verb verb;
+    int code;                    // how it ended
+    char message[256];
+    sykli_buf body;
+    size_t read_at;
+    void (*ready)(void *user, sykli_handle request);
+    void *user;
+    uint64_t deadline_ms;
+    enum { SYKLI__NODE_BODY, SYKLI__NODE_OUTPUT, SYKLI__NODE_EVENTS, SYKLI__NODE_WORKER,
+           SYKLI__NODE_BLOB } source;
+    uint32_t task;               // OUTPUT
+    int log_fd;
+    bool announced;              // OUTPUT: task_started has been told
+    uint64_t at, end;            // OUTPUT, BLOB: offset; EVENTS: last serial
+    sykli_digest blob;
+    char holder[64];             // WORKER
+} sykli__node_request;
+
+struct sykli {
+    sykli_sys sys;
+    sykli_mem mem;
+    sykli_fault fault;
+    sykli_fault sticky;          // the first failed open or add
+    sykli_desc desc;
+    char *texts[10];             // of desc: owned
+    uint64_t seed[2];
+    char node_name[SYKLI_NODE_NAME_MAX + 1];
+    sykli__table_registry tables;
+    sykli__op_registry ops;
+    sykli__event_ring events;
+    sykli__config config;
+    sykli__store store;
+    sykli__drive drive;
+    sykli_hooks hooks;
+    sykli__node_request **requests; // each stays where it is until the context closes
+    size_t request_count, request_capacity;
+    uint32_t processors, slots;  // slots: workers in force
+    uint32_t slots_busy;         // of them lent to runs of other processes
+    int wake[2];
+    bool store_open, events_open, news, watched;
+    sykli_buf scratch;           // what errmsg-like calls point into
+};
+
+// Opens the store when it is first needed.
+static int sykli__node_store(sykli *s)
+{
+    if (s->store_open) return 0;
+    int rc = sykli__store_open(&s->store, &s->mem, s->desc.cache_dir,
+                               sykli__config_u64(s->config.current, SYKLI__CONFIG_cache_max), &s->fault);
+    s->store_open = !rc;
+    return rc;
+}
+
+// The number of workers that is in force from now on.
+static void sykli__node_workers(sykli *s, uint32_t count)
+{
+    s->slots = count;
+    s->news = true;
+    s->drive.sched.workers = count;
+}
+
+// ---- requests
+
+static sykli_handle sykli__node_handle(const sykli *s, size_t index)
+{
+    return (sykli_handle){ (uint64_t)s->requests[index]->generation << 32 | (index + 1) };
+}
+
+static sykli__node_request *sykli__node_request_of(sykli *s, sykli_handle h)
+{
+    size_t index = (size_t)(h.id & UINT32_MAX) - 1;
+    if (!h.id || index >= s->request_count) return NULL;
+    sykli__node_request *r = s->requests[index];
+    return r->used && r->generation == (uint32_t)(h.id >> 32) ? r : NULL;
+}
+
+static int64_t sykli__node_request_new(sykli *s)
+{
+    for (size_t i = 0; i < s->request_count; i++)
+        if (!s->requests[i]->used) return (int64_t)i;
+    if (s->request_count >= SYKLI__NODE_REQUESTS_MAX)
+        return sykli_fail(&s->fault, SYKLI_ELIMIT, "more than %u requests at once",
+                          SYKLI__NODE_REQUESTS_MAX);
+    if (!sykli__base_room(&s->mem, SYKLI_TAG_node, &s->requests, &s->request_capacity,
+                          s->request_count, sizeof *s->requests, SYKLI__NODE_REQUESTS_MAX))
+        return sykli_fail(&s->fault, SYKLI_ENOMEM, "out of memory");
+    sykli__node_request *r =
+        (sykli__node_request *)sykli_mem_resize(&s->mem, SYKLI_TAG_node, NULL, 0, sizeof *r);
+    if (!r) return sykli_fail(&s->fault, SYKLI_ENOMEM, "out of memory");
+    s->requests[s->request_count] = r;
+    return (int64_t)s->request_count++;
+}
+
+// Ends a request: its body stays readable, then the code is read.
+static void sykli__node_request_end(sykli__node_request *r, int code, const char *message)
+{
+    r->ended = true;
+    r->pending = false;
+    r->code = code;
+    snprintf(r->message, sizeof r->message, "%s", message ? message : "");
+}
+
+static void sykli__node_audit(sykli *s, const sykli_op *op, const sykli_call *call, int code)
+{
+    if (op->role < SYKLI_ROLE_operator) return;
+    char text[200];
+    int size = snprintf(text, sizeof text, "%s (%s): %s", call->origin,
+                        sykli_role_names[call->role], code < 0 ? s->fault.text : "ok");
+    sykli_event_put(s, &(sykli_event){ .kind = SYKLI_EVENT_audit, .name = op->name, .text = text,
+                                       .text_size = (size_t)size, .exit_code = code });
+}
+
+static bool sykli__node_consents(sykli *s, const sykli_op *op, sykli_role role)
+{
+    const char *list = sykli__config_get(&s->config, "consent");
+    size_t size = strlen(op->name);
+    if (role >= SYKLI_ROLE_owner) return true;
+    for (const char *at = list; at && *at; at += strcspn(at, ", "), at += strspn(at, ", "))
+        if (strcspn(at, ", ") == size && !strncmp(at, op->name, size)) return true;
+    return false;
+}
+
+// Calls an op: `r` gets its result, or stays pending.
+static int sykli__node_call(sykli *s, sykli__node_request *r, sykli_handle handle,
+                            const sykli_request *desc, const sykli_json_doc *args)
+{
+    const sykli_op *op = sykli__op_find(&s->ops, desc->what);
+    if (!op)
+        return sykli_fail(&s->fault, SYKLI_ENOENT, "no op '%s'; `sykli query ops` lists them",
+                          desc->what);
+    sykli_call call = { s, op->user, desc->role, desc->origin, args, &r->body, handle };
+    int rc = sykli__op_check(op, args, desc->role, sykli__node_consents(s, op, desc->role),
+                             &s->fault);
+    if (!rc) {
+        s->fault.text[0] = 0;
+        rc = op->handler(&call);
+        if (rc < 0 && !s->fault.text[0]) sykli_fail(&s->fault, rc, "%s", sykli_error_text(rc));
+    }
+    r = sykli__node_request_of(s, handle); // a handler may open requests of its own
+    sykli__node_audit(s, op, &call, rc);
+    if (!r) return rc < 0 ? rc : 0;
+    if (rc == SYKLI_PENDING) r->pending = !r->ended;
+    else if (rc >= 0) {
+        if (!r->body.size) sykli_buf_text(&r->body, "null");
+        sykli__node_request_end(r, r->body.error ? r->body.error : SYKLI_EOF, "");
+    }
+    return rc < 0 ? rc : 0;
+}
+
+// The task that an argument names in this process: by handle-like id, RUN/TASK or name.
+//   returns  its number, or ENOENT
+static int64_t sykli__node_task(sykli *s, const char *text)
+{
+    sykli__drive *d = &s->drive;
+    char run[32];
+    size_t run_size = (size_t)snprintf(run, sizeof run, "%llu/", (unsigned long long)d->run_id);
+    if (!strncmp(text, run, run_size)) text += run_size;
+    const uint64_t *number = sykli_map_get(&d->names, text, strlen(text));
+    if (number) return (int64_t)*number;
+    for (size_t i = 0; i < d->task_count && d->started; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "%llu", (unsigned long long)d->tasks[i].serial);
+        if (!strcmp(id, text)) return (int64_t)i;
+    }
+    return sykli_fail(&s->fault, SYKLI_ENOENT, "no task '%s' runs here", text);
+}
+
+static int sykli__node_watch(sykli *s, sykli__node_request *r, const sykli_request *desc,
+                             const sykli_json_doc *args)
+{
+    if (!strcmp(desc->what, "events")) {
+        if (desc->role < SYKLI_ROLE_observer) goto denied;
+        r->source = SYKLI__NODE_EVENTS;
+        r->at = sykli_arg_u64(args, "since", 0);
+    } else if (!strcmp(desc->what, "output")) {
+        if (desc->role < SYKLI_ROLE_observer) goto denied;
+        int64_t task = sykli__node_task(s, sykli_arg_text(args, "task", ""));
+        if (task < 0) return (int)task;
+        r->source = SYKLI__NODE_OUTPUT;
+        r->task = (uint32_t)task;
+        r->log_fd = -1;
+    } else if (!strcmp(desc->what, "worker")) {
+        if (desc->role < SYKLI_ROLE_owner) goto denied;
+        r->source = SYKLI__NODE_WORKER;
+        snprintf(r->holder, sizeof r->holder, "%s", sykli_arg_text(args, "task", ""));
+    } else
+        return sykli_fail(&s->fault, SYKLI_ENOENT,
+                          "no stream '%s'; there are events, output and worker", desc->what);
+    s->watched = true;
+    return 0;
+denied:
+    return sykli_fail(&s->fault, SYKLI_EPERM, "watching '%s' needs a higher role than %s",
+                      desc->what, sykli_role_names[desc->role]);
+}
+
+static int sykli__node_fetch(sykli *s, sykli__node_request *r, const sykli_request *desc,
+                             const sykli_json_doc *args)
+{
+    uint64_t size;
+    if (sykli_unhex(r->blob.bytes, 32, desc->what, strlen(desc->what)))
+        return sykli_fail(&s->fault, SYKLI_EINVAL, "blob id: give 64 hex digits");
+    if (!sykli_blob_have(s, &r->blob, &size))
+        return sykli_fail(&s->fault, SYKLI_ENOENT, "blob %.12s is not here", desc->what);
+    r->source = SYKLI__NODE_BLOB;
+    r->at = sykli_arg_u64(args, "at", 0);
+    uint64_t wanted = sykli_arg_u64(args, "size", size);
+    r->end = r->at < size ? r->at + (wanted < size - r->at ? wanted : size - r->at) : r->at;
+    return 0;
+}
+
+static int sykli__node_serve(sykli *s, sykli__node_request *r, sykli_handle handle,
+                             const sykli_request *desc, const sykli_json_doc *args)
+{
+    int rc = 0;
+    switch (desc->verb) {
+    case SYKLI_VERB_call: return sykli__node_call(s, r, handle, desc, args);
+    case SYKLI_VERB_query:
+        rc = sykli__query_run(&s->tables, &s->mem, desc->what, desc->role, s->node_name,
+                              sykli_json_bool(args, sykli_json_get(args, 0, "part"), false),
+                              &r->body, &s->fault);
+        break;
+    case SYKLI_VERB_watch: return sykli__node_watch(s, r, desc, args);
+    case SYKLI_VERB_fetch: return sykli__node_fetch(s, r, desc, args);
+    case SYKLI_VERB_offer:
+        rc = s->hooks.offer ? s->hooks.offer(s->hooks.user, desc->what, args, desc->role)
+                            : sykli_fail(&s->fault, SYKLI_EUNSUPPORTED,
+                                         "nothing here takes facts of kind '%s'", desc->what);
+        break;
+    default: return sykli_fail(&s->fault, SYKLI_EINVAL, "no verb %d", (int)desc->verb);
+    }
+    if (rc >= 0) sykli__node_request_end(r, SYKLI_EOF, "");
+    return rc < 0 ? rc : 0;
+}
+
+// Whether the request is about a task that another process of this node runs.
+static bool sykli__node_foreign(sykli *s, const sykli_request *desc, const sykli_json_doc *args)
+{
+    const char *task = sykli_arg_text(args, "task", NULL);
+    bool about_task = (desc->verb == SYKLI_VERB_watch && !strcmp(desc->what, "output"))
+                   || (desc->verb == SYKLI_VERB_call && !strcmp(desc->what, "task.kill"));
+    return about_task && task && s->hooks.task_route && sykli__node_task(s, task) < 0;
+}
+
+static int sykli__node_open(sykli *s, size_t index, const sykli_request *desc)
+{
+    sykli__node_request *r = s->requests[index];
+    sykli_handle handle = sykli__node_handle(s, index);
+    bool elsewhere = desc->node && *desc->node && strcmp(desc->node, s->node_name) != 0;
+    if (elsewhere) {
+        if (!s->hooks.route_open)
+            return sykli_fail(&s->fault, SYKLI_ENONODE,
+                              "node '%s' is not reachable: no mesh is attached", desc->node);
+        r->routed = true;
+        return s->hooks.route_open(s->hooks.user, handle.id, desc);
+    }
+    sykli_json_doc args;
+    const char *text = desc->args ? desc->args : "{}";
+    size_t size = strlen(text);
+    if (size > SYKLI_ARGS_MAX) return sykli_fail(&s->fault, SYKLI_ELIMIT, "arguments over 64 KiB");
+    int rc = sykli_json_parse(&args, &s->mem, text, size, &s->fault);
+    if (rc) return rc;
+    if (args.nodes[0].type != SYKLI_JSON_object)
+        rc = sykli_fail(&s->fault, SYKLI_EINVAL, "arguments: give a JSON object");
+    else if (sykli__node_foreign(s, desc, &args)) {
+        r->routed = true;
+        rc = s->hooks.task_route(s->hooks.user, handle.id, desc);
+    } else rc = sykli__node_serve(s, r, handle, desc, &args);
+    sykli_json_free(&args);
+    return rc;
+}
+
+sykli_handle sykli_request_open(sykli *s, const sykli_request *desc)
+{
+    int64_t index = sykli__node_request_new(s);
+    if (index < 0) return (sykli_handle){ 0 };
+    sykli__node_request *r = s->requests[index];
+    sykli_request full = *desc;
+    if (!full.role) full.role = SYKLI_ROLE_owner;
+    if (!full.origin) full.origin = "local";
+    if (!full.what) full.what = "";
+    uint32_t generation = r->generation + 1;
+    memset(r, 0, sizeof *r);
+    r->generation = generation ? generation : 1;
+    r->used = true;
+    r->verb = full.verb;
+    r->log_fd = -1;
+    r->ready = full.ready;
+    r->user = full.user;
+    r->deadline_ms = full.deadline_ms ? sykli_now_ms(s) + full.deadline_ms : 0;
+    sykli_buf_init(&r->body, &s->mem, SYKLI_TAG_node);
+    sykli_handle handle = sykli__node_handle(s, (size_t)index);
+    int rc = sykli__node_open(s, (size_t)index, &full);
+    if (rc >= 0) return handle;
+    sykli_fault why = s->fault; // closing must not lose it
+    s->requests[index]->routed = false;
+    sykli_request_close(s, handle);
+    s->fault = why;
+    return (sykli_handle){ 0 };
+}
+
+// ---- bodies that are made while they are read
+
+static void sykli__node_tell(sykli__node_request *r, sykli *s, sykli_event *event)
+{
+    event->run = s->drive.run_id;
+    event->task.id = (uint64_t)r->task + 1;
+    event->name = s->drive.tasks[r->task].name;
+    sykli_event_json(event, &r->body);
+    sykli_buf_text(&r->body, "\n");
+}
+
+// Appends whole lines of the log since the last time; the rest of a line once the task has ended.
+static void sykli__node_tell_log(sykli *s, sykli__node_request *r, bool ended)
+{
+    uint8_t *buffer = s->drive.buffer;
+    if (r->log_fd < 0) r->log_fd = sykli__drive_log_reader(&s->drive, r->task);
+    if (r->log_fd < 0) return;
+    int64_t got = s->sys.pread(s->sys.user, r->log_fd, buffer, sizeof s->drive.buffer, r->at);
+    if (got <= 0) return;
+    size_t size = (size_t)got, whole = size;
+    while (whole && buffer[whole - 1] != '\n') whole--;
+    if (!whole && (ended || size == sizeof s->drive.buffer)) whole = size;
+    if (ended && size < sizeof s->drive.buffer) whole = size;
+    for (size_t at = 0; at < whole;) {
+        const uint8_t *newline = (const uint8_t *)memchr(buffer + at, '\n', whole - at);
+        size_t line = newline ? (size_t)(newline - buffer) - at : whole - at;
+        sykli__node_tell(r, s, &(sykli_event){ .kind = SYKLI_EVENT_task_output, .stream = 1,
+                                               .at_ms = s->sys.wall_ms(s->sys.user),
+                                               .text = (const char *)buffer + at,
+                                               .text_size = line });
+        at += line + (newline != NULL);
+    }
+    r->at += whole;
+}
+
+static void sykli__node_make_output(sykli *s, sykli__node_request *r)
+{
+    const sykli__drive_task *t = &s->drive.tasks[r->task];
+    const sykli__sched_task *st = &s->drive.sched.tasks[r->task];
+    bool ended = sykli__sched_terminal(st->status);
+    if (!r->announced && st->attempt) {
+        r->announced = true;
+        sykli__node_tell(r, s, &(sykli_event){ .kind = SYKLI_EVENT_task_started, .pid = t->pid,
+                                               .attempt = (int)st->attempt,
+                                               .at_ms = t->started_at_ms });
+    }
+    uint64_t before;
+    do {
+        before = r->at;
+        sykli__node_tell_log(s, r, ended);
+    } while (ended && r->at != before && r->body.size < SYKLI__NODE_LINE_MAX);
+    if (!ended || r->at != before) return;
+    char hex[65] = "";
+    if (t->has_key) sykli_hex(hex, t->key.bytes, 32);
+    sykli__node_tell(r, s, &(sykli_event){
+        .kind = SYKLI_EVENT_task_finished, .at_ms = s->sys.wall_ms(s->sys.user),
+        .status = (sykli_status)st->status, .attempt = (int)st->attempt, .exit_code = t->exit_code,
+        .signal = t->signal, .from = t->from, .key = hex, .duration_ms = t->run_ms,
+        .cpu_ms = t->cpu_ms, .rss_max_bytes = t->rss_max_bytes, .text = t->reason,
+        .text_size = t->reason ? strlen(t->reason) : 0 });
+    sykli__node_request_end(r, SYKLI_EOF, "");
+}
+
+static void sykli__node_make_events(sykli *s, sykli__node_request *r)
+{
+    const sykli__event_row *row;
+    uint64_t lost = 0;
+    while (r->body.size < SYKLI__NODE_LINE_MAX
+           && sykli__event_read(&s->events, &r->at, &row, &lost)) {
+        if (lost) sykli_buf_print(&r->body, "{\"event\":\"gap\",\"lost\":%llu}\n",
+                                  (unsigned long long)lost);
+        sykli__event_row_json(row, &r->body);
+        sykli_buf_text(&r->body, "\n");
+    }
+}
+
+static void sykli__node_make_worker(sykli *s, sykli__node_request *r)
+{
+    if (r->granted || s->slots_busy >= s->slots) return;
+    r->granted = true;
+    s->slots_busy++;
+    sykli_buf_print(&r->body, "{\"granted\":%u}\n", s->slots_busy);
+}
+
+static void sykli__node_make_blob(sykli *s, sykli__node_request *r)
+{
+    size_t want = r->end - r->at < SYKLI__NODE_LINE_MAX ? (size_t)(r->end - r->at)
+                                                       : SYKLI__NODE_LINE_MAX;
+    uint8_t *room = want ? sykli_buf_grow(&r->body, want) : NULL;
+    int64_t got = room ? sykli_blob_read(s, &r->blob, r->at, room, want) : 0;
+    if (got > 0) {
+        r->body.size += (size_t)got;
+        r->at += (uint64_t)got;
+    } else if (want) sykli__node_request_end(r, got ? (int)got : SYKLI_ECORRUPT,
+                                             "the blob is gone or shorter than it was");
+    if (r->at >= r->end && !r->ended) sykli__node_request_end(r, SYKLI_EOF, "");
+}
+
+static void sykli__node_make(sykli *s, sykli__node_request *r)
+{
+    if (r->ended || r->pending) return;
+    if (r->source == SYKLI__NODE_OUTPUT) sykli__node_make_output(s, r);
+    else if (r->source == SYKLI__NODE_EVENTS) sykli__node_make_events(s, r);
+    else if (r->source == SYKLI__NODE_WORKER) sykli__node_make_worker(s, r);
+    else if (r->source == SYKLI__NODE_BLOB) sykli__node_make_blob(s, r);
+}
+
+int64_t sykli_request_read(sykli *s, sykli_handle request, void *out, size_t size)
+{
+    sykli__node_request *r = sykli__node_request_of(s, request);
+    if (!r) return SYKLI_ESTALE;
+    if (r->routed) return s->hooks.route_read(s->hooks.user, request.id, out, size);
+    if (r->read_at == r->body.size) {
+        r->read_at = 0;
+        if (!r->ended) sykli_buf_reset(&r->body);
+        else r->body.size = 0;
+        sykli__node_make(s, r);
+        if (r->body.error) return r->body.error;
+    }
+    size_t left = r->body.size - r->read_at, take = left < size ? left : size;
+    if (take) memcpy(out, r->body.data + r->read_at, take);
+    r->read_at += take;
+    if (take || !r->ended) return (int64_t)take;
+    return r->code;
+}
+
+const char *sykli_request_message(sykli *s, sykli_handle request)
+{
+    sykli__node_request *r = sykli__node_request_of(s, request);
+    if (!r) return "";
+    if (r->routed) return s->hooks.route_message(s->hooks.user, request.id);
+    return r->message;
+}
+
+void sykli_request_close(sykli *s, sykli_handle request)
+{
+    sykli__node_request *r = sykli__node_request_of(s, request);
+    if (!r) return;
+    if (r->routed && s->hooks.route_close) s->hooks.route_close(s->hooks.user, request.id);
+    if (r->granted) {
+        s->slots_busy--;
+        s->news = true;
+    }
+    if (r->log_fd >= 0) s->sys.close(s->sys.user, r->log_fd);
+    sykli_buf_free(&r->body);
+    r->used = false;
+}
+
+int sykli_call_done(sykli *s, sykli_handle call, int code, const char *result, const char *message)
+{
+    sykli__node_request *r = sykli__node_request_of(s, call);
+    if (!r) return SYKLI_ESTALE;
+    if (code >= 0) sykli_buf_text(&r->body, result ? result : "null");
+    sykli__node_request_end(r, code >= 0 ? SYKLI_EOF : code, message);
+    if (r->ready) r->ready(r->user, call);
+    return 0;
+}
+
+// Tells whoever watches something that there may be more to read, and ends what is overdue.
+static void sykli__node_notify(sykli *s)
+{
+    uint64_t now = sykli_now_ms(s);
+    bool news = s->news;
+    s->news = false;
+    for (size_t i = 0; i < s->request_count; i++) {
+        sykli__node_request *r = s->requests[i];
+        if (!r->used || r->routed || r->ended) continue;
+        if (r->deadline_ms && now >= r->deadline_ms)
+            sykli__node_request_end(r, SYKLI_ETIMEOUT, "the deadline passed");
+        else if (!news || r->source == SYKLI__NODE_BODY) continue;
+        if (r->ready) r->ready(r->user, sykli__node_handle(s, i));
+    }
+}
+
+// ---- tables of the context
+
+#define SYKLI__NODE_NODES_COLUMNS(X, T)                                                            \
+    X(T, STR, name, 68, none, public, "name in the mesh")                                          \
+    X(T, STR, id, 36, none, public, "identity, from its keys")                                     \
+    X(T, STR, address, 64, none, public, "where it listens")                                       \
+    X(T, STR, state, 12, none, public, "alive, suspect, dead, left or away")                       \
+    X(T, STR, role, 12, none, public, "member, observer, operator, admin")                         \
+    X(T, STR, labels, 128, none, public, "for placement")                                          \
+    X(T, U64, workers_busy, 0, none, public, "workers that run a task")                            \
+    X(T, U64, workers_total, 0, none, public, "workers there are")                                 \
+    X(T, STR, version, 16, none, public, "of sykli")                                               \
+    X(T, U64, config_version, 0, none, public, "of the pushed configuration")                      \
+    X(T, U64, rtt_us, 0, us, public, "round trip to it")
+SYKLI_ROW(sykli__node_nodes_row, SYKLI__NODE_NODES_COLUMNS)
+SYKLI_COLUMNS(sykli__node_nodes_row, SYKLI__NODE_NODES_COLUMNS)
+
+#define SYKLI__NODE_WORKERS_COLUMNS(X, T)                                                          \
+    X(T, U64, id, 0, none, public, "number of the worker, from 1")                                 \
+    X(T, STR, state, 8, none, public, "busy or idle")                                              \
+    X(T, STR, task, 128, none, public, "what it runs")
+SYKLI_ROW(sykli__node_workers_row, SYKLI__NODE_WORKERS_COLUMNS)
+SYKLI_COLUMNS(sykli__node_workers_row, SYKLI__NODE_WORKERS_COLUMNS)
+
+#define SYKLI__NODE_PROCS_COLUMNS(X, T)                                                            \
+    X(T, U64, id, 0, none, public, "serial on this node, never used again")                        \
+    X(T, STR, kind, 12, none, public, "node, run or task")                                         \
+    X(T, STR, name, 128, none, public, "what it is called")                                        \
+    X(T, U64, parent, 0, none, public, "who started it")                                           \
+    X(T, STR, status, 12, none, public, "what it does")                                            \
+    X(T, I64, pid, 0, none, observer, "process")                                                   \
+    X(T, U64, queue, 0, none, public, "what waits for it")                                         \
+    X(T, U64, memory_bytes, 0, bytes, public, "memory it holds")                                   \
+    X(T, U64, cpu_ms, 0, ms, public, "processor time")                                             \
+    X(T, I64, started_at, 0, time, public, "when it started")                                      \
+    X(T, STR, kill, 8, none, operator, "how all of it is found when it is killed")
+SYKLI_ROW(sykli__node_procs_row, SYKLI__NODE_PROCS_COLUMNS)
+SYKLI_COLUMNS(sykli__node_procs_row, SYKLI__NODE_PROCS_COLUMNS)
+
+#define SYKLI__NODE_MEMORY_COLUMNS(X, T)                                                           \
+    X(T, STR, tag, 16, none, public, "what the memory is for")                                     \
+    X(T, U64, bytes, 0, bytes, public, "allocated now")                                            \
+    X(T, U64, blocks, 0, none, public, "allocations alive")                                        \
+    X(T, U64, allocs, 0, none, public, "allocations ever")
+SYKLI_ROW(sykli__node_memory_row, SYKLI__NODE_MEMORY_COLUMNS)
+SYKLI_COLUMNS(sykli__node_memory_row, SYKLI__NODE_MEMORY_COLUMNS)
+
+#define SYKLI__NODE_TABLES_COLUMNS(X, T)                                                           \
+    X(T, TEXT, name, 0, none, public, "of the table")                                              \
+    X(T, U64, columns, 0, none, public, "how many")                                                \
+    X(T, U64, row_bytes, 0, bytes, public, "size of a row in memory")                              \
+    X(T, TEXT, help, 0, none, public, "what a row is")
+SYKLI_ROW(sykli__node_tables_row, SYKLI__NODE_TABLES_COLUMNS)
+SYKLI_COLUMNS(sykli__node_tables_row, SYKLI__NODE_TABLES_COLUMNS)
+
+#define SYKLI__NODE_BLOBS_COLUMNS(X, T)                                                            \
+    X(T, STR, id, 65, none, observer, "SHA256TREE digest")                                         \
+    X(T, U64, size_bytes, 0, bytes, public, "size")                                                \
+    X(T, I64, used_at, 0, time, public, "when it was used last")
+SYKLI_ROW(sykli__node_blobs_row, SYKLI__NODE_BLOBS_COLUMNS)
+SYKLI_COLUMNS(sykli__node_blobs_row, SYKLI__NODE_BLOBS_COLUMNS)
+
+#define SYKLI__NODE_ACTIONS_COLUMNS(X, T)                                                          \
+    X(T, STR, key, 65, none, observer, "action key")                                               \
+    X(T, TEXT, task, 0, none, observer, "task that made it")                                       \
+    X(T, STR, writer, 65, none, public, "node that vouches for it")                                \
+    X(T, STR, scope, 16, none, public, "whom it is for")                                           \
+    X(T, U64, outputs, 0, none, public, "files")                                                   \
+    X(T, U64, size_bytes, 0, bytes, public, "size of all")                                         \
+    X(T, U64, duration_ms, 0, ms, public, "what making it took")                                   \
+    X(T, I64, created_at, 0, time, public, "when it was made")                                     \
+    X(T, I64, used_at, 0, time, public, "when it was used last")
+SYKLI_ROW(sykli__node_actions_row, SYKLI__NODE_ACTIONS_COLUMNS)
+SYKLI_COLUMNS(sykli__node_actions_row, SYKLI__NODE_ACTIONS_COLUMNS)
+
+static int sykli__node_scan_nodes(void *user, sykli_emit *to)
+{
+    sykli *s = (sykli *)user;
+    sykli__node_nodes_row row = { .state = "alive", .role = "owner", .version = SYKLI_VERSION,
+                                  .workers_total = s->slots, .workers_busy = s->slots_busy,
+                                  .config_version = s->config.pushed,
+                                  .rtt_us = 0 };
+    snprintf(row.name, sizeof row.name, "%s", s->node_name);
+    return to->row(to, &row);
+}
+
+static int sykli__node_scan_workers(void *user, sykli_emit *to)
+{
+    sykli *s = (sykli *)user;
+    sykli__node_workers_row row = { .id = 0 };
+    int rc = 0;
+    for (const sykli__drive_job *job = s->drive.jobs; !rc && job; job = job->next) {
+        if (!job->spawned || job->slot) continue;
+        row.id++;
+        snprintf(row.state, sizeof row.state, "busy");
+        snprintf(row.task, sizeof row.task, "%s", s->drive.tasks[job->task].name);
+        rc = to->row(to, &row);
+    }
+    for (size_t i = 0; !rc && i < s->request_count; i++) {
+        const sykli__node_request *r = s->requests[i];
+        if (!r->used || !r->granted) continue;
+        row.id++;
+        snprintf(row.state, sizeof row.state, "busy");
+        snprintf(row.task, sizeof row.task, "%s", r->holder);
+        rc = to->row(to, &row);
+    }
+    snprintf(row.state, sizeof row.state, "idle");
+    row.task[0] = 0;
+    while (!rc && row.id < s->slots) {
+        row.id++;
+        rc = to->row(to, &row);
+    }
+    return rc;
+}
+
+static int sykli__node_scan_procs(void *user, sykli_emit *to)
+{
+    sykli *s = (sykli *)user;
+    const sykli__drive *d = &s->drive;
+    sykli__node_procs_row row = { .id = d->run_id, .parent = SYKLI_NULL_U64,
+        .pid = s->sys.pid(s->sys.user), .queue = d->sched.heap_count + d->sched.queue_count,
+        .memory_bytes = s->mem.total_bytes, .cpu_ms = SYKLI_NULL_U64,
+        .started_at = d->started ? d->started_at_ms : SYKLI_NULL_I64 };
+    snprintf(row.kind, sizeof row.kind, d->started ? "run" : "node");
+    snprintf(row.name, sizeof row.name, "%s", s->node_name);
+    snprintf(row.status, sizeof row.status, d->started && !d->ended ? "running" : "idle");
+    int rc = to->row(to, &row);
+    for (const sykli__drive_job *job = d->jobs; !rc && job; job = job->next) {
+        if (!job->spawned) continue;
+        const sykli__drive_task *t = &d->tasks[job->task];
+        row = (sykli__node_procs_row){ .id = t->serial, .parent = d->run_id, .pid = t->pid,
+            .memory_bytes = SYKLI_NULL_U64, .cpu_ms = t->cpu_ms, .started_at = t->started_at_ms };
+        snprintf(row.kind, sizeof row.kind, "task");
+        snprintf(row.name, sizeof row.name, "%s", t->name);
+        snprintf(row.status, sizeof row.status,
+                 job->phase == SYKLI__DRIVE_LEFTOVER ? "leftover" : "running");
+        snprintf(row.kill, sizeof row.kill, "group");
+        rc = to->row(to, &row);
+    }
+    return rc;
+}
+
+static int sykli__node_scan_memory(void *user, sykli_emit *to)
+{
+    static const char *const names[] = {
+#define SYKLI_X(name) #name,
+        SYKLI_TAGS(SYKLI_X)
+#undef SYKLI_X
+    };
+    const sykli *s = (const sykli *)user;
+    int rc = 0;
+    for (int i = 0; !rc && i < SYKLI_TAG_COUNT; i++) {
+        sykli__node_memory_row row = { .bytes = s->mem.tags[i].bytes,
+            .blocks = s->mem.tags[i].blocks, .allocs = s->mem.tags[i].allocs };
+        snprintf(row.tag, sizeof row.tag, "%s", names[i]);
+        rc = to->row(to, &row);
+    }
+    return rc;
+}
+
+static int sykli__node_scan_tables(void *user, sykli_emit *to)
+{
+    const sykli *s = (const sykli *)user;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < s->tables.count; i++) {
+        const sykli_table *t = &s->tables.tables[i];
+        sykli__node_tables_row row = { t->name, t->column_count, t->row_size, t->help };
+        rc = to->row(to, &row);
+    }
+    return rc;
+}
+
+// Rows of this process, then those of other live processes of the same state directory.
+static int sykli__node_scan_pool(sykli *s, size_t pool, const char *table, sykli_emit *to)
+{
+    sykli__drive *d = &s->drive;
+    int rc = d->rows_open ? sykli__rows_scan(&d->rows, pool, to) : 0;
+    if (rc || !s->desc.state_dir) return rc;
+    return sykli__rows_scan_dir(&s->mem, s->desc.state_dir, sykli__table_find(&s->tables, table),
+                                d->rows_open ? &d->rows : NULL, false, to);
+}
+
+static int sykli__node_scan_tasks(void *user, sykli_emit *to)
+{
+    return sykli__node_scan_pool((sykli *)user, SYKLI__DRIVE_POOL_TASKS, "tasks", to);
+}
+
+static int sykli__node_scan_runs(void *user, sykli_emit *to)
+{
+    return sykli__node_scan_pool((sykli *)user, SYKLI__DRIVE_POOL_RUNS, "runs", to);
+}
+
+typedef struct sykli__node_scan { sykli_emit *to; } sykli__node_scan;
+
+static int sykli__node_scan_blob(void *user, const sykli__store_blob *blob)
+{
+    sykli__node_blobs_row row = { .size_bytes = blob->size_bytes,
+                                  .used_at = blob->used_ns / 1000000 };
+    sykli_hex(row.id, blob->digest.bytes, 32);
+    sykli_emit *to = ((sykli__node_scan *)user)->to;
+    return to->row(to, &row);
+}
+
+static int sykli__node_scan_blobs(void *user, sykli_emit *to)
+{
+    sykli *s = (sykli *)user;
+    sykli__node_scan scan = { to };
+    int rc = sykli__node_store(s);
+    return rc ? rc : sykli__store_each_blob(&s->store, sykli__node_scan_blob, &scan);
+}
+
+static int sykli__node_scan_action(void *user, const sykli__store_entry *e, int64_t used_ns)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < e->output_count; i++) size += e->outputs[i].size_bytes;
+    sykli__node_actions_row row = { .outputs = e->output_count, .size_bytes = size,
+        .duration_ms = e->duration_ms, .created_at = (int64_t)e->created_ms,
+        .used_at = used_ns / 1000000, .task = e->origin_task };
+    snprintf(row.key, sizeof row.key, "%s", e->key);
+    snprintf(row.writer, sizeof row.writer, "%s", e->writer_name);
+    snprintf(row.scope, sizeof row.scope, "%s", e->scope_kind);
+    sykli_emit *to = ((sykli__node_scan *)user)->to;
+    return to->row(to, &row);
+}
+
+static int sykli__node_scan_actions(void *user, sykli_emit *to)
+{
+    sykli *s = (sykli *)user;
+    sykli__node_scan scan = { to };
+    int rc = sykli__node_store(s);
+    return rc ? rc : sykli__store_each_entry(&s->store, sykli__node_scan_action, &scan);
+}
+
+#define SYKLI__NODE_TABLE(name, help, row, scan, user)                                             \
+    { name, help, row##_columns, sizeof row##_columns / sizeof *row##_columns, sizeof(row),        \
+      (sykli_visibility)0, scan, user }
+
+static int sykli__node_add_tables(sykli *s)
+{
+    const sykli_table tables[] = {
+        SYKLI__NODE_TABLE("nodes", "one node of the mesh", sykli__node_nodes_row,
+                          sykli__node_scan_nodes, s),
+        SYKLI__NODE_TABLE("tasks", "one task of a run", sykli__drive_task_row,
+                          sykli__node_scan_tasks, s),
+        SYKLI__NODE_TABLE("runs", "one run of a pipeline", sykli__drive_run_row,
+                          sykli__node_scan_runs, s),
+        SYKLI__NODE_TABLE("procs", "one living thing", sykli__node_procs_row,
+                          sykli__node_scan_procs, s),
+        SYKLI__NODE_TABLE("workers", "one place where a task can run", sykli__node_workers_row,
+                          sykli__node_scan_workers, s),
+        SYKLI__NODE_TABLE("events", "what happened lately", sykli__event_row, sykli__event_scan,
+                          &s->events),
+        SYKLI__NODE_TABLE("config", "one key of the configuration", sykli__config_row,
+                          sykli__config_scan, &s->config),
+        SYKLI__NODE_TABLE("memory", "memory by purpose", sykli__node_memory_row,
+                          sykli__node_scan_memory, s),
+        SYKLI__NODE_TABLE("tables", "one table", sykli__node_tables_row, sykli__node_scan_tables,
+                          s),
+        SYKLI__NODE_TABLE("ops", "one thing that can be done", sykli__op_row, sykli__op_scan,
+                          &s->ops),
+        SYKLI__NODE_TABLE("blobs", "one stored blob", sykli__node_blobs_row,
+                          sykli__node_scan_blobs, s),
+        SYKLI__NODE_TABLE("actions", "one stored result", sykli__node_actions_row,
+                          sykli__node_scan_actions, s),
+    };
+    int rc = 0;
+    for (size_t i = 0; !rc && i < sizeof tables / sizeof *tables; i++)
+        rc = sykli__table_add(&s->tables, &tables[i], &s->fault);
+    return rc;
+}
+
+// ---- ops of the context
+
+static int sykli__node_op_cancel(sykli_call *call) { return sykli_run_cancel(call->context); }
+
+static int sykli__node_op_kill(sykli_call *call)
+{
+    int64_t task = sykli__node_task(call->context, sykli_arg_text(call->args, "task", ""));
+    if (task < 0) return (int)task;
+    return sykli_task_kill(call->context, (sykli_task){ (uint64_t)task + 1 });
+}
+
+static int sykli__node_op_scale(sykli_call *call)
+{
+    sykli *s = call->context;
+    uint32_t before = s->slots;
+    uint64_t count = sykli_arg_u64(call->args, "count", 0);
+    int rc = sykli_workers_scale(s, count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
+    if (rc) return rc;
+    return sykli_buf_print(call->result, "{\"before\":%u,\"after\":%u}", before, s->slots);
+}
+
+static int sykli__node_op_config_set(sykli_call *call)
+{
+    return sykli_config_set(call->context, sykli_arg_text(call->args, "key", ""),
+                            sykli_arg_text(call->args, "value", ""));
+}
+
+static int sykli__node_op_cache_gc(sykli_call *call)
+{
+    sykli *s = call->context;
+    uint64_t freed = 0, max = sykli_arg_u64(call->args, "max_bytes", 0);
+    int rc = s->store_open ? sykli__store_gc(&s->store, max, &freed, &s->fault)
+                           : sykli_fail(&s->fault, SYKLI_ENOENT, "no cache is open");
+    return rc ? rc : sykli_buf_print(call->result, "{\"freed_bytes\":%llu}",
+                                     (unsigned long long)freed);
+}
+
+static int sykli__node_op_action_get(sykli_call *call)
+{
+    return sykli_entry_load(call->context, sykli_arg_text(call->args, "key", ""), call->result);
+}
+
+static int sykli__node_add_ops(sykli *s)
+{
+    static const sykli_param kill[] = {
+        { "task", SYKLI_KIND_TEXT, true, "name, RUN/TASK or id" } };
+    static const sykli_param scale[] = { { "count", SYKLI_KIND_U64, true, "1 to 4096" } };
+    static const sykli_param set[] = { { "key", SYKLI_KIND_TEXT, true, "see the table config" },
+                                       { "value", SYKLI_KIND_TEXT, true, "checked first" } };
+    static const sykli_param gc[] = {
+        { "max_bytes", SYKLI_KIND_U64, false, "what may stay; default cache.max_size" } };
+    static const sykli_param get[] = { { "key", SYKLI_KIND_TEXT, true, "64 hex digits" } };
+    const sykli_op ops[] = {
+        { 1, "run.cancel", "ends the run: running tasks are terminated", SYKLI_ROLE_operator, false,
+          NULL, 0, sykli__node_op_cancel, NULL },
+        { 2, "task.kill", "ends one task and all it started", SYKLI_ROLE_operator, false, kill, 1,
+          sykli__node_op_kill, NULL },
+        { 3, "workers.scale", "changes the number of workers", SYKLI_ROLE_operator, false, scale, 1,
+          sykli__node_op_scale, NULL },
+        { 4, "config.set", "sets a key of this node until it restarts", SYKLI_ROLE_owner, false,
+          set, 2, sykli__node_op_config_set, NULL },
+        { 5, "cache.gc", "removes what was not used for longest", SYKLI_ROLE_operator, false, gc, 1,
+          sykli__node_op_cache_gc, NULL },
+        { 6, "action.get", "the stored result of an action", SYKLI_ROLE_member, false, get, 1,
+          sykli__node_op_action_get, NULL },
+    };
+    int rc = 0;
+    for (size_t i = 0; !rc && i < sizeof ops / sizeof *ops; i++)
+        rc = sykli__op_add(&s->ops, &ops[i], &s->fault);
+    return rc;
+}
+
+// ---- opening and closing
+
+static const char *const *sykli__node_environment(void)
+{
+    extern char **environ;
+    return (const char *const *)(const void *)environ;
+}
+
+static char *sykli__node_own(sykli *s, const char *text)
+{
+    for (size_t i = 0; text && i < sizeof s->texts / sizeof *s->texts; i++)
+        if (!s->texts[i])
+            return s->texts[i] = sykli_mem_text(&s->mem, SYKLI_TAG_node, text, strlen(text));
+    return NULL;
+}
+
+// $VARIABLE, else $BASE/sykli, else $HOME/FALLBACK/sykli.
+static char *sykli__node_default_dir(sykli *s, const char *variable, const char *base,
+                                     const char *fallback)
+{
+    char path[4096];
+    const char *own = getenv(variable), *root = getenv(base), *home = getenv("HOME");
+    if (own && *own) return sykli__node_own(s, own);
+    if (root && *root) snprintf(path, sizeof path, "%s/sykli", root);
+    else snprintf(path, sizeof path, "%s/%s/sykli", home && *home ? home : "/tmp", fallback);
+    return sykli__node_own(s, path);
+}
+
+static void sykli__node_clean_name(char *name)
+{
+    for (char *p = name; *p; p++) {
+        if (*p >= 'A' && *p <= 'Z') *p = (char)(*p - 'A' + 'a');
+        bool good = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || strchr("._-", *p);
+        if (!good) *p = '-';
+    }
+}
+
+static int sykli__node_take_name(sykli *s, const char *given)
+{
+    if (given) {
+        size_t size = strlen(given);
+        if (!size || size > SYKLI_NODE_NAME_MAX
+            || strspn(given, "abcdefghijklmnopqrstuvwxyz0123456789._-") != size)
+            return sykli_fail(&s->fault, SYKLI_EINVAL, "node name '%.80s': give 1 to %d of [a-z0-9._-]",
+                              given, SYKLI_NODE_NAME_MAX);
+        memcpy(s->node_name, given, size + 1);
+        return 0;
+    }
+    if (s->sys.host_name(s->sys.user, s->node_name, sizeof s->node_name) < 0 || !s->node_name[0])
+        snprintf(s->node_name, sizeof s->node_name, "localhost");
+    sykli__node_clean_name(s->node_name);
+    return 0;
+}
+
+// Copies the desc and settles every default: the one place where defaults are decided.
+static int sykli__node_take_desc(sykli *s, const sykli_desc *desc)
+{
+    static const sykli_desc none = { 0 };
+    if (!desc) desc = &none;
+    s->desc = *desc;
+    s->desc.sys = &s->sys;
+    s->mem.max_bytes = desc->memory_max_bytes;
+    int processors = s->sys.processors(s->sys.user);
+    s->processors = processors > 0 ? (uint32_t)processors : 1;
+    if (!s->desc.workers_max) s->desc.workers_max = s->processors;
+    if (!s->desc.tasks_max) s->desc.tasks_max = SYKLI_TASKS_MAX;
+    s->desc.project_dir = sykli__node_own(s, desc->project_dir ? desc->project_dir : ".");
+    s->desc.cache_dir = desc->cache_dir ? sykli__node_own(s, desc->cache_dir)
+        : sykli__node_default_dir(s, "SYKLI_CACHE", "XDG_CACHE_HOME", ".cache");
+    bool owned = s->desc.project_dir && s->desc.cache_dir;
+    if (desc->project) owned &= (s->desc.project = sykli__node_own(s, desc->project)) != NULL;
+    if (desc->state_dir) owned &= (s->desc.state_dir = sykli__node_own(s, desc->state_dir)) != NULL;
+    if (desc->log_dir) owned &= (s->desc.log_dir = sykli__node_own(s, desc->log_dir)) != NULL;
+    if (desc->target_fingerprint)
+        owned &= (s->desc.target_fingerprint = sykli__node_own(s, desc->target_fingerprint)) != NULL;
+    if (!owned) return sykli_fail(&s->fault, SYKLI_ENOMEM, "out of memory");
+    int rc = sykli__node_take_name(s, desc->node_name);
+    s->desc.node_name = s->node_name;
+    s->slots = s->desc.workers_max;
+    return rc;
+}
+
+static void sykli__node_on_event(void *user, const sykli_event *event)
+{
+    sykli *s = (sykli *)user;
+    s->news = true;
+    if (s->events_open) sykli__event_store(&s->events, event);
+    if (s->desc.on_event) s->desc.on_event(s->desc.on_event_user, event);
+}
+
+static void sykli__node_on_config(void *user, const char *key)
+{
+    sykli *s = (sykli *)user;
+    uint64_t workers = sykli__config_u64(s->config.current, SYKLI__CONFIG_workers);
+    if (!strcmp(key, "workers")) sykli__node_workers(s, workers ? (uint32_t)workers : s->processors);
+    if (!strcmp(key, "kill.grace"))
+        s->drive.sched.grace_ms =
+            (uint32_t)sykli__config_u64(s->config.current, SYKLI__CONFIG_kill_grace);
+}
+
+static int sykli__node_open_parts(sykli *s)
+{
+    int rc = sykli__event_init(&s->events, &s->mem, 0, &s->fault);
+    s->events_open = !rc;
+    if (!rc) rc = sykli__config_init(&s->config, &s->mem, s->seed, &s->fault);
+    s->config.changed = sykli__node_on_config;
+    s->config.changed_user = s;
+    if (!rc) rc = sykli__node_add_tables(s);
+    if (!rc) rc = sykli__node_add_ops(s);
+    if (!rc && s->sys.pipe(s->sys.user, s->wake) < 0) {
+        s->wake[0] = s->wake[1] = -1;
+        rc = sykli_fail(&s->fault, SYKLI_EIO, "cannot make the pipe that wakes the loop");
+    }
+    if (!rc) s->sys.nonblock(s->sys.user, s->wake[1]);
+    return rc;
+}
+
+sykli *sykli_open(const sykli_desc *desc)
+{
+    sykli_sys sys;
+    if (desc && desc->sys) sys = *desc->sys;
+    else sykli_sys_init(&sys);
+    sykli *s = (sykli *)sys.resize(sys.user, NULL, 0, sizeof *s, SYKLI_TAG_node);
+    if (!s) return NULL;
+    memset(s, 0, sizeof *s);
+    s->sys = sys;
+    s->mem.sys = &s->sys;
+    s->wake[0] = s->wake[1] = -1;
+    sykli_buf_init(&s->scratch, &s->mem, SYKLI_TAG_node);
+    int rc = sys.random(sys.user, s->seed, sizeof s->seed);
+    if (rc < 0) rc = sykli_fail_sys(&s->fault, rc, "no random numbers");
+    else rc = 0;
+    sykli__table_init(&s->tables, &s->mem, s->seed);
+    sykli__op_init(&s->ops, &s->mem, s->seed);
+    if (!rc) rc = sykli__node_take_desc(s, desc);
+    sykli__drive_init(&s->drive, &s->mem, &s->fault, &s->desc, s->seed);
+    s->drive.hooks = &s->hooks;
+    s->drive.config = &s->config;
+    s->drive.on_event = sykli__node_on_event;
+    s->drive.on_event_user = s;
+    if (!rc) rc = sykli__node_open_parts(s);
+    if (rc) s->sticky = s->fault;
+    return s;
+}
+
+void sykli_close(sykli *s)
+{
+    if (!s) return;
+    for (size_t i = 0; i < s->request_count; i++) {
+        if (s->requests[i]->used) sykli_request_close(s, sykli__node_handle(s, i));
+        sykli_mem_resize(&s->mem, SYKLI_TAG_node, s->requests[i], sizeof *s->requests[i], 0);
+    }
+    if (s->requests) sykli_mem_resize(&s->mem, SYKLI_TAG_node, s->requests,
+                                      s->request_capacity * sizeof *s->requests, 0);
+    sykli__drive_free(&s->drive);
+    if (s->store_open) sykli__store_close(&s->store);
+    sykli__config_free(&s->config);
+    if (s->events_open) sykli__event_free(&s->events);
+    sykli__op_free(&s->ops);
+    sykli__table_free(&s->tables);
+    sykli_buf_free(&s->scratch);
+    for (size_t i = 0; i < sizeof s->texts / sizeof *s->texts; i++)
+        sykli_mem_text_free(&s->mem, SYKLI_TAG_node, s->texts[i]);
+    for (int i = 0; i < 2; i++)
+        if (s->wake[i] >= 0) s->sys.close(s->sys.user, s->wake[i]);
+    sykli_sys sys = s->sys;
+    assert(s->mem.total_bytes == 0);
+    sys.resize(sys.user, s, sizeof *s, 0, SYKLI_TAG_node);
+}
+
+const char *sykli_errmsg(const sykli *s)
+{
+    return s->sticky.code ? s->sticky.text : s->fault.text;
+}
+
+int sykli_error(const sykli *s) { return s->sticky.code; }
+int sykli_last_error(const sykli *s) { return s->fault.code; }
+
+int sykli_set_error(sykli *s, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(s->fault.text, sizeof s->fault.text, format, args);
+    va_end(args);
+    return s->fault.code = code;
+}
+
+sykli_mem *sykli_memory(sykli *s) { return &s->mem; }
+const sykli_sys *sykli_system(sykli *s) { return &s->sys; }
+const char *sykli_node_name(sykli *s) { return s->node_name; }
+uint64_t sykli_now_ms(sykli *s) { return s->sys.now_ns(s->sys.user) / 1000000u; }
+
+void sykli_event_put(sykli *s, const sykli_event *event)
+{
+    sykli_event stamped = *event;
+    if (!stamped.at_ms) stamped.at_ms = s->sys.wall_ms(s->sys.user);
+    sykli__node_on_event(s, &stamped);
+}
+
+// ---- the public calls on tasks and runs
+
+static sykli_task sykli__node_stick(sykli *s, int64_t rc)
+{
+    if (rc >= 0) return (sykli_task){ (uint64_t)rc + 1 };
+    if (!s->sticky.code) s->sticky = s->fault;
+    return (sykli_task){ 0 };
+}
+
+static int64_t sykli__node_number(sykli *s, sykli_task task)
+{
+    if (task.id && task.id <= s->drive.task_count) return (int64_t)task.id - 1;
+    return sykli_fail(&s->fault, SYKLI_ESTALE, "task handle %llu is not of this context",
+                      (unsigned long long)task.id);
+}
+
+int sykli_add_after(sykli *s, sykli_task task, sykli_task before)
+{
+    if (s->sticky.code) return s->sticky.code;
+    int64_t after_number = sykli__node_number(s, task);
+    int64_t before_number = sykli__node_number(s, before);
+    int64_t rc = after_number < 0 ? after_number : before_number;
+    if (rc >= 0 && s->drive.started)
+        rc = sykli_fail(&s->fault, SYKLI_EBUSY, "the run has started, add edges before it");
+    if (rc >= 0) rc = sykli__sched_add_edge(&s->drive.sched, (uint32_t)before_number,
+                                            (uint32_t)after_number);
+    if (rc == SYKLI_ECYCLE)
+        sykli_fail(&s->fault, SYKLI_ECYCLE, "task '%s' comes after itself",
+                   s->drive.tasks[after_number].name);
+    if (rc < 0) sykli__node_stick(s, rc);
+    return (int)rc;
+}
+
+sykli_task sykli_add(sykli *s, const sykli_task_desc *desc)
+{
+    if (s->sticky.code) return (sykli_task){ 0 };
+    sykli_task task = sykli__node_stick(s, sykli__drive_add(&s->drive, desc));
+    for (size_t i = 0; i < SYKLI_INLINE_MAX && desc->after[i].id && task.id; i++)
+        if (sykli_add_after(s, task, desc->after[i])) task.id = 0;
+    for (size_t i = 0; i < desc->after_count && task.id; i++)
+        if (sykli_add_after(s, task, desc->after_list[i])) task.id = 0;
+    return task;
+}
+
+sykli_task sykli_find(sykli *s, const char *name)
+{
+    const uint64_t *number = sykli_map_get(&s->drive.names, name, strlen(name));
+    return (sykli_task){ number ? *number + 1 : 0 };
+}
+
+// Makes every folder of a path that is not there.
+static void sykli__node_make_dirs(sykli *s, const char *path)
+{
+    char part[SYKLI__TREE_PATH_MAX];
+    size_t size = strlen(path);
+    for (size_t at = 1; at <= size && size < sizeof part; at++) {
+        if (at < size && path[at] != '/') continue;
+        memcpy(part, path, at);
+        part[at] = 0;
+        s->sys.mkdir(s->sys.user, SYKLI_CWD, part, 0700); // what is missing shows when it is used
+    }
+}
+
+int sykli_start(sykli *s)
+{
+    if (s->sticky.code) return s->sticky.code;
+    if (s->drive.started) return sykli_fail(&s->fault, SYKLI_EBUSY, "the run has started already");
+    if (s->desc.state_dir) sykli__node_make_dirs(s, s->desc.state_dir);
+    int rc = s->desc.no_cache ? 0 : sykli__node_store(s);
+    s->drive.store = s->store_open ? &s->store : NULL;
+    if (!rc) rc = sykli__drive_start(&s->drive, sykli__node_environment());
+    if (rc) s->sticky = s->fault;
+    return rc;
+}
+
+int sykli_fds(sykli *s, sykli_poll_fd *out, int max)
+{
+    if (max > 0) out[0] = (sykli_poll_fd){ s->wake[0], SYKLI_POLL_in, 0 };
+    int count = 1 + sykli__drive_fds(&s->drive, max > 0 ? out + 1 : out, max > 0 ? max - 1 : 0);
+    int room = count < max ? max - count : 0;
+    return count + (s->hooks.fds ? s->hooks.fds(s->hooks.user, out + (room ? count : 0), room) : 0);
+}
+
+int sykli_deadline_ms(sykli *s)
+{
+    uint64_t now = sykli_now_ms(s), due = sykli__drive_deadline(&s->drive);
+    for (size_t i = 0; i < s->request_count; i++)
+        if (s->requests[i]->used && !s->requests[i]->ended && s->requests[i]->deadline_ms
+            && s->requests[i]->deadline_ms < due)
+            due = s->requests[i]->deadline_ms;
+    int hook_ms = s->hooks.deadline_ms ? s->hooks.deadline_ms(s->hooks.user) : -1;
+    if (hook_ms >= 0 && now + (uint64_t)hook_ms < due) due = now + (uint64_t)hook_ms;
+    if (s->news) due = now;
+    if (due == SYKLI__SCHED_NEVER) return -1;
+    return due <= now ? 0 : due - now > INT32_MAX ? INT32_MAX : (int)(due - now);
+}
+
+int sykli_pump(sykli *s)
+{
+    char drain[64];
+    if (s->sticky.code && !s->drive.started) return s->sticky.code;
+    while (s->sys.read(s->sys.user, s->wake[0], drain, sizeof drain) == (int64_t)sizeof drain) {}
+    sykli__drive_pump(&s->drive);
+    sykli__node_notify(s);
+    if (s->hooks.pump) s->hooks.pump(s->hooks.user);
+    return s->drive.started && !sykli__drive_end(&s->drive);
+}
+
+int sykli_poll(sykli *s, int timeout_ms)
+{
+    sykli_poll_fd some[64], *fds = some;
+    int room = 64, count = sykli_fds(s, fds, room);
+    if (count > room) {
+        fds = (sykli_poll_fd *)sykli_mem_resize(&s->mem, SYKLI_TAG_node, NULL, 0,
+                                                (size_t)count * sizeof *fds);
+        if (fds) sykli_fds(s, fds, room = count);
+        else fds = some; // watch the first ones and look at all of them soon
+    }
+    int due = sykli_deadline_ms(s), watched = count < room ? count : room;
+    if (count > room && (due < 0 || due > 10)) due = 10;
+    if (timeout_ms >= 0 && (due < 0 || timeout_ms < due)) due = timeout_ms;
+    s->sys.poll(s->sys.user, fds, watched, due);
+    if (fds != some)
+        sykli_mem_resize(&s->mem, SYKLI_TAG_node, fds, (size_t)count * sizeof *fds, 0);
+    return sykli_pump(s);
+}
+
+int sykli_run(sykli *s)
+{
+    int rc = sykli_start(s);
+    if (rc) return rc;
+    while ((rc = sykli_poll(s, -1)) > 0) {}
+    return rc < 0 ? rc : (int)s->drive.failed;
+}
+
+void sykli_wakeup(sykli *s)
+{
+    char byte = 1;
+    if (s->wake[1] >= 0) s->sys.write(s->sys.user, s->wake[1], &byte, 1);
+}
+
+int sykli_run_cancel(sykli *s)
+{
+    if (!s->drive.started || s->drive.ended)
+        return sykli_fail(&s->fault, SYKLI_ENOENT, "no run is in progress here");
+    sykli__drive_fact(&s->drive, SYKLI__SCHED_CANCEL, 0, true);
+    sykli_wakeup(s);
+    return 0;
+}
+
+int sykli_task_kill(sykli *s, sykli_task task)
+{
+    int64_t number = sykli__node_number(s, task);
+    if (number < 0) return (int)number;
+    if (!s->drive.started || s->drive.sched.tasks[number].status != SYKLI_STATUS_running)
+        return sykli_fail(&s->fault, SYKLI_ENOENT, "task '%s' is not running",
+                          s->drive.tasks[number].name);
+    sykli__drive_fact(&s->drive, SYKLI__SCHED_KILL, (uint32_t)number, true);
+    sykli_wakeup(s);
+    return 0;
+}
+
+int sykli_workers_scale(sykli *s, uint32_t count)
+{
+    char text[16];
+    if (!count) return sykli_fail(&s->fault, SYKLI_EINVAL, "workers: give 1 to 4096");
+    snprintf(text, sizeof text, "%u", count);
+    return sykli__config_set(&s->config, SYKLI_CONFIG_override, "workers", text, &s->fault);
+}
+
+int sykli_task_get(sykli *s, sykli_task task, sykli_task_info *out)
+{
+    int64_t number = sykli__node_number(s, task);
+    if (number < 0) return (int)number;
+    const sykli__drive_task *t = &s->drive.tasks[number];
+    const sykli__sched_task *st = &s->drive.sched.tasks[number];
+    memset(out, 0, sizeof *out);
+    out->name = t->name;
+    out->command = t->command;
+    out->reason = t->reason ? t->reason : "";
+    out->from = t->from ? t->from : "";
+    out->status = (sykli_status)st->status;
+    out->exit_code = t->exit_code;
+    out->signal = t->signal;
+    out->attempt = (int)st->attempt;
+    out->pid = t->job ? t->pid : 0;
+    out->duration_ms = t->run_ms;
+    out->cpu_ms = t->cpu_ms;
+    out->rss_max_bytes = t->rss_max_bytes;
+    out->saved_ms = t->saved_ms;
+    out->started_at_ms = (uint64_t)t->started_at_ms;
+    if (t->has_key) sykli_hex(out->key, t->key.bytes, 32);
+    out->log_path = t->log_path ? t->log_path : "";
+    out->changed = t->changed ? t->changed : "";
+    return 0;
+}
+
+int sykli_config_set(sykli *s, const char *key, const char *value)
+{
+    return sykli__config_set(&s->config, SYKLI_CONFIG_command, key, value, &s->fault);
+}
+
+const char *sykli_config_get(sykli *s, const char *key) { return sykli__config_get(&s->config, key); }
+
+static int sykli__node_config(sykli *s, const char *json, size_t size, bool apply,
+                              uint64_t version)
+{
+    sykli_json_doc doc;
+    int rc = sykli_json_parse(&doc, &s->mem, json, size, &s->fault);
+    if (rc) return rc;
+    rc = apply ? sykli__config_apply(&s->config, SYKLI_CONFIG_pushed, &doc, version, &s->fault)
+               : sykli__config_verify(&s->config, SYKLI_CONFIG_pushed, &doc, &s->fault);
+    sykli_json_free(&doc);
+    return rc;
+}
+
+int sykli_config_verify(sykli *s, const char *json, size_t size)
+{
+    return sykli__node_config(s, json, size, false, 0);
+}
+
+int sykli_config_apply(sykli *s, const char *json, size_t size, uint64_t version)
+{
+    return sykli__node_config(s, json, size, true, version);
+}
+
+int sykli_config_key_add(sykli *s, const sykli_config_key *key)
+{
+    return sykli__config_key_add(&s->config, key, &s->fault);
+}
+
+void sykli_workers(sykli *s, uint32_t *busy, uint32_t *total)
+{
+    *busy = s->slots_busy;
+    *total = s->slots;
+    for (const sykli__drive_job *job = s->drive.jobs; job; job = job->next)
+        *busy += job->spawned && !job->slot;
+}
+
+int sykli_table_add(sykli *s, const sykli_table *table)
+{
+    return sykli__table_add(&s->tables, table, &s->fault);
+}
+
+int sykli_table_replace(sykli *s, const sykli_table *table)
+{
+    return sykli__table_replace(&s->tables, table, &s->fault);
+}
+
+int sykli_op_add(sykli *s, const sykli_op *op) { return sykli__op_add(&s->ops, op, &s->fault); }
+
+void sykli_hooks_set(sykli *s, const sykli_hooks *hooks)
+{
+    if (hooks) s->hooks = *hooks;
+    else memset(&s->hooks, 0, sizeof s->hooks);
+}
+
+void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from)
+{
+    sykli__drive_hook_done(&s->drive, ticket, code, from);
+}
+
+int sykli_print(sykli *s, void *file, const char *query)
+{
+    sykli_buf body, text;
+    sykli_buf_init(&body, &s->mem, SYKLI_TAG_query);
+    sykli_buf_init(&text, &s->mem, SYKLI_TAG_query);
+    int rc = sykli__query_run(&s->tables, &s->mem, query, SYKLI_ROLE_owner, s->node_name, false,
+                              &body, &s->fault);
+    sykli_result *result = rc < 0 ? NULL : sykli_result_decode(&s->mem, body.data, body.size,
+                                                               &s->fault);
+    if (rc >= 0 && !result) rc = s->fault.code;
+    if (result) {
+        rc = sykli_result_render(result, SYKLI_FORMAT_table, &text);
+        if (rc >= 0 && fwrite(text.data, 1, text.size, (FILE *)file) != text.size)
+            rc = sykli_fail(&s->fault, SYKLI_EIO, "cannot write the table");
+        if (rc >= 0) rc = (int)sykli_result_rows(result);
+        sykli_result_free(result);
+    }
+    sykli_buf_free(&body);
+    sykli_buf_free(&text);
+    return rc;
+}
+
+// ---- the store, for the mesh and for programs
+
+sykli_blob_writer *sykli_blob_begin(sykli *s, const sykli_digest *expected, uint64_t size_bytes)
+{
+    sykli_blob_writer *w;
+    if (sykli__node_store(s)) return NULL;
+    return sykli__store_writer_begin(&s->store, expected, size_bytes, &w, &s->fault) ? NULL : w;
+}
+
+int sykli_blob_write(sykli *s, sykli_blob_writer *w, const void *data, size_t size)
+{
+    return sykli__store_writer_write(w, data, size, &s->fault);
+}
+
+int sykli_blob_end(sykli *s, sykli_blob_writer *w)
+{
+    return sykli__store_writer_end(w, NULL, &s->fault);
+}
+
+void sykli_blob_abort(sykli_blob_writer *w) { sykli__store_writer_abort(w); }
+
+bool sykli_blob_have(sykli *s, const sykli_digest *id, uint64_t *out_size)
+{
+    return !sykli__node_store(s) && sykli__store_have(&s->store, id, out_size);
+}
+
+int64_t sykli_blob_read(sykli *s, const sykli_digest *id, uint64_t at, void *out, size_t size)
+{
+    int rc = sykli__node_store(s);
+    return rc ? rc : sykli__store_read(&s->store, id, at, out, size, &s->fault);
+}
+
+int sykli_entry_load(sykli *s, const char *key, sykli_buf *out)
+{
+    int rc = sykli__node_store(s);
+    return rc ? rc : sykli__store_entry_load(&s->store, key, out, &s->fault);
+}
+
+int sykli_entry_store(sykli *s, const char *key, const char *json, size_t size)
+{
+    int rc = sykli__node_store(s);
+    return rc ? rc : sykli__store_entry_put_json(&s->store, key, json, size, false, &s->fault);
+}
 
 #endif // SYKLI_IMPLEMENTED
 #endif // SYKLI_IMPLEMENTATION
