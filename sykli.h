@@ -2763,7 +2763,7 @@ static sykli_value sykli__table_value(const sykli_column *c, const void *row,
 #define SYKLI__QUERY_TEXT_MAX (64u << 10)    // bytes of one value, the rest is cut off
 #define SYKLI__QUERY_CELLS_MAX (1u << 24)    // of a result
 #define SYKLI__QUERY_BYTES_MAX (256u << 20)  // of all text of a result
-#define SYKLI__QUERY_BATCH 1024              // rows that are collected before they are thinned out
+#define SYKLI__QUERY_BATCH 512               // rows that are collected before they are thinned out
 #define SYKLI__QUERY_NODE (-1)               // the column that every table has
 
 // ---- results: columns, and rows of cells
@@ -2856,25 +2856,33 @@ sykli_value sykli_result_cell(const sykli_result *r, size_t row, size_t column)
     return v;
 }
 
-// Appends one cell; a row is there when it has as many as there are columns.
+// Makes room for the cells of one more row.
+static int sykli__query_room(sykli_result *r)
+{
+    size_t need = r->cell_count + r->width, room = r->cell_capacity ? r->cell_capacity : 256;
+    if (need <= r->cell_capacity) return 0;
+    if (need > SYKLI__QUERY_CELLS_MAX) return SYKLI_ELIMIT;
+    while (room < need) room *= 2;
+    void *grown = sykli_mem_resize(r->mem, SYKLI_TAG_query, r->cells,
+                                   r->cell_capacity * sizeof *r->cells, room * sizeof *r->cells);
+    if (!grown) return SYKLI_ENOMEM;
+    r->cells = (sykli__query_cell *)grown;
+    r->cell_capacity = room;
+    return 0;
+}
+
+// Appends one cell of a row that there is room for.
 static int sykli__query_put(sykli_result *r, const sykli_value *v)
 {
-    sykli__query_cell cell = { v->u64, 0, (uint8_t)v->kind };
-    if (r->cell_count == SYKLI__QUERY_CELLS_MAX) return SYKLI_ELIMIT;
-    if (!sykli__base_room(r->mem, SYKLI_TAG_query, &r->cells, &r->cell_capacity, r->cell_count,
-                          sizeof *r->cells, SYKLI__QUERY_CELLS_MAX))
-        return SYKLI_ENOMEM;
-    if (v->kind == SYKLI_KIND_I64) memcpy(&cell.bits, &v->i64, sizeof cell.bits);
-    if (v->kind == SYKLI_KIND_F64) memcpy(&cell.bits, &v->f64, sizeof cell.bits);
-    if (v->kind == SYKLI_KIND_TEXT) {
-        cell.bits = r->text.size;
-        cell.size = (uint32_t)(v->text_size < SYKLI__QUERY_TEXT_MAX ? v->text_size
-                                                                    : SYKLI__QUERY_TEXT_MAX);
-        int rc = sykli_buf_add(&r->text, v->text, cell.size);
-        if (rc) return rc;
-    }
-    r->cells[r->cell_count++] = cell;
-    return 0;
+    sykli__query_cell *cell = &r->cells[r->cell_count++];
+    *cell = (sykli__query_cell){ v->u64, 0, (uint8_t)v->kind };
+    if (v->kind == SYKLI_KIND_I64) memcpy(&cell->bits, &v->i64, sizeof cell->bits);
+    if (v->kind == SYKLI_KIND_F64) memcpy(&cell->bits, &v->f64, sizeof cell->bits);
+    if (v->kind != SYKLI_KIND_TEXT) return 0;
+    cell->bits = r->text.size;
+    cell->size = (uint32_t)(v->text_size < SYKLI__QUERY_TEXT_MAX ? v->text_size
+                                                                 : SYKLI__QUERY_TEXT_MAX);
+    return sykli_buf_add(&r->text, v->text, cell->size);
 }
 
 static double sykli__query_f64(const sykli_value *v)
@@ -2933,12 +2941,79 @@ static int sykli__query_row_order(const sykli__query_sorting *s, size_t left, si
     return 0;
 }
 
-static int sykli__query_index_order(const void *a, const void *b, void *user)
+// A number that puts most values in their order: never larger for what comes first. Numbers stand
+// as doubles, text by its first bytes, NULL last; equal ranks are left to a full comparison.
+static uint64_t sykli__query_rank(const sykli_value *v, bool descending)
 {
-    uint32_t left, right;
+    uint64_t bits = 0;
+    if (v->kind == SYKLI_KIND_NULL) return UINT64_MAX;
+    if (v->kind == SYKLI_KIND_TEXT) {
+        for (size_t i = 0; i < 8 && i < v->text_size; i++)
+            bits |= (uint64_t)(uint8_t)v->text[i] << (56 - 8 * i);
+        bits = bits >> 1 | 1ull << 63;
+    } else {
+        double number = sykli__query_f64(v) + 0.0; // the two zeros are one
+        memcpy(&bits, &number, sizeof bits);
+        bits = (bits >> 63 ? ~bits : bits | 1ull << 63) >> 1; // IEEE 754 orders as integers do
+    }
+    return descending ? ~bits : bits;
+}
+
+typedef struct sykli__query_ranked { uint64_t rank; uint32_t row; } sykli__query_ranked;
+
+// Sorts by rank, a byte at a time from the lowest; bytes that are all alike cost nothing.
+//    returns  which of the two arrays is the sorted one
+static sykli__query_ranked *sykli__query_radix(sykli__query_ranked *from, sykli__query_ranked *to,
+                                               size_t count)
+{
+    uint32_t counts[8][256] = { { 0 } };
+    for (size_t i = 0; i < count; i++)
+        for (int digit = 0; digit < 8; digit++) counts[digit][from[i].rank >> 8 * digit & 255]++;
+    for (int digit = 0; digit < 8; digit++) {
+        uint32_t *place = counts[digit], sum = 0;
+        if (place[from[0].rank >> 8 * digit & 255] == count) continue;
+        for (int i = 0; i < 256; i++) {
+            uint32_t here = place[i];
+            place[i] = sum;
+            sum += here;
+        }
+        for (size_t i = 0; i < count; i++) to[place[from[i].rank >> 8 * digit & 255]++] = from[i];
+        sykli__query_ranked *swap = from;
+        from = to;
+        to = swap;
+    }
+    return from;
+}
+
+static int sykli__query_ranked_order(const void *a, const void *b, void *user)
+{
+    sykli__query_ranked left, right;
     memcpy(&left, a, sizeof left);
     memcpy(&right, b, sizeof right);
-    return sykli__query_row_order((const sykli__query_sorting *)user, left, right);
+    return sykli__query_row_order((const sykli__query_sorting *)user, left.row, right.row);
+}
+
+// Sorts all rows of s->rows.    ranks  room for two for each row    returns  them in order
+static const sykli__query_ranked *sykli__query_sort(sykli__query_sorting *s,
+                                                    sykli__query_ranked *ranks)
+{
+    const sykli_result *r = s->rows;
+    size_t rows = sykli_result_rows(r), end;
+    for (size_t i = 0; i < rows; i++) {
+        sykli_value v = sykli__query_load(r, &r->cells[i * r->width + s->keys[0].column]);
+        ranks[i].rank = sykli__query_rank(&v, s->keys[0].descending);
+        ranks[i].row = (uint32_t)i;
+    }
+    sykli__query_ranked *order = sykli__query_radix(ranks, ranks + rows, rows);
+    sykli__query_ranked *scratch = order == ranks ? ranks + rows : ranks;
+    for (size_t at = 0; at < rows; at = end) {
+        bool sorted = true; // mostly, what has equal ranks is equal
+        for (end = at + 1; end < rows && order[end].rank == order[at].rank; end++)
+            sorted &= sykli__query_row_order(s, order[end - 1].row, order[end].row) <= 0;
+        if (!sorted)
+            sykli_sort(order + at, end - at, sizeof *order, scratch, sykli__query_ranked_order, s);
+    }
+    return order;
 }
 
 // Copies the text that cells still use, and drops the rest.
@@ -2960,23 +3035,22 @@ static int sykli__query_compact(sykli_result *r)
 // Sorts the rows and keeps the first `keep`. After an error the result can only be freed.
 static int sykli__query_arrange(sykli_result *r, sykli__query_sorting *s, uint64_t keep)
 {
-    size_t rows = sykli_result_rows(r), size = 2 * rows * sizeof(uint32_t);
-    size_t kept = rows < keep ? rows : (size_t)keep;
+    size_t rows = sykli_result_rows(r), size = 2 * rows * sizeof(sykli__query_ranked);
+    size_t kept = rows < keep ? rows : (size_t)keep, room = (kept ? kept : 1) * r->width;
     if (!s->key_count) {
         r->cell_count = kept * r->width;
         return 0;
     }
     if (!rows) return 0;
     s->rows = r;
-    uint32_t *order = (uint32_t *)sykli_mem_resize(r->mem, SYKLI_TAG_query, NULL, 0, size);
-    size_t room = (kept ? kept : 1) * r->width;
-    sykli__query_cell *cells = (sykli__query_cell *)sykli_mem_resize(r->mem, SYKLI_TAG_query, NULL,
-                                                                      0, room * sizeof *cells);
-    if (order && cells) {
-        for (size_t i = 0; i < rows; i++) order[i] = (uint32_t)i;
-        sykli_sort(order, rows, sizeof *order, order + rows, sykli__query_index_order, s);
+    sykli__query_ranked *ranks = (sykli__query_ranked *)sykli_mem_resize(
+        r->mem, SYKLI_TAG_query, NULL, 0, size);
+    sykli__query_cell *cells = (sykli__query_cell *)sykli_mem_resize(
+        r->mem, SYKLI_TAG_query, NULL, 0, room * sizeof *cells);
+    if (ranks && cells) {
+        const sykli__query_ranked *order = sykli__query_sort(s, ranks);
         for (size_t i = 0; i < kept; i++)
-            memcpy(cells + i * r->width, r->cells + order[i] * r->width,
+            memcpy(cells + i * r->width, r->cells + order[i].row * r->width,
                    r->width * sizeof *cells);
         sykli__query_cells_free(r);
         r->cells = cells;
@@ -2985,8 +3059,8 @@ static int sykli__query_arrange(sykli_result *r, sykli__query_sorting *s, uint64
     } else if (cells) {
         sykli_mem_resize(r->mem, SYKLI_TAG_query, cells, room * sizeof *cells, 0);
     }
-    if (order) sykli_mem_resize(r->mem, SYKLI_TAG_query, order, size, 0);
-    return order && cells ? sykli__query_compact(r) : SYKLI_ENOMEM;
+    if (ranks) sykli_mem_resize(r->mem, SYKLI_TAG_query, ranks, size, 0);
+    return ranks && cells ? sykli__query_compact(r) : SYKLI_ENOMEM;
 }
 
 // ---- parsing
@@ -3397,6 +3471,7 @@ typedef struct sykli__query_scan {
     sykli__query_sorting sorting; // by the keys of ORDER BY, or of GROUP BY
     size_t thin_at;              // rows at which they are thinned out
     bool thinned;                // the first `limit` rows are the best so far, in order
+    uint64_t worst;              // then: the rank of the last of them
 } sykli__query_scan;
 
 static const sykli_column *sykli__query_column(const sykli__query_scan *s, int column)
@@ -3904,12 +3979,26 @@ static int sykli__query_thin(sykli__query_scan *s)
     int rc = s->q->grouped ? sykli__query_combine(s)
                            : sykli__query_arrange(s->rows, &s->sorting, s->q->limit);
     if (s->q->grouped) s->thin_at = 2 * sykli_result_rows(s->rows) + SYKLI__QUERY_BATCH;
-    s->thinned = !s->q->grouped;
-    return rc;
+    if (rc || s->q->grouped) return rc;
+    const sykli__query_key *key = &s->sorting.keys[0];
+    const sykli_result *r = s->rows;
+    sykli_value last = sykli__query_load(r, &r->cells[r->cell_count - r->width + key->column]);
+    s->worst = sykli__query_rank(&last, key->descending);
+    s->thinned = true;
+    return 0;
+}
+
+// Whether a row is certainly behind the best of those that came before.
+static bool sykli__query_behind(const sykli__query_scan *s, const void *row)
+{
+    if (!s->thinned) return false;
+    const sykli__query_key *key = &s->sorting.keys[0];
+    sykli_value v = sykli__query_value(s, s->sources[key->column].column, row);
+    return sykli__query_rank(&v, key->descending) > s->worst;
 }
 
 // What a column of the first stage has of a row: the value, or a 1 that counts it.
-static sykli_value sykli__query_source(const sykli__query_scan *s, size_t i, const void *row)
+static sykli_value sykli__query_first(const sykli__query_scan *s, size_t i, const void *row)
 {
     sykli_value v = sykli__query_value(s, s->sources[i].column, row);
     if (s->sources[i].function != SYKLI__QUERY_COUNT) return v;
@@ -3925,13 +4014,14 @@ static int sykli__query_row(sykli_emit *to, const void *row)
     bool sorted = s->q->order_count != 0;
     if (!s->q->grouped && sykli_result_rows(r) >= s->q->limit && (!sorted || !s->q->limit))
         return SYKLI__QUERY_ENOUGH;
-    if (!sykli__query_matches(s, row)) return 0;
+    if (sykli__query_behind(s, row) || !sykli__query_matches(s, row)) return 0;
     size_t cells = r->cell_count, text = r->text.size;
-    for (size_t i = 0; i < r->width; i++) {
-        sykli_value v = sykli__query_source(s, i, row);
-        int rc = sykli__query_put(r, &v);
-        if (rc) return rc;
+    int rc = sykli__query_room(r);
+    for (size_t i = 0; i < r->width && !rc; i++) {
+        sykli_value v = sykli__query_first(s, i, row);
+        rc = sykli__query_put(r, &v);
     }
+    if (rc) return rc;
     s->sorting.rows = r;
     if (s->thinned
         && sykli__query_row_order(&s->sorting, cells / r->width, (size_t)s->q->limit - 1) >= 0) {
@@ -3944,91 +4034,87 @@ static int sykli__query_row(sykli_emit *to, const void *row)
 
 // ---- the second stage: rows of one or many first stages become the answer
 
-static sykli_value sykli__query_named(const sykli_result *r, size_t row, uint8_t function,
-                                      const char *column)
+typedef struct sykli__query_source { int value, count; } sykli__query_source;
+
+// Which columns of the combined rows an item is made of; an avg of two, else count is -1.
+static sykli__query_source sykli__query_source_of(const sykli_result *r,
+                                                  const sykli__query_item *item)
 {
     char name[SYKLI__QUERY_NAME_MAX];
-    sykli__query_item_name(name, function, column);
-    int at = sykli__query_column_find(r, name);
-    if (at < 0) return (sykli_value){ .kind = SYKLI_KIND_NULL };
-    return sykli__query_load(r, &r->cells[row * r->width + (size_t)at]);
+    bool avg = item->function == SYKLI__QUERY_AVG;
+    sykli__query_item_name(name, avg ? SYKLI__QUERY_SUM : item->function, item->ref.name);
+    sykli__query_source source = { sykli__query_column_find(r, name), -1 };
+    sykli__query_item_name(name, SYKLI__QUERY_COUNT, item->ref.name);
+    if (avg) source.count = sykli__query_column_find(r, name);
+    return source;
 }
 
 static sykli_value sykli__query_final(const sykli_result *r, size_t row,
-                                      const sykli__query_item *item)
+                                      const sykli__query_source *source)
 {
-    const char *name = item->ref.name;
-    if (item->function != SYKLI__QUERY_AVG)
-        return sykli__query_named(r, row, item->function, name);
-    sykli_value sum = sykli__query_named(r, row, SYKLI__QUERY_SUM, name);
-    sykli_value count = sykli__query_named(r, row, SYKLI__QUERY_COUNT, name);
+    const sykli__query_cell *cells = &r->cells[row * r->width];
+    sykli_value sum = sykli__query_load(r, &cells[source->value]);
+    if (source->count < 0) return sum;
+    sykli_value count = sykli__query_load(r, &cells[source->count]);
     double rows = count.kind == SYKLI_KIND_TEXT ? 0 : sykli__query_f64(&count);
     if (sum.kind == SYKLI_KIND_NULL || sum.kind == SYKLI_KIND_TEXT || !(rows > 0))
         return (sykli_value){ .kind = SYKLI_KIND_NULL };
     return (sykli_value){ .kind = SYKLI_KIND_F64, .f64 = sykli__query_f64(&sum) / rows };
 }
 
-static int sykli__query_final_column(const sykli_result *from, const sykli__query_item *item,
-                                     sykli_result *to)
-{
-    char name[SYKLI__QUERY_NAME_MAX];
-    bool avg = item->function == SYKLI__QUERY_AVG;
-    sykli__query_item_name(name, avg ? SYKLI__QUERY_SUM : item->function, item->ref.name);
-    int at = sykli__query_column_find(from, name);
-    sykli__query_item_name(name, item->function, item->ref.name);
-    return sykli__query_column_add(to, name, at < 0 ? 0 : from->columns[at].unit);
-}
-
-// Fills `to` from the combined rows: the items, then what else ORDER BY needs.
+// Fills `to` from combined rows: the items, then what else ORDER BY needs; and sorts it.
 static int sykli__query_project(const sykli__query *q, const sykli_result *from, sykli_result *to)
 {
-    const sykli__query_item *items[SYKLI__QUERY_ITEMS_MAX + SYKLI__QUERY_KEYS_MAX];
+    sykli__query_source sources[SYKLI__QUERY_ITEMS_MAX + SYKLI__QUERY_KEYS_MAX];
     sykli__query_sorting sorting = { .key_count = q->order_count };
-    size_t count = 0, rows = sykli_result_rows(from);
-    int rc = 0;
-    for (size_t i = 0; i < q->item_count; i++) items[count++] = &q->items[i];
-    for (size_t i = 0; i < q->order_count; i++) items[count++] = &q->order[i];
-    for (size_t i = 0; i < count; i++) {
-        size_t width = to->width;
-        rc = sykli__query_final_column(from, items[i], to);
-        if (rc < 0) return rc;
-        if (to->width == width) items[i] = NULL; // is among the columns already
-        if (i < q->item_count) continue;
-        sorting.keys[i - q->item_count] =
-            (sykli__query_key){ (size_t)rc, q->order[i - q->item_count].descending };
+    size_t rows = sykli_result_rows(from);
+    for (size_t i = 0; i < q->item_count + q->order_count; i++) {
+        bool ordering = i >= q->item_count;
+        const sykli__query_item *item = ordering ? &q->order[i - q->item_count] : &q->items[i];
+        char name[SYKLI__QUERY_NAME_MAX];
+        sykli__query_source source = sykli__query_source_of(from, item);
+        sykli__query_item_name(name, item->function, item->ref.name);
+        int at = sykli__query_column_add(to, name, from->columns[source.value].unit);
+        if (at < 0) return at;
+        sources[at] = source;
+        if (ordering)
+            sorting.keys[i - q->item_count] = (sykli__query_key){ (size_t)at, item->descending };
     }
     to->shown = q->item_count;
-    for (size_t row = 0; row < rows; row++)
-        for (size_t i = 0; i < count; i++) {
-            if (!items[i]) continue;
-            sykli_value v = sykli__query_final(from, row, items[i]);
+    for (size_t row = 0; row < rows; row++) {
+        int rc = sykli__query_room(to);
+        for (size_t i = 0; i < to->width && !rc; i++) {
+            sykli_value v = sykli__query_final(from, row, &sources[i]);
             rc = sykli__query_put(to, &v);
-            if (rc) return rc;
         }
+        if (rc) return rc;
+    }
     return sykli__query_arrange(to, &sorting, q->limit);
 }
 
 // Without GROUP BY there is one group even when there are no rows.
 static int sykli__query_no_rows(sykli__query_scan *s)
 {
-    for (size_t i = 0; i < s->rows->width; i++) {
+    int rc = sykli__query_room(s->rows);
+    for (size_t i = 0; i < s->rows->width && !rc; i++) {
         bool count = s->sources[i].function == SYKLI__QUERY_COUNT;
         sykli_value v = { .kind = count ? SYKLI_KIND_U64 : SYKLI_KIND_NULL };
-        int rc = sykli__query_put(s->rows, &v);
-        if (rc) return rc;
+        rc = sykli__query_put(s->rows, &v);
     }
-    return 0;
+    return rc;
 }
 
 // Turns the rows of the first stage into the answer, in a new result at s->rows.
 static int sykli__query_finish(sykli__query_scan *s)
 {
     const sykli__query *q = s->q;
-    int rc = q->grouped ? sykli__query_combine(s) : 0;
-    if (!rc && q->grouped && !q->group_count && !sykli_result_rows(s->rows))
-        rc = sykli__query_no_rows(s);
+    if (!q->grouped) {
+        if (!q->star) s->rows->shown = q->item_count; // ORDER BY's come behind
+        return sykli__query_arrange(s->rows, &s->sorting, q->limit);
+    }
+    int rc = sykli__query_combine(s);
+    if (!rc && !q->group_count && !sykli_result_rows(s->rows)) rc = sykli__query_no_rows(s);
     if (rc) return rc;
-    if (q->star) return sykli__query_arrange(s->rows, &s->sorting, q->limit);
     sykli_result *final = sykli__query_result_new(s->rows->mem);
     if (!final) return SYKLI_ENOMEM;
     rc = sykli__query_project(q, s->rows, final);
@@ -4057,13 +4143,17 @@ enum {
     SYKLI__QUERY_CELL_TEXT, SYKLI__QUERY_CELL_FALSE, SYKLI__QUERY_CELL_TRUE
 };
 
+static uint8_t *sykli__query_leb128(uint8_t *at, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7) *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
+}
+
 static void sykli__query_write(sykli_buf *out, uint64_t value)
 {
     uint8_t bytes[10];
-    size_t size = 0;
-    for (; value >= 0x80; value >>= 7) bytes[size++] = (uint8_t)(value | 0x80);
-    bytes[size++] = (uint8_t)value;
-    sykli_buf_add(out, bytes, size);
+    sykli_buf_add(out, bytes, (size_t)(sykli__query_leb128(bytes, value) - bytes));
 }
 
 static void sykli__query_write_text(sykli_buf *out, uint8_t tag, const void *text, size_t size)
@@ -4073,29 +4163,29 @@ static void sykli__query_write_text(sykli_buf *out, uint8_t tag, const void *tex
     sykli_buf_add(out, text, size);
 }
 
-static void sykli__query_write_cell(sykli_buf *out, const sykli_value *v)
+static int sykli__query_write_cell(sykli_buf *out, const sykli_result *r,
+                                   const sykli__query_cell *cell)
 {
     static const uint8_t tags[] = {
         [SYKLI_KIND_NULL] = SYKLI__QUERY_CELL_NULL, [SYKLI_KIND_U64] = SYKLI__QUERY_CELL_U64,
         [SYKLI_KIND_I64] = SYKLI__QUERY_CELL_I64, [SYKLI_KIND_F64] = SYKLI__QUERY_CELL_F64,
         [SYKLI_KIND_TEXT] = SYKLI__QUERY_CELL_TEXT, [SYKLI_KIND_BOOL] = SYKLI__QUERY_CELL_FALSE
     };
-    uint8_t tag = tags[v->kind], bytes[8];
-    uint64_t bits;
-    if (v->kind == SYKLI_KIND_TEXT) {
-        sykli__query_write_text(out, tag, v->text, v->text_size);
-        return;
+    uint8_t *at = sykli_buf_grow(out, 11 + (size_t)cell->size), *start = at;
+    if (!at) return out->error;
+    *at++ = (uint8_t)(tags[cell->kind] + (cell->kind == SYKLI_KIND_BOOL && cell->bits));
+    uint64_t bits = cell->bits;
+    if (cell->kind == SYKLI_KIND_I64) // zigzag, so that small negative numbers are short
+        bits = bits >> 63 ? ~bits << 1 | 1 : bits << 1;
+    if (cell->kind == SYKLI_KIND_TEXT) bits = cell->size;
+    if (cell->kind == SYKLI_KIND_F64) {
+        for (int i = 0; i < 8; i++) *at++ = (uint8_t)(bits >> (8 * i));
+    } else if (cell->kind != SYKLI_KIND_NULL && cell->kind != SYKLI_KIND_BOOL) {
+        at = sykli__query_leb128(at, bits);
     }
-    if (v->kind == SYKLI_KIND_BOOL && v->u64) tag = SYKLI__QUERY_CELL_TRUE;
-    sykli_buf_add(out, &tag, 1);
-    if (v->kind == SYKLI_KIND_U64) sykli__query_write(out, v->u64);
-    if (v->kind == SYKLI_KIND_I64) // zigzag, so that small negative numbers are short
-        sykli__query_write(out, v->i64 < 0 ? ((uint64_t)-(v->i64 + 1) << 1) + 1
-                                           : (uint64_t)v->i64 << 1);
-    if (v->kind != SYKLI_KIND_F64) return;
-    memcpy(&bits, &v->f64, sizeof bits);
-    for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)(bits >> (8 * i));
-    sykli_buf_add(out, bytes, sizeof bytes);
+    if (cell->size) memcpy(at, r->text.data + cell->bits, cell->size);
+    out->size += (size_t)(at - start) + cell->size;
+    return 0;
 }
 
 static int sykli__query_encode(const sykli_result *r, sykli_buf *out)
@@ -4109,8 +4199,8 @@ static int sykli__query_encode(const sykli_result *r, sykli_buf *out)
     sykli__query_write(out, rows);
     for (size_t row = 0; row < rows; row++)
         for (size_t i = 0; i < r->shown; i++) {
-            sykli_value v = sykli_result_cell(r, row, i);
-            sykli__query_write_cell(out, &v);
+            int rc = sykli__query_write_cell(out, r, &r->cells[row * r->width + i]);
+            if (rc) return rc;
         }
     return out->error;
 }
@@ -4219,9 +4309,12 @@ sykli_result *sykli_result_decode(sykli_mem *m, const void *data, size_t size, s
     // A cell has at least one byte, so the sender pays for what we allocate.
     if (!in.bad && rows > left / r->width) in.bad = true;
     int rc = 0;
-    for (uint64_t i = 0; !in.bad && !rc && i < rows * r->width; i++) {
-        sykli_value v = sykli__query_read_cell(&in);
-        if (!in.bad) rc = sykli__query_put(r, &v);
+    for (; !in.bad && !rc && rows; rows--) {
+        rc = sykli__query_room(r);
+        for (size_t i = 0; i < r->width && !in.bad && !rc; i++) {
+            sykli_value v = sykli__query_read_cell(&in);
+            if (!in.bad) rc = sykli__query_put(r, &v);
+        }
     }
     if (!in.bad && !rc && in.at == in.end) return r;
     if (rc) sykli__query_overflow(f, rc);
@@ -4297,13 +4390,15 @@ static int sykli__query_append(sykli_result *rows, const sykli_result *part)
     size_t count = sykli_result_rows(part);
     for (size_t i = 0; i < rows->width; i++)
         columns[i] = sykli__query_column_find(part, rows->columns[i].name);
-    for (size_t row = 0; row < count; row++)
-        for (size_t i = 0; i < rows->width; i++) {
+    for (size_t row = 0; row < count; row++) {
+        int rc = sykli__query_room(rows);
+        for (size_t i = 0; i < rows->width && !rc; i++) {
             sykli_value v = { .kind = SYKLI_KIND_NULL };
             if (columns[i] >= 0) v = sykli_result_cell(part, row, (size_t)columns[i]);
-            int rc = sykli__query_put(rows, &v);
-            if (rc) return rc;
+            rc = sykli__query_put(rows, &v);
         }
+        if (rc) return rc;
+    }
     return 0;
 }
 
@@ -4365,12 +4460,24 @@ static void sykli__query_print_f64(sykli_buf *out, double value, bool exact)
     }
 }
 
+static void sykli__query_print_u64(sykli_buf *out, bool minus, uint64_t value)
+{
+    char text[24], *at = text + sizeof text;
+    do *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    if (minus) *--at = '-';
+    sykli_buf_add(out, at, (size_t)(text + sizeof text - at));
+}
+
 // A value as it is, for programs.
 static void sykli__query_print_raw(sykli_buf *out, const sykli_value *v)
 {
     switch (v->kind) {
-    case SYKLI_KIND_U64: sykli_buf_print(out, "%llu", (unsigned long long)v->u64); break;
-    case SYKLI_KIND_I64: sykli_buf_print(out, "%lld", (long long)v->i64); break;
+    case SYKLI_KIND_U64: sykli__query_print_u64(out, false, v->u64); break;
+    case SYKLI_KIND_I64:
+        sykli__query_print_u64(out, v->i64 < 0,
+                               v->i64 < 0 ? 0 - (uint64_t)v->i64 : (uint64_t)v->i64);
+        break;
     case SYKLI_KIND_F64: sykli__query_print_f64(out, v->f64, true); break;
     case SYKLI_KIND_BOOL: sykli_buf_text(out, v->u64 ? "true" : "false"); break;
     default: break;
@@ -4384,7 +4491,7 @@ static void sykli__query_print_number(sykli_buf *out, const sykli_value *v)
     double real = sykli__query_f64(v);
     bool minus = real < 0;
     uint64_t size = v->u64;
-    if (v->kind == SYKLI_KIND_I64) size = minus ? (uint64_t)-(v->i64 + 1) + 1 : (uint64_t)v->i64;
+    if (v->kind == SYKLI_KIND_I64) size = minus ? 0 - (uint64_t)v->i64 : (uint64_t)v->i64;
     if (v->kind == SYKLI_KIND_F64) {
         if (minus) real = -real;
         size = real < 1.8e19 ? (uint64_t)real : UINT64_MAX;
@@ -4495,15 +4602,22 @@ static void sykli__query_render_json(const sykli_result *r, sykli_buf *out)
 {
     static const char *const units[SYKLI_UNIT_COUNT] = { "none", "bytes", "ms", "us", "time",
                                                          "percent" };
-    size_t rows = sykli_result_rows(r);
+    size_t rows = sykli_result_rows(r), ends[SYKLI__QUERY_WIDTH_MAX];
+    sykli_buf keys; // the names, quoted once: {"name":,"other":
+    sykli_buf_init(&keys, r->mem, SYKLI_TAG_query);
+    for (size_t i = 0; i < r->shown; i++) {
+        sykli_buf_text(&keys, i ? "," : "{");
+        sykli_json_quote(&keys, r->columns[i].name, strlen(r->columns[i].name));
+        sykli_buf_text(&keys, ":");
+        ends[i] = keys.size;
+    }
     sykli_buf_text(out, "{\"items\":[");
-    for (size_t row = 0; row < rows; row++) {
+    for (size_t row = 0; row < rows && !keys.error; row++) {
+        if (row) sykli_buf_text(out, ",");
         for (size_t i = 0; i < r->shown; i++) {
-            const char *name = r->columns[i].name;
             sykli_value v = sykli_result_cell(r, row, i);
-            sykli_buf_text(out, i ? "," : row ? ",{" : "{");
-            sykli_json_quote(out, name, strlen(name));
-            sykli_buf_text(out, ":");
+            size_t start = i ? ends[i - 1] : 0;
+            sykli_buf_add(out, keys.data + start, ends[i] - start);
             if (v.kind == SYKLI_KIND_TEXT) sykli_json_quote(out, v.text, v.text_size);
             else if (v.kind == SYKLI_KIND_NULL) sykli_buf_text(out, "null");
             else sykli__query_print_raw(out, &v);
@@ -4517,6 +4631,8 @@ static void sykli__query_render_json(const sykli_result *r, sykli_buf *out)
         sykli_buf_print(out, ",\"unit\":\"%s\"}", units[r->columns[i].unit]);
     }
     sykli_buf_text(out, "]}");
+    if (keys.error && !out->error) out->error = keys.error;
+    sykli_buf_free(&keys);
 }
 
 // RFC 4180: what has a comma, a quote or an end of line stands in quotes; lines end in CR LF.
