@@ -8813,6 +8813,29 @@ static int sykli__tree_clean(const char *pattern, char out[SYKLI__TREE_PATH_MAX 
     return 0;
 }
 
+// Whether a path component is what git or we keep, also where the file system ignores case.
+static bool sykli__tree_kept(const char *name, size_t size)
+{
+    static const char *const kept[] = { ".git", ".sykli" };
+    for (int i = 0; i < 2; i++) {
+        size_t at = 0;
+        while (at < size && kept[i][at] && (name[at] | (name[at] != '.' ? 0x20 : 0)) == kept[i][at])
+            at++;
+        if (at == size && !kept[i][at]) return true;
+    }
+    return false;
+}
+
+static bool sykli__tree_path_kept(const char *path)
+{
+    for (const char *p = path;;) {
+        size_t part = strcspn(p, "/");
+        if (sykli__tree_kept(p, part)) return true;
+        if (!p[part]) return false;
+        p += part + 1;
+    }
+}
+
 // Whether a path may be created by what others sent: relative and plain, nothing hidden in it, and
 // not among what git or we keep.
 static bool sykli__tree_path_plain(const char *path)
@@ -8824,9 +8847,7 @@ static bool sykli__tree_path_plain(const char *path)
     for (const char *p = path;;) {
         size_t part = strcspn(p, "/");
         if (!part || part > 255 || (part <= 2 && !strncmp(p, "..", part))) return false;
-        if (part == 4 && !memcmp(p, ".git", 4)) return false;
-        if (part == 6 && !memcmp(p, ".sykli", 6)) return false;
-        if (!p[part]) return true;
+        if (!p[part]) return !sykli__tree_path_kept(path);
         p += part + 1;
     }
 }
@@ -9147,7 +9168,7 @@ static bool sykli__tree_may_enter(const char *pattern, const char *folder)
 
 static bool sykli__tree_hidden(const char *name)
 {
-    return !strcmp(name, ".git") || !strcmp(name, ".sykli")
+    return sykli__tree_kept(name, strlen(name))
         || !strncmp(name, SYKLI__TREE_TMP, sizeof SYKLI__TREE_TMP - 1);
 }
 
@@ -9367,7 +9388,7 @@ static int sykli__tree_remove(sykli__tree *t, const char *path_or_glob, sykli_fa
     sykli_stat stat;
     int rc = sykli__tree_clean(path_or_glob, clean, fault);
     if (rc) return rc;
-    if (!*clean || sykli__tree_hidden(clean) || !strncmp(clean, ".git/", 5))
+    if (!*clean || sykli__tree_path_kept(clean))
         return sykli_fail(fault, SYKLI_EPERM, "\"%s\" is never removed", path_or_glob);
     if (!sykli__tree_is_glob(clean)
         || (!strpbrk(clean, "*?{\\") && !sykli__tree_stat(t, clean, &stat)))
@@ -10469,7 +10490,8 @@ static int sykli__store_entry_sync(sykli__store *s, const sykli__store_entry *e)
     for (size_t i = 0; !rc && i < e->output_count; i++)
         rc = sykli__store_sync_blob(s, &e->outputs[i].digest);
     if (!rc && !sykli__store_none(&e->log)) rc = sykli__store_sync_blob(s, &e->log);
-    return rc ? rc : sykli__store_sync(s, "blobs");
+    if (!rc) rc = sykli__store_sync(s, "blobs");
+    return rc ? rc : s->mem->sys->sync(s->mem->sys->user, s->dir_fd);
 }
 
 // Publishes an entry as JSON, byte for byte: a signature may be over it.

@@ -130,7 +130,8 @@ static void one_repository_has_one_origin(test *t)
         { "file:///srv/git/x.git", "localhost/srv/git/x" },
         { "../other", "localhost/../other" },
         { "ssh://[::1]:22/x", "[::1]:22/x" },
-        { "https://h", "h/" }, { "x", "localhost/x" }, { ":", "localhost/" }, { "://", "localhost/" },
+        { "https://h", "h/" }, { "x", "localhost/x" }, { ":", "localhost/" },
+        { "://", "localhost/" },
         { "@", "localhost/@" }, { "a@:/.git", "localhost/.git" } };
     sykli_buf out;
     sykli_buf_init(&out, &t->mem, SYKLI_TAG_host);

@@ -326,6 +326,7 @@ static void outputs_are_removed_and_nothing_else(test *t)
     CHECK_INT(sykli__tree_remove(&tree, ".", &t->fault), SYKLI_EPERM);
     CHECK_INT(sykli__tree_remove(&tree, ".git", &t->fault), SYKLI_EPERM);
     CHECK_INT(sykli__tree_remove(&tree, ".git/HEAD", &t->fault), SYKLI_EPERM);
+    CHECK_INT(sykli__tree_remove(&tree, "sub/.sykli", &t->fault), SYKLI_EPERM);
     TRY(sykli__tree_remove(&tree, "away", &t->fault)); // the link, not the folder behind it
     CHECK(!there(p.root, "away"));
     TRY(sykli__tree_make_parents(&tree, "new/deep/*.txt", &t->fault));
@@ -367,10 +368,11 @@ out:
 static void only_plain_paths_and_staying_links_are_taken_from_others(test *t)
 {
     static const char *const bad[] = { "", "/", "/a", "..", "../a", "a/..", "a/../b", ".", "./a",
-        "a/./b", "a//b", "a/", ".git", ".git/hooks/x", "a/.git/x", ".sykli/x", "a\nb", "a\x7f",
+        "a/./b", "a//b", "a/", ".git", ".git/hooks/x", "a/.git/x", ".sykli/x", ".GIT/x",
+        "a/.Sykli", "a\nb", "a\x7f",
         "\x01", "a/\xff", "\xc0\xaf" };
     static const char *const good[] = { "a", "a/b", "...", "a/..b", ".gitignore", "a b", "\xc3\xa9",
-        ".github/x" };
+        ".github/x", ".gi", ".gitt", "git", "n.git" };
     static const struct { const char *path, *target; bool stays; } links[] = {
         { "a", "b", true }, { "a/b", "../c", true }, { "a/b/c", "../../d", true },
         { "a/b", "./c", true }, { "a", "b/c/d", true }, { "a", "../c", false },
