@@ -593,7 +593,7 @@ static void paths_do_not_escape(test *t, bool walk)
         "" };
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
         size = strlen(targets[i]);
-        TRY(sykli__store_put_bytes(&p.store, targets[i], size, &escape, &t->fault));
+        TRY(sykli__store_put_bytes(&p.store, targets[i], (size_t)size, &escape, &t->fault));
         CHECK(restore_as(&p, &escape, size, SYKLI_FILE_symlink, "l", &t->fault) < 0);
     }
     TRY(sykli__store_put_bytes(&p.store, "in\0side", 7, &escape, &t->fault));
