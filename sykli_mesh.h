@@ -1113,6 +1113,7 @@ static void sykli__crypto_signer_open(sykli__crypto_signer *s, const uint8_t see
     memcpy(s->prefix, digest + 32, 32);
     sykli__crypto_combine(&p, s->scalar, NULL, NULL);
     sykli__crypto_point_encode(s->public_key, &p);
+    sykli__crypto_wipe(&p, sizeof p);
     sykli__crypto_wipe(digest, sizeof digest);
 }
 
@@ -1517,7 +1518,7 @@ typedef struct sykli__noise {
     unsigned psk_places;         // bit n: pskn
     int psk_next;
     uint8_t psk_secrets[SYKLI__NOISE_PSKS_MAX][32];
-    uint8_t static_secret[32], static_public[32], ephemeral_secret[32], ephemeral_public[32];
+    uint8_t static_secret[32], ephemeral_secret[32];
     uint8_t remote_static[32], remote_ephemeral[32];
     uint8_t chain_secret[32], hash[32];
     sykli__noise_cipher cipher;
@@ -1646,14 +1647,14 @@ static bool sykli__noise_modifiers(const char *text, int last, unsigned *places)
     return true;
 }
 
-// Starts a handshake. Everything is copied.
+// Starts a handshake. Everything is copied. No curve is computed until a message is written or
+// names two keys, so that with psk0 a stranger's first message costs a few hashes.
 //   returns  0; EINVAL: an unknown pattern, or keys that do not fit it
 static int sykli__noise_begin(sykli__noise *n, const sykli_crypto *crypto,
                               const sykli__noise_desc *desc)
 {
     static const char *const nn[] = { "e", "e ee", NULL };
     static const char *const xx[] = { "e", "e ee s es", "s se", NULL };
-    static const uint8_t base[32] = { 9 };
     bool is_xx = !strncmp(desc->pattern, "XX", 2);
     size_t needed = 0;
     memset(n, 0, sizeof *n);
@@ -1667,11 +1668,7 @@ static int sykli__noise_begin(sykli__noise *n, const sykli_crypto *crypto,
     n->initiator = desc->initiator;
     if (needed) memcpy(n->psk_secrets, desc->psk_secrets, needed * 32);
     memcpy(n->ephemeral_secret, desc->ephemeral_secret, 32);
-    crypto->x25519(crypto->user, n->ephemeral_public, n->ephemeral_secret, base);
-    if (is_xx) {
-        memcpy(n->static_secret, desc->static_secret, 32);
-        crypto->x25519(crypto->user, n->static_public, n->static_secret, base);
-    }
+    if (is_xx) memcpy(n->static_secret, desc->static_secret, 32);
     char name[96] = "Noise_";
     size_t size = strlen(desc->pattern);
     memcpy(name + 6, desc->pattern, size); // at most "XXpsk0+psk1+psk2+psk3"
@@ -1745,6 +1742,7 @@ static int sykli__noise_reveal(sykli__noise *n, const uint8_t *data, size_t size
 //            EAUTH: the peer's key is a low-order point, the handshake has failed
 static int sykli__noise_write(sykli__noise *n, const void *payload, size_t size, sykli_buf *out)
 {
+    static const uint8_t base[32] = { 9 };
     if (!sykli__noise_writes(n)) return SYKLI_EINVAL;
     if (size > SYKLI__NOISE_MESSAGE_MAX - 96) return SYKLI_ELIMIT; // e, s, two tags
     uint8_t *start = sykli_buf_grow(out, size + 96), *at = start;
@@ -1755,11 +1753,11 @@ static int sykli__noise_write(sykli__noise *n, const void *payload, size_t size,
         if (letters == 2) {
             if (sykli__noise_mix_dh(n, token)) return sykli__noise_refuse(n, SYKLI_EAUTH);
         } else if (*token == 'e') {
-            memcpy(at, n->ephemeral_public, 32);
+            n->crypto->x25519(n->crypto->user, at, n->ephemeral_secret, base);
+            sykli__noise_mix_ephemeral(n, at);
             at += 32;
-            sykli__noise_mix_ephemeral(n, n->ephemeral_public);
         } else {
-            memcpy(at, n->static_public, 32);
+            n->crypto->x25519(n->crypto->user, at, n->static_secret, base);
             at += sykli__noise_conceal(n, at, 32);
         }
         token += letters;
