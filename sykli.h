@@ -1595,13 +1595,14 @@ static void sykli__hash_x86(uint32_t state[8], const uint8_t *p, size_t blocks)
     _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
 }
 
-// Whether the processor has them, in a call that hashes `size` bytes. gcc's runtime remembers the
-// answer; without it, cpuid may trap into a hypervisor for 10 us and pays only for large inputs.
+// Whether the processor has them, in a call that hashes `size` bytes. The runtime of gcc 11
+// remembers the answer; without it, cpuid may trap into a hypervisor for 10 us, and pays only for
+// large inputs.
 static bool sykli__hash_fast(size_t size)
 {
 #if defined(__SHA__) && defined(__SSE4_1__)
     return size != 0;
-#elif defined(__clang__)
+#elif defined(__clang__) || __GNUC__ < 11
     unsigned a, b, c, d;
     return size >= 1u << 16 && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSSE3) && (c & bit_SSE4_1)
         && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29);
@@ -2752,6 +2753,8 @@ static sykli_value sykli__table_value(const sykli_column *c, const void *row,
 // far. The second puts the rows of one or many nodes together, groups, sorts and cuts them again. A
 // query here is both stages in a row, so an answer does not depend on where its rows were.
 
+#include <float.h>
+
 #define SYKLI__QUERY_ITEMS_MAX 64
 #define SYKLI__QUERY_KEYS_MAX 8              // columns of GROUP BY, of ORDER BY
 #define SYKLI__QUERY_DEPTH_MAX 32            // of an expression
@@ -3744,8 +3747,9 @@ static bool sykli__query_like(const sykli_value *v, const char *pattern)
             pattern++;
             at++;
         } else if (percent) {
+            step = sykli__base_utf8_step((const uint8_t *)resume, (size_t)(end - resume));
             pattern = percent + 1;
-            at = ++resume;
+            at = resume += step ? step : 1;
         } else {
             return false;
         }
@@ -3925,6 +3929,8 @@ static sykli_value sykli__query_sum(const sykli_value *a, const sykli_value *b)
         sum.i64 = a->i64 + b->i64;
     } else {
         sum.f64 = sykli__query_f64(a) + sykli__query_f64(b);
+        if (sum.f64 > DBL_MAX) sum.f64 = DBL_MAX; // JSON has no word for infinity
+        if (sum.f64 < -DBL_MAX) sum.f64 = -DBL_MAX;
     }
     return sum;
 }

@@ -206,6 +206,12 @@ static void conditions_select_rows(test *t)
     TRY(begin(&b, t));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         CHECK_TEXT(names(&b, t, rows[i][0]), rows[i][1]);
+    static const job umlauts[] = { { .name = "\xc3\xbc" "ber" }, { .name = "ber" } };
+    b.rows.jobs = umlauts;
+    b.rows.count = 2;
+    CHECK_TEXT(names(&b, t, "name LIKE '_ber'"), umlauts[0].name);
+    CHECK_TEXT(names(&b, t, "name LIKE '%___r'"), umlauts[0].name);
+    CHECK_TEXT(names(&b, t, "name LIKE '%____r'"), "");
 out:
     end(&b);
 }
@@ -235,8 +241,9 @@ out:
 static void sums_leave_their_range_as_doubles(test *t)
 {
     static const job big[] = {
-        { .name = "a", .memory_bytes = UINT64_MAX - 1, .exit_code = INT64_MAX },
-        { .name = "b", .memory_bytes = UINT64_MAX - 1, .exit_code = 1 },
+        { .name = "a", .memory_bytes = UINT64_MAX - 1, .exit_code = INT64_MAX,
+          .load = 1.7e308 },
+        { .name = "b", .memory_bytes = UINT64_MAX - 1, .exit_code = 1, .load = 1.7e308 },
     };
     bench b;
     TRY(begin(&b, t));
@@ -244,6 +251,8 @@ static void sums_leave_their_range_as_doubles(test *t)
     b.rows.count = 2;
     ANSWER("SELECT sum(memory_bytes), sum(exit_code) FROM jobs", SYKLI_FORMAT_csv,
            "sum(memory_bytes),sum(exit_code)\r\n3.6893488147419103e+19,9.223372036854776e+18\r\n");
+    ANSWER("SELECT sum(load), avg(load) FROM jobs", SYKLI_FORMAT_csv,
+           "sum(load),avg(load)\r\n1.7976931348623157e+308,8.988465674311579e+307\r\n");
 out:
     end(&b);
 }
