@@ -876,6 +876,9 @@ void sykli_workers(sykli *s, uint32_t *busy, uint32_t *total);
 // in one step.     returns  0, ENOENT, EINVAL, EPERM (a local key), EPARSE, ENOMEM
 int sykli_config_verify(sykli *s, const char *json, size_t size);
 int sykli_config_apply(sykli *s, const char *json, size_t size, uint64_t version);
+// Makes {"key": value, ...} the whole content of a layer: what a file, the environment or a command
+// line says.         returns  as sykli_config_apply
+int sykli_config_load(sykli *s, sykli_config_layer layer, const char *json);
 // Adds a key of one's own.      returns  0, EINVAL, EEXIST, ELIMIT, ENOMEM
 int sykli_config_key_add(sykli *s, const sykli_config_key *key);
 // The code that belongs to sykli_errmsg, sticking or not.
@@ -15447,26 +15450,31 @@ int sykli_config_set(sykli *s, const char *key, const char *value)
 
 const char *sykli_config_get(sykli *s, const char *key) { return sykli__config_get(&s->config, key); }
 
-static int sykli__node_config(sykli *s, const char *json, size_t size, bool apply,
-                              uint64_t version)
+static int sykli__node_config(sykli *s, sykli_config_layer layer, const char *json, size_t size,
+                              bool apply, uint64_t version)
 {
     sykli_json_doc doc;
     int rc = sykli_json_parse(&doc, &s->mem, json, size, &s->fault);
     if (rc) return rc;
-    rc = apply ? sykli__config_apply(&s->config, SYKLI_CONFIG_pushed, &doc, version, &s->fault)
-               : sykli__config_verify(&s->config, SYKLI_CONFIG_pushed, &doc, &s->fault);
+    rc = apply ? sykli__config_apply(&s->config, layer, &doc, version, &s->fault)
+               : sykli__config_verify(&s->config, layer, &doc, &s->fault);
     sykli_json_free(&doc);
     return rc;
 }
 
 int sykli_config_verify(sykli *s, const char *json, size_t size)
 {
-    return sykli__node_config(s, json, size, false, 0);
+    return sykli__node_config(s, SYKLI_CONFIG_pushed, json, size, false, 0);
 }
 
 int sykli_config_apply(sykli *s, const char *json, size_t size, uint64_t version)
 {
-    return sykli__node_config(s, json, size, true, version);
+    return sykli__node_config(s, SYKLI_CONFIG_pushed, json, size, true, version);
+}
+
+int sykli_config_load(sykli *s, sykli_config_layer layer, const char *json)
+{
+    return sykli__node_config(s, layer, json, strlen(json), true, 0);
 }
 
 int sykli_config_key_add(sykli *s, const sykli_config_key *key)

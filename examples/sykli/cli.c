@@ -285,6 +285,26 @@ int cli_number(cli *c, const char *name, uint32_t fallback, uint32_t least, uint
     return 0;
 }
 
+int cli_arguments(cli *c, int least, int most)
+{
+    if (c->arg_count >= least && (most < 0 || c->arg_count <= most)) return 0;
+    char *name = cli_print(c, "%s%s%s", c->parent ? c->parent->name : "", c->parent ? " " : "",
+                           c->verb->name);
+    char *hint = cli_print(c, "Usage: sykli %s %s", name, c->verb->usage);
+    if (c->arg_count < least)
+        return cli_fail(c, CLI_USAGE, "usage", hint, "sykli %s needs %d argument%s", name, least,
+                        least == 1 ? "" : "s");
+    const char *word = c->args[most];
+    const char *inner[64], *near = NULL;
+    size_t count = 0;
+    for (; c->verb->verbs && c->verb->verbs[count] && count < 64; count++)
+        inner[count] = c->verb->verbs[count]->name;
+    if (count) near = sykli_nearest(word, inner, count);
+    if (near) hint = cli_print(c, "did you mean sykli %s %s?", name, near);
+    return cli_fail(c, CLI_USAGE, "usage", hint, "sykli %s: %s is one argument too many", name,
+                    word);
+}
+
 int cli_duration(cli *c, const char *name, uint64_t fallback, uint64_t *out_ms)
 {
     const char *text = cli_value(c, name);
@@ -476,17 +496,29 @@ static int choose_verb(cli *c, int argc, char **argv, int *taken)
     return 0;
 }
 
-// The verb of a verb: the next word behind it.
+// Whether the option `word` of a verb takes the next word as its value.
+static bool takes_next(const cli_verb *verb, const char *word)
+{
+    bool is_long = word[1] == '-';
+    size_t size = is_long ? strcspn(word + 2, "=") : 0;
+    const cli_option *o = option_in(verb->options, word + 2, size, is_long ? 0 : word[1]);
+    if (!o) o = option_in(common, word + 2, size, is_long ? 0 : word[1]);
+    return o && o->arg && !word[is_long ? 2 + size : 2];
+}
+
+// The verb of a verb: the next word behind it that is no option. A verb that does something of its
+// own takes any other word as an argument.
 static int choose_inner(cli *c, int argc, char **argv, int *taken)
 {
     int at = *taken + 1;
-    while (at < argc && argv[at][0] == '-') at++;
+    while (at < argc && argv[at][0] == '-' && argv[at][1])
+        at += 1 + takes_next(c->verb, argv[at]);
     const cli_verb *inner = at < argc ? verb_in(c->verb->verbs, argv[at]) : NULL;
     if (inner) {
         c->parent = c->verb;
         c->verb = inner;
         *taken = at;
-    } else if (!c->verb->run || at < argc) {
+    } else if (!c->verb->run) {
         for (int i = 1; i < argc; i++)
             if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return 0;
         return unknown_verb(c, c->verb->verbs, c->verb->name, at < argc ? argv[at] : NULL);

@@ -56,6 +56,8 @@ int cli_number(cli *c, const char *name, uint32_t fallback, uint32_t least, uint
                uint32_t *out);
 int cli_duration(cli *c, const char *name, uint64_t fallback, uint64_t *out_ms);
 int cli_choice(cli *c, const char *name, const char *const *words, int fallback, int *out);
+// Checks how many words there are that are no options; most < 0: any number.
+int cli_arguments(cli *c, int least, int most);
 
 // Ends a verb with an error: text on stderr, or the envelope on stdout with --json.
 //   exit     returned        code  a word for machines        hint  may be NULL

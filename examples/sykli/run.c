@@ -1,5 +1,6 @@
 // The flow of a run: read, choose, add, run, report.
 #define _GNU_SOURCE 1
+#include "config_file.h"
 #include "run.h"
 #include <signal.h>
 #include <string.h>
@@ -50,7 +51,9 @@ static int open_context(run *r)
         .refresh = cli_has(c, "refresh"), .on_event = on_event, .on_event_user = r });
     if (!r->s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
     if (sykli_error(r->s)) return cli_fail_sykli(c, sykli_error(r->s), sykli_errmsg(r->s));
-    return 0;
+    config_file file;
+    code = config_file_read(c, NULL, &file);
+    return code ? code : config_file_apply(c, &file, r->s, jobs);
 }
 
 static int go(run *r)
