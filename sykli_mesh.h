@@ -3160,13 +3160,13 @@ typedef struct sykli__link_config {
     const uint8_t *token;                 // clear: 32 bytes
     uint8_t ephemeral_secret[32];         // fresh random
     sykli__link_replay *replay;           // acceptor; NULL: none
-    uint8_t id[16], sign_key[32], mesh_id[32];
+    uint8_t id[16], sign_key[32], mesh_id[16];
     uint64_t boot_id, session;
     const char *name;
 } sykli__link_config;
 
 typedef struct sykli__link_peer {
-    uint8_t id[16], key[32], sign_key[32], mesh_id[32], psk_id[8];
+    uint8_t id[16], key[32], sign_key[32], mesh_id[16], psk_id[8];
     uint64_t boot_id, session, caps;
     uint8_t purpose, version;
     char name[SYKLI_NODE_NAME_MAX + 1];
@@ -3452,7 +3452,7 @@ static void sykli__link_identity_put(const sykli__link_core *l, sykli__wire_out 
     sykli__wire_put_bytes(out, c->id, 16);
     sykli__wire_put_u64(out, c->boot_id);
     sykli__wire_put_u64(out, c->session);
-    sykli__wire_put_bytes(out, c->mesh_id, 32);
+    sykli__wire_put_bytes(out, c->mesh_id, 16);
     sykli__wire_put_bytes(out, c->sign_key, 32);
     sykli__wire_put_u32(out, SYKLI__LINK_WINDOW_ALL);
     sykli__wire_put_u16(out, SYKLI__LINK_STREAMS_MAX);
@@ -3478,7 +3478,7 @@ static int sykli__link_identity_get(sykli__link_core *l, sykli__wire_in *in, con
     sykli__wire_copy(in, p->id, 16);
     p->boot_id = sykli__wire_u64(in);
     p->session = sykli__wire_u64(in);
-    sykli__wire_copy(in, p->mesh_id, 32);
+    sykli__wire_copy(in, p->mesh_id, 16);
     sykli__wire_copy(in, p->sign_key, 32);
     sykli__wire_u32(in);
     sykli__wire_u16(in);
@@ -3486,10 +3486,10 @@ static int sykli__link_identity_get(sykli__link_core *l, sykli__wire_in *in, con
     while (sykli__wire_tlv(in, &type, &value)) continue;
     if (in->bad) return sykli__link_die(l, SYKLI_EPARSE, "the peer's identity is not well formed");
     if (key) {
-        uint8_t hash[32];
-        sykli_sha256_of(key, 32, hash);
-        if (memcmp(hash, p->id, 16))
-            return sykli__link_die(l, SYKLI_EAUTH, "the peer's node id is not that of its key");
+        uint8_t id[SYKLI__ROSTER_ID];
+        sykli__roster_node_id(id, key, p->sign_key);
+        if (memcmp(id, p->id, 16))
+            return sykli__link_die(l, SYKLI_EAUTH, "the peer's node id is not that of its keys");
     }
     return sykli__link_welcome(l, p->id);
 }
@@ -3645,7 +3645,7 @@ static int sykli__link_first(sykli__link_core *l, const uint8_t *data, size_t si
 {
     sykli__wire_in in = sykli__wire_over(data, size), payload;
     sykli__link_hello hello;
-    uint8_t mine[SYKLI__LINK_HELLO_SIZE + 1], room[SYKLI__LINK_FIRST_MAX];
+    uint8_t mine[SYKLI__LINK_HELLO_SIZE + 33], room[SYKLI__LINK_FIRST_MAX];
     if (!sykli__link_hello_get(&in, &hello) || hello.transport != l->config.transport)
         return sykli__link_die(l, SYKLI_EPARSE, "not a sykli HELLO");
     memcpy(l->peer.psk_id, hello.key_id, 8);
@@ -3656,6 +3656,7 @@ static int sykli__link_first(sykli__link_core *l, const uint8_t *data, size_t si
     rc = sykli__link_agree(l, &hello);
     sykli__wire_out out = sykli__link_fixed(mine, sizeof mine);
     sykli__link_hello_put(l, &out);
+    sykli__wire_put_bytes(&out, l->config.sign_key, 32); // our id is the hash of both our keys
     if (sykli__link_message_put(l, 2, mine, out.size))
         return sykli__link_die(l, SYKLI_ELIMIT, "the handshake is too large");
     l->state = rc ? SYKLI__LINK_CLOSING : SYKLI__LINK_THIRD; // it learns our versions first
@@ -3672,7 +3673,8 @@ static int sykli__link_second(sykli__link_core *l, const uint8_t *data, size_t s
     if (sykli__link_agree(l, &hello)) return sykli__link_drop(l, l->fault.code);
     l->peer.purpose = l->config.purpose;
     if (sykli__link_proved(l)) { // before we say who we are
-        sykli_sha256_of(l->peer.key, 32, room);
+        sykli__wire_copy(&in, l->peer.sign_key, 32);
+        sykli__roster_node_id(room, l->peer.key, l->peer.sign_key);
         if (sykli__link_welcome(l, room)) return l->fault.code;
     }
     sykli__wire_out out = sykli__link_fixed(mine, sizeof mine);
@@ -5124,12 +5126,11 @@ static void sykli__member_overwrite(sykli__member_table *t, sykli__member_row *r
 {
     t->hash ^= sykli__member_row_hash(row);
     sykli__member_state state = (sykli__member_state)row->fact.state;
-    uint8_t key[32], id[16];
-    memcpy(key, row->fact.key, 32);
-    memcpy(id, row->fact.id, 16);
+    sykli__member_fact old = row->fact;
     row->fact = *f;
-    memcpy(row->fact.key, key, 32); // whose hash the id is
-    memcpy(row->fact.id, id, 16);
+    memcpy(row->fact.id, old.id, 16); // the hash of both keys, which no gossip changes
+    memcpy(row->fact.key, old.key, 32);
+    memcpy(row->fact.sign_key, old.sign_key, 32);
     row->fact.state = (uint8_t)state;
     t->hash ^= sykli__member_row_hash(row);
     sykli__member_state_set(t, row, (sykli__member_state)f->state);
@@ -5139,10 +5140,11 @@ static void sykli__member_overwrite(sykli__member_table *t, sykli__member_row *r
 static sykli__member_row *sykli__member_subject(sykli__member_table *t, const sykli__member_fact *f)
 {
     sykli__member_row *row = sykli__member_get(t, f->id);
-    uint8_t hash[32];
+    uint8_t id[SYKLI__ROSTER_ID];
     if (row || f->state >= SYKLI__MEMBER_DEAD) return row; // the dead are not introduced
-    sykli_sha256_of(f->key, 32, hash);
-    row = memcmp(hash, f->id, 16) ? NULL : sykli__member_add(t, f->id, f->key);
+    sykli__roster_node_id(id, f->key, f->sign_key);
+    row = memcmp(id, f->id, 16) ? NULL : sykli__member_add(t, f->id, f->key);
+    if (row) memcpy(row->fact.sign_key, f->sign_key, 32);
     const sykli__member_fact *self = &sykli__member_self(t)->fact;
     bool waits = (self->bits & SYKLI__MEMBER_DIALABLE) && memcmp(self->id, f->id, 16) > 0;
     if (row) row->dial_due_ms = t->now_ms + (waits ? SYKLI__MEMBER_REDIAL_MS : 0);

@@ -270,13 +270,12 @@ static void node_start(sim *s, int i)
     node *n = &s->nodes[i];
     static const uint8_t base[32] = { 9 };
     sykli__member_core_config c;
-    uint8_t key[32], hash[32];
+    uint8_t key[32];
     memset(&c, 0, sizeof c);
     s->crypto.x25519(s->crypto.user, key, n->secret, base);
-    sykli_sha256_of(key, 32, hash);
-    memcpy(n->id, hash, 16);
     sykli__member_fact *self = &c.member.self;
-    memcpy(self->id, hash, 16);
+    sykli__roster_node_id(n->id, key, self->sign_key);
+    memcpy(self->id, n->id, 16);
     memcpy(self->key, key, 32);
     self->boot_id = dice(s);
     self->incarnation = n->persisted + 1;

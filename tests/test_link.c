@@ -166,7 +166,7 @@ static void peers_learn_of_each_other(test *t)
     CHECK_INT(p.a.link.peer.caps, 2);
     CHECK_INT(p.b.link.peer.caps, 2);
     CHECK_INT(p.b.link.peer.id[0], 'a');
-    CHECK_INT(p.b.link.peer.mesh_id[31], 'm');
+    CHECK_INT(p.b.link.peer.mesh_id[15], 'm');
 out:
     pair_free(&p);
 }
@@ -593,7 +593,7 @@ static void keys_init(keys *k, test *t)
 static sykli__link_config noise_of(keys *k, bool initiator, uint8_t fresh)
 {
     static const uint8_t base[32] = { 9 };
-    uint8_t key[32], hash[32];
+    uint8_t key[32];
     sykli__link_config c = config_of(initiator);
     c.transport = SYKLI__LINK_NOISE;
     c.crypto = &k->crypto;
@@ -603,8 +603,7 @@ static sykli__link_config noise_of(keys *k, bool initiator, uint8_t fresh)
     c.replay = initiator ? NULL : &k->replay;
     memset(c.ephemeral_secret, fresh, 32);
     k->crypto.x25519(NULL, key, c.key_secret, base);
-    sykli_sha256_of(key, 32, hash);
-    memcpy(c.id, hash, 16);
+    sykli__roster_node_id(c.id, key, c.sign_key);
     return c;
 }
 
@@ -685,6 +684,13 @@ static void the_wrong_node_is_not_spoken_to(test *t)
     memcpy(b.id, a.id, 16);
     CHECK(noise_pair(&p, t, &a, &b) < 0);
     if (!t->injected) CHECK_TEXT(p.a.text, "that address is this node itself");
+    pair_free(&p);
+    memset(&p, 0, sizeof p);
+    a = noise_of(&k, true, 4); // its own X25519 key, another's signing key
+    b = noise_of(&k, false, 5);
+    a.sign_key[0] ^= 1;
+    CHECK(noise_pair(&p, t, &a, &b) < 0);
+    if (!t->injected) CHECK_TEXT(p.b.text, "the peer's node id is not that of its keys");
     pair_free(&p);
     sykli__link_replay_free(&k.replay);
 }
