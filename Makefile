@@ -4,6 +4,7 @@ CC       = cc
 HOSTCC   = cc
 CFLAGS   = -O2 -g
 PREFIX   = /usr/local
+INTO     = $(DESTDIR)$(PREFIX)
 B        = build
 STATIC   =
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -65,10 +66,23 @@ tests-run: tests-build ## as test, the programs alone: for a matrix of compilers
 lint: ## checks the shape of the code: sections, prefixes, comments, exports
 	@CC="$(CC)" tools/lint
 
-install: all ## installs the node and the headers below PREFIX
-	mkdir -p $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(B)/sykli $(DESTDIR)$(PREFIX)/bin/sykli
-	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include
+# The node prints its manual page and completions; a host's one does where ours cannot run.
+$(B)/share: $(B)/sykli
+	@mkdir -p $@
+	@node=$(B)/sykli; $$node version >/dev/null 2>&1 || { node=$(B)/host/sykli; \
+	    $(MAKE) CC="$(HOSTCC)" B=$(B)/host STATIC= $$node; }; \
+	    for what in man bash zsh fish; do $$node help --print $$what >$@/$$what || exit 1; done
+
+install: all $(B)/share ## installs node, headers, manual page, completions below PREFIX
+	mkdir -p $(INTO)/bin $(INTO)/include $(INTO)/share/man/man1 \
+	    $(INTO)/share/bash-completion/completions $(INTO)/share/zsh/site-functions \
+	    $(INTO)/share/fish/vendor_completions.d
+	install -m 755 $(B)/sykli $(INTO)/bin/sykli
+	install -m 644 $(HEADERS) $(INTO)/include
+	install -m 644 $(B)/share/man $(INTO)/share/man/man1/sykli.1
+	install -m 644 $(B)/share/bash $(INTO)/share/bash-completion/completions/sykli
+	install -m 644 $(B)/share/zsh $(INTO)/share/zsh/site-functions/_sykli
+	install -m 644 $(B)/share/fish $(INTO)/share/fish/vendor_completions.d/sykli.fish
 
 clean: ## removes build/
 	rm -rf $(B)

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const cli_option common[] = {
+const cli_option cli_common_options[] = {
     { "help", 'h', NULL, "show this" },
     { "json", 0, NULL, "print one line of JSON" },
     { "color", 0, "WHEN", "auto, always or never" },
@@ -345,7 +345,7 @@ static int unknown_option(cli *c, const char *word)
 {
     const char *names[CLI_SET_MAX];
     size_t count = 0;
-    const cli_option *lists[] = { c->verb->options, common };
+    const cli_option *lists[] = { c->verb->options, cli_common_options };
     for (int i = 0; i < 2; i++)
         for (const cli_option *o = lists[i]; o && o->name && count < CLI_SET_MAX; o++)
             names[count++] = o->name;
@@ -366,7 +366,7 @@ static int read_option(cli *c, int argc, char **argv, int *at)
     bool is_long = word[1] == '-';
     size_t size = is_long ? strcspn(word + 2, "=") : 0;
     const cli_option *option = option_in(c->verb->options, word + 2, size, is_long ? 0 : word[1]);
-    if (!option) option = option_in(common, word + 2, size, is_long ? 0 : word[1]);
+    if (!option) option = option_in(cli_common_options, word + 2, size, is_long ? 0 : word[1]);
     if (!option) return unknown_option(c, word);
     if (is_long && word[2 + size]) value = word + 2 + size + 1;
     else if (!is_long && word[2]) value = word + 2;
@@ -430,7 +430,7 @@ static int print_help(const cli *c)
         printf("  %-16s %s\n", (*at)->name, (*at)->help);
     printf("\nOptions:\n");
     print_options(verb->options);
-    print_options(common);
+    print_options(cli_common_options);
     printf("\nExample:\n  %s\n", verb->example);
     return CLI_OK;
 }
@@ -480,7 +480,7 @@ static int choose_verb(cli *c, int argc, char **argv, int *taken)
             const char *name = argv[i] + 2;
             size_t size = strcspn(argv[i][1] == '-' ? name : "", "=");
             const cli_option *o =
-                option_in(common, name, size, argv[i][1] == '-' ? 0 : argv[i][1]);
+                option_in(cli_common_options, name, size, argv[i][1] == '-' ? 0 : argv[i][1]);
             if (!o) return 0;
             if (o->arg && !name[size]) i++;
             continue;

@@ -45,6 +45,8 @@ struct cli {
     void *chunks; // what cli_alloc gave
 };
 
+extern const cli_option cli_common_options[]; // of every verb; ends with an empty one
+
 int cli_main(const cli_verb *const *verbs, int argc, char **argv);
 
 // The last value of an option (an empty text for a switch), NULL if it was not given.

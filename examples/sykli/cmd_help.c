@@ -1,7 +1,13 @@
-#include "cli.h"
+#include "generate.h"
+
+static const cli_option options[] = {
+    { "print", 0, "WHAT", "man for the manual page; bash, zsh, fish for completions" },
+    { NULL, 0, NULL, NULL }
+};
 
 static int run(cli *c)
 {
+    if (cli_has(c, "print")) return generate(c, cli_value(c, "print"));
     printf("sykli %s - a CI node: scheduler, cache, live tables, mesh\n\n"
            "Usage: sykli [VERB] [OPTION...]      without a verb: sykli run\n\nVerbs:\n",
            SYKLI_VERSION);
@@ -11,4 +17,5 @@ static int run(cli *c)
     return CLI_OK;
 }
 
-const cli_verb verb_help = { "help", "list the verbs", "", "sykli help", NULL, NULL, run };
+const cli_verb verb_help = { "help", "list the verbs", "[--print WHAT]",
+                             "sykli help --print man | man -l -", options, NULL, run };
