@@ -8,7 +8,7 @@
      >>roster    signed envelopes, roster, invite tokens, key files
      >>link      HELLO, handshake, records, frames, streams, credit, priority: bytes in, bytes out
      >>member    who is in the mesh: SWIM semantics over sessions
-     >>net       sockets
+     >>remote    requests over links: serving them and asking them
      >>mesh      the node: control socket, routes, cache lookups, config push, invites */
 
 #ifndef SYKLI_MESH_H_INCLUDED
@@ -98,6 +98,8 @@ int sykli_mesh_id(sykli *s, const char *state_dir, char out[65]);
 #define SYKLI_MESH_IMPLEMENTED
 
 #include <assert.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 // >>wire ---- bytes in and out with every length checked
@@ -5438,6 +5440,19 @@ static void sykli__member_dial_failed(sykli__member_table *t, sykli__member_row 
     sykli__member_judge(t, row);
 }
 
+// One more seed.    returns  false: there is no room
+static bool sykli__member_seed_add(sykli__member_table *t, const char *address)
+{
+    for (size_t i = 0; i < t->seed_count; i++)
+        if (!strcmp(t->seeds[i].address, address)) return true;
+    if (t->seed_count >= SYKLI__MEMBER_SEEDS_MAX) return false;
+    sykli__member_seed *s = &t->seeds[t->seed_count++];
+    memset(s, 0, sizeof *s);
+    snprintf(s->address, sizeof s->address, "%s", address);
+    s->due_ms = t->now_ms;
+    return true;
+}
+
 static void sykli__member_seed_up(sykli__member_table *t, int seed, const uint8_t id[16])
 {
     sykli__member_seed *s = &t->seeds[seed - 1];
@@ -5991,6 +6006,10 @@ static void sykli__member_core_up(sykli__member_core *c, sykli__member_conn *n)
     sykli__member_session fresh = { n->id, peer->boot_id,
                                     dialled ? n->link.config.session : peer->session, dialled };
     if (n->link.config.transport != SYKLI__LINK_NOISE || peer->purpose != SYKLI__LINK_CTL) return;
+    if (!c->link.psk_count || memcmp(peer->psk_id, c->link.psks[0].id, sizeof peer->psk_id)) {
+        sykli__link_close(&n->link, SYKLI_EAUTH, "only the cookie makes a member");
+        return;
+    }
     int rc = sykli__member_link_up(&c->table, peer, &fresh, &n->row);
     if (rc == SYKLI_EBUSY) sykli__link_close(&n->link, rc, "two processes have this node's key");
     else if (rc) sykli__link_close(&n->link, rc, "the table of members is full");
@@ -6124,8 +6143,2811 @@ static bool sykli__member_core_next(sykli__member_core *c, uint64_t now_ms,
     return false;
 }
 
-// >>net ---- sockets
+// >>remote ---- requests over links: serving them and asking them
+// Both ends of a stream are requests of a context: what arrives is opened with `sykli_request_open`
+// and read no faster than its link takes it; what is asked is a queue that the link's credit bounds.
+// So a request to another node, to this node's daemon or to a run beside it is one and the same.
+
+#define SYKLI__REMOTE_CHUNK 8192
+
+typedef struct sykli__remote_serving {
+    struct sykli__remote_serving *next;
+    sykli__link_core *link;
+    uint32_t stream;
+    sykli_handle request;
+    bool more;               // the request may have something to read
+} sykli__remote_serving;
+
+typedef struct sykli__remote_asking {
+    struct sykli__remote_asking *next;
+    sykli__link_core *link;  // NULL: gone
+    uint32_t stream;
+    uint64_t ticket;
+    sykli_buf in;
+    bool ended;
+    int code;
+    char message[256];
+    void (*ready)(void *user, sykli_handle request);
+    void *user;
+} sykli__remote_asking;
+
+typedef struct sykli__remote {
+    sykli *core;
+    sykli_mem *mem;
+    sykli__remote_serving *servings;
+    sykli__remote_asking *askings;
+} sykli__remote;
+
+static void sykli__remote_init(sykli__remote *r, sykli *core)
+{
+    memset(r, 0, sizeof *r);
+    r->core = core;
+    r->mem = sykli_memory(core);
+}
+
+// ---- serving
+
+static void sykli__remote_ready(void *user, sykli_handle request)
+{
+    (void)request;
+    ((sykli__remote_serving *)user)->more = true;
+}
+
+static sykli__remote_serving *sykli__remote_serving_of(const sykli__remote *r,
+                                                       const sykli__link_core *link,
+                                                       uint32_t stream)
+{
+    for (sykli__remote_serving *v = r->servings; v; v = v->next)
+        if (v->link == link && v->stream == stream) return v;
+    return NULL;
+}
+
+static void sykli__remote_serving_free(sykli__remote *r, sykli__remote_serving *v)
+{
+    sykli__remote_serving **at = &r->servings;
+    while (*at != v) at = &(*at)->next;
+    *at = v->next;
+    sykli_request_close(r->core, v->request);
+    sykli_mem_resize(r->mem, SYKLI_TAG_mesh, v, sizeof *v, 0);
+}
+
+// Opens the request that a stream was opened with.
+//   role     of the peer here: the ceiling in the message only lowers it
+//   node     where it is to run: NULL is here
+static int sykli__remote_serve(sykli__remote *r, sykli__link_core *link, uint32_t stream,
+                               const sykli__link_open_message *m, sykli_role role, const char *node)
+{
+    sykli__remote_serving *v =
+        (sykli__remote_serving *)sykli_mem_resize(r->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *v);
+    if (!v) return sykli__link_end(link, stream, SYKLI_ENOMEM, "out of memory");
+    v->link = link;
+    v->stream = stream;
+    v->more = true;
+    v->request = sykli_request_open(r->core, &(sykli_request){
+        .verb = (sykli_verb)m->verb, .node = node, .what = m->what,
+        .args = m->args[0] ? m->args : NULL, .origin = m->origin[0] ? m->origin : link->peer.name,
+        .role = m->role && m->role < role ? (sykli_role)m->role : role,
+        .deadline_ms = m->deadline_ms, .ready = sykli__remote_ready, .user = v });
+    if (!v->request.id) {
+        const char *why = sykli_errmsg(r->core);
+        int code = sykli_last_error(r->core);
+        sykli_mem_resize(r->mem, SYKLI_TAG_mesh, v, sizeof *v, 0);
+        return sykli__link_end(link, stream, code ? code : SYKLI_EINVAL, why);
+    }
+    v->next = r->servings;
+    r->servings = v;
+    return 0;
+}
+
+// Bytes a stream takes now; 0: WRITABLE will say when.
+static size_t sykli__remote_room(sykli__link_core *link, uint32_t stream)
+{
+    sykli__link_stream *t = link->state == SYKLI__LINK_UP ? sykli__link_find(link, stream) : NULL;
+    size_t room = t && !t->end ? sykli__link_room(link, t) : 0;
+    if (t && !room) t->short_write = true;
+    return room;
+}
+
+// Moves what a request has to its stream, as far as the link takes it.
+static void sykli__remote_push(sykli__remote *r, sykli__remote_serving *v)
+{
+    uint8_t chunk[SYKLI__REMOTE_CHUNK];
+    while (v->more) {
+        size_t room = sykli__remote_room(v->link, v->stream);
+        if (!room) return; // WRITABLE goes on
+        int64_t got = sykli_request_read(r->core, v->request, chunk,
+                                         room < sizeof chunk ? room : sizeof chunk);
+        if (got > 0) {
+            sykli__link_write(v->link, v->stream, chunk, (size_t)got);
+        } else if (!got) {
+            v->more = false;
+        } else {
+            int code = got == SYKLI_EOF ? 0 : (int)got;
+            sykli__link_end(v->link, v->stream, code,
+                            code ? sykli_request_message(r->core, v->request) : "");
+            sykli__remote_serving_free(r, v);
+            return;
+        }
+    }
+}
+
+// ---- asking
+
+static sykli__remote_asking *sykli__remote_asking_of(const sykli__remote *r, uint64_t ticket)
+{
+    for (sykli__remote_asking *a = r->askings; a; a = a->next)
+        if (a->ticket == ticket) return a;
+    return NULL;
+}
+
+// Asks over a link. `node` is whom the other end should pass it to, "" for itself.
+static int sykli__remote_ask(sykli__remote *r, sykli__link_core *link, uint64_t ticket,
+                             const char *node, const sykli_request *desc)
+{
+    sykli__remote_asking *a =
+        (sykli__remote_asking *)sykli_mem_resize(r->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *a);
+    if (!a) return SYKLI_ENOMEM;
+    bool heavy = desc->verb == SYKLI_VERB_fetch;
+    sykli__link_open_message m = {
+        .verb = (uint8_t)desc->verb, .role = (uint8_t)desc->role, .version = 1,
+        .priority = heavy ? SYKLI__LINK_HEAP
+                  : desc->verb == SYKLI_VERB_watch ? SYKLI__LINK_LIVE : SYKLI__LINK_CALL,
+        .deadline_ms = desc->deadline_ms, .origin = desc->origin ? desc->origin : "",
+        .node = node, .what = desc->what, .args = desc->args ? desc->args : "" };
+    int rc = sykli__link_open(link, &m, &a->stream);
+    if (rc) {
+        sykli_mem_resize(r->mem, SYKLI_TAG_mesh, a, sizeof *a, 0);
+        return sykli_set_error(r->core, rc, "cannot ask '%s': %s", link->peer.name,
+                               sykli_error_text(rc));
+    }
+    a->link = link;
+    a->ticket = ticket;
+    a->ready = desc->ready;
+    a->user = desc->user;
+    sykli_buf_init(&a->in, r->mem, SYKLI_TAG_mesh);
+    a->next = r->askings;
+    r->askings = a;
+    return 0;
+}
+
+static int64_t sykli__remote_read(sykli__remote *r, uint64_t ticket, void *out, size_t size)
+{
+    sykli__remote_asking *a = sykli__remote_asking_of(r, ticket);
+    if (!a) return SYKLI_ESTALE;
+    size_t take = a->in.size < size ? a->in.size : size;
+    if (take) {
+        memcpy(out, a->in.data, take);
+        sykli_buf_drop(&a->in, take);
+        if (a->link) sykli__link_consume(a->link, a->stream, take);
+        return (int64_t)take;
+    }
+    if (!a->ended) return 0;
+    return a->code ? a->code : SYKLI_EOF;
+}
+
+static const char *sykli__remote_message(sykli__remote *r, uint64_t ticket)
+{
+    sykli__remote_asking *a = sykli__remote_asking_of(r, ticket);
+    return a ? a->message : "";
+}
+
+static void sykli__remote_close(sykli__remote *r, uint64_t ticket)
+{
+    sykli__remote_asking *a = sykli__remote_asking_of(r, ticket);
+    if (!a) return;
+    sykli__remote_asking **at = &r->askings;
+    while (*at != a) at = &(*at)->next;
+    *at = a->next;
+    if (a->link && !a->ended) sykli__link_reset(a->link, a->stream, SYKLI_ECANCELLED);
+    sykli_buf_free(&a->in);
+    sykli_mem_resize(r->mem, SYKLI_TAG_mesh, a, sizeof *a, 0);
+}
+
+static void sykli__remote_asking_end(sykli__remote_asking *a, int code, const char *text)
+{
+    if (a->ended) return;
+    a->ended = true;
+    a->code = code;
+    snprintf(a->message, sizeof a->message, "%s", text ? text : "");
+}
+
+static void sykli__remote_asking_told(sykli__remote_asking *a)
+{
+    if (a->ready) a->ready(a->user, (sykli_handle){ a->ticket });
+}
+
+// ---- events of a link
+
+// One event of a link that concerns a stream; OPENED is the caller's, who knows the role.
+static void sykli__remote_event(sykli__remote *r, sykli__link_core *link, const sykli__link_ev *ev)
+{
+    sykli__remote_serving *v = sykli__remote_serving_of(r, link, ev->stream);
+    sykli__remote_asking *a = r->askings;
+    while (a && (a->link != link || a->stream != ev->stream)) a = a->next;
+    if (ev->kind == SYKLI__LINK_EV_DATA && a) {
+        if (sykli_buf_add(&a->in, ev->data, ev->size)) {
+            sykli__remote_asking_end(a, SYKLI_ENOMEM, "out of memory");
+            sykli__link_reset(link, a->stream, SYKLI_ENOMEM);
+            a->link = NULL;
+        }
+        sykli__remote_asking_told(a);
+    } else if (ev->kind == SYKLI__LINK_EV_DATA) {
+        sykli__link_consume(link, ev->stream, ev->size); // nobody listens any more
+    } else if (ev->kind == SYKLI__LINK_EV_ENDED && a && ev->last) {
+        sykli__remote_asking_end(a, ev->code, ev->text);
+        a->link = NULL;
+        sykli__remote_asking_told(a);
+    } else if (ev->kind == SYKLI__LINK_EV_ENDED && v && ev->last) {
+        sykli__remote_serving_free(r, v);
+    } else if (ev->kind == SYKLI__LINK_EV_WRITABLE && v) {
+        v->more = true;
+    }
+}
+
+static void sykli__remote_pump(sykli__remote *r)
+{
+    for (sykli__remote_serving *v = r->servings, *next; v; v = next) {
+        next = v->next;
+        if (v->more) sykli__remote_push(r, v);
+    }
+}
+
+// A link is gone: what was asked over it ends, what was served over it is forgotten.
+static void sykli__remote_gone(sykli__remote *r, const sykli__link_core *link, const char *why)
+{
+    for (sykli__remote_serving *v = r->servings, *next; v; v = next) {
+        next = v->next;
+        if (v->link == link) sykli__remote_serving_free(r, v);
+    }
+    for (sykli__remote_asking *a = r->askings; a; a = a->next)
+        if (a->link == link) {
+            a->link = NULL;
+            sykli__remote_asking_end(a, SYKLI_ECLOSED, why);
+            sykli__remote_asking_told(a);
+        }
+}
+
+static void sykli__remote_free(sykli__remote *r)
+{
+    while (r->servings) sykli__remote_serving_free(r, r->servings);
+    while (r->askings) {
+        r->askings->link = NULL;
+        sykli__remote_close(r, r->askings->ticket);
+    }
+}
+
 // >>mesh ---- the node: control socket, routes, cache lookups, config push, invites
+// Where the core of >>member meets sockets and files. Connections are clients on the unix socket of
+// the state directory (runs and command lines, which show the token that only its owner can read),
+// peers, and newcomers who hold an invite. All of them carry requests; which role a request has is
+// decided here and nowhere else.
+
+enum {
+    SYKLI__MESH_CONNS_MAX = 512,
+    SYKLI__MESH_READ_BYTES = 64 * 1024,
+    SYKLI__MESH_TURN_READS = 8,        // reads of one connection a turn of the loop
+    SYKLI__MESH_FILE_MAX = 8 << 20,
+    SYKLI__MESH_INVITES_MAX = 63,      // open at once
+    SYKLI__MESH_FIND_MS = 150,         // peers have so long to say whether they have an action
+    SYKLI__MESH_FETCH_MS = 60000,
+    SYKLI__MESH_PUSH_MS = 2000,        // nodes have so long to answer a push
+    SYKLI__MESH_CLIENT_MS = 2000,      // a node has so long to answer a client's handshake
+    SYKLI__MESH_JOIN_MS = 10000,
+    SYKLI__MESH_VERSIONS_KEPT = 20
+};
+
+typedef enum sykli__mesh_kind {
+    SYKLI__MESH_CONTROL, // a client of this node, on the unix socket
+    SYKLI__MESH_GATE,    // the node this context is a client of
+    SYKLI__MESH_PEER,    // a member, or whoever says to be one
+    SYKLI__MESH_INVITER  // the node this context joins at
+} sykli__mesh_kind;
+
+typedef struct sykli__mesh_conn {
+    struct sykli__mesh_conn *next;
+    sykli__mesh_kind kind;
+    int fd, number;             // number: in the core
+    bool dialling, up, closing; // closing: nothing more is read
+    bool blocked;               // the socket takes no more
+    bool invited;               // by a token's key, not by the cookie: may only join
+    sykli_role role;
+    int pid;                    // of a client
+    char address[64];
+    uint64_t since_ms;
+} sykli__mesh_conn;
+
+// A request of our own, read in the background; `done` is called once.
+typedef struct sykli__mesh_job {
+    struct sykli__mesh_job *next;
+    sykli_handle request;
+    bool ready;
+    char node[SYKLI_NODE_NAME_MAX + 1];
+    sykli_buf body;
+    sykli_blob_writer *writer;  // takes the body instead
+    uint64_t begun_ms, due_ms;
+    int code;                   // how it ended: 0 or the error
+    char message[256];
+    void (*done)(struct sykli_mesh *m, struct sykli__mesh_job *job);
+    void *user;
+    uint64_t ticket;
+} sykli__mesh_job;
+
+// A search for an action at the peers: first who has it, then its blobs from that one.
+typedef struct sykli__mesh_find {
+    struct sykli__mesh_find *next;
+    char key[65], from[SYKLI_NODE_NAME_MAX + 80];
+    char node[SYKLI_NODE_NAME_MAX + 1]; // who has it
+    uint32_t holders;           // answers that may still come, and the fetching
+    bool ended, parsed, fetching;
+    bool fetch;                 // the next blob may be asked for
+    sykli_buf entry;
+    sykli_json_doc doc;
+    uint32_t output;            // in doc: whose blob is being fetched
+    void (*done)(struct sykli_mesh *m, struct sykli__mesh_find *find, int code);
+    uint64_t ticket;
+    sykli_handle call;
+} sykli__mesh_find;
+
+// A worker of the node that a task of this client holds, or waits for.
+typedef struct sykli__mesh_slot {
+    struct sykli__mesh_slot *next;
+    uint64_t ticket;
+    sykli_handle request;
+    bool ready, told;
+} sykli__mesh_slot;
+
+// What a push did on one node.
+typedef struct sykli__mesh_pushed {
+    char node[SYKLI_NODE_NAME_MAX + 1];
+    const char *state;          // updated, refused, offline, conflict
+    char reason[200];
+    uint64_t ms;
+} sykli__mesh_pushed;
+
+// A push on its way: PREPARE to all, then COMMIT to those who can.
+typedef struct sykli__mesh_push {
+    struct sykli__mesh_push *next;
+    sykli_handle call;
+    sykli__roster_envelope envelope;
+    sykli_buf body, args;       // args: {"push":"<hex of envelope and body>"}
+    sykli__mesh_pushed *nodes;
+    size_t node_count;
+    uint32_t waiting;
+    bool committing, all_or_nothing;
+} sykli__mesh_push;
+
+struct sykli_mesh {
+    sykli *core;
+    sykli_mem *mem;
+    const sykli_sys *sys;
+    sykli_fault fault;
+    sykli_crypto crypto;
+    sykli_mesh_mode mode;
+    char *state_dir;
+    char listen[64], advertise[64];
+    char seeds[SYKLI__MEMBER_SEEDS_MAX][64];
+    size_t seed_count;
+    int dir_fd;                 // the state directory
+    int control_fd, listen_fd;  // what is listened on, -1: nothing
+    uint8_t token[32];          // of the control socket
+    sykli__mesh_conn *conns;
+    size_t conn_count;
+    sykli__mesh_conn *gate;
+    sykli__member_core links;
+    sykli__remote remote;
+    sykli__mesh_job *jobs;
+    sykli__mesh_find *finds;
+    sykli__mesh_slot *slots;
+    sykli__mesh_push *pushes;
+    // Of a node:
+    sykli__roster_keys keys;    // node key, and once it is in a mesh its cookie and key
+    sykli__roster roster;
+    sykli__roster_book book;    // of invites
+    sykli__link_psk psks[1 + SYKLI__MESH_INVITES_MAX]; // the cookie's, then those of open invites
+    size_t psk_count;
+    sykli__roster_envelope config; // the pushed configuration in force; version 0: none
+    sykli_buf config_body;
+    uint32_t busy_told, total_told;
+    uint8_t wire[SYKLI__MESH_READ_BYTES];   // what was read from a socket
+    uint8_t buffer[SYKLI__MESH_READ_BYTES]; // what was read from a request
+};
+
+static uint64_t sykli__mesh_now(const sykli_mesh *m) { return sykli_now_ms(m->core); }
+
+static int64_t sykli__mesh_wall(const sykli_mesh *m) { return m->sys->wall_ms(m->sys->user); }
+
+static bool sykli__mesh_in_mesh(const sykli_mesh *m)
+{
+    return (m->keys.has & SYKLI__ROSTER_HAS_COOKIE) != 0;
+}
+
+static int sykli__mesh_failed(sykli_mesh *m)
+{
+    return sykli_set_error(m->core, m->fault.code, "%s", m->fault.text);
+}
+
+// ---- files of the state directory
+
+static int sykli__mesh_file_read(sykli_mesh *m, const char *name, sykli_buf *out)
+{
+    int fd = m->sys->open(m->sys->user, m->dir_fd, name, SYKLI_OPEN_read | SYKLI_OPEN_nofollow, 0);
+    if (fd < 0) return sykli_fail_sys(NULL, fd, "%s", name);
+    int64_t got = 1;
+    while (got > 0 && out->size <= SYKLI__MESH_FILE_MAX) {
+        uint8_t *room = sykli_buf_grow(out, 4097);
+        got = room ? m->sys->read(m->sys->user, fd, room, 4096) : -12 /* ENOMEM */;
+        if (got > 0) out->size += (size_t)got;
+    }
+    m->sys->close(m->sys->user, fd);
+    if (got > 0) return SYKLI_ELIMIT;
+    if (got < 0) return out->error ? out->error : SYKLI_EIO;
+    out->data[out->size] = 0;
+    return 0;
+}
+
+// Replaces a file whole: what a crash leaves is the old one or the new one.
+static int sykli__mesh_file_write(sykli_mesh *m, const char *name, const void *data, size_t size)
+{
+    char tmp[96];
+    const sykli_sys *sys = m->sys;
+    snprintf(tmp, sizeof tmp, "%s.new", name);
+    int fd = sys->open(sys->user, m->dir_fd, tmp,
+                       SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_truncate
+                           | SYKLI_OPEN_nofollow, 0600);
+    if (fd < 0) return sykli_set_error(m->core, SYKLI_EIO, "cannot write %s/%s", m->state_dir, tmp);
+    int64_t rc = 0;
+    for (size_t at = 0; rc >= 0 && at < size; at += rc > 0 ? (size_t)rc : 0)
+        rc = sys->write(sys->user, fd, (const uint8_t *)data + at, size - at);
+    if (rc >= 0) rc = sys->sync(sys->user, fd);
+    sys->close(sys->user, fd);
+    if (rc >= 0) rc = sys->rename(sys->user, m->dir_fd, tmp, m->dir_fd, name);
+    if (rc >= 0) rc = sys->sync(sys->user, m->dir_fd);
+    if (rc >= 0) return 0;
+    sys->remove(sys->user, m->dir_fd, tmp, 0);
+    return sykli_set_error(m->core, SYKLI_EIO, "cannot write %s/%s", m->state_dir, name);
+}
+
+static int sykli__mesh_dir_open(sykli_mesh *m)
+{
+    const sykli_sys *sys = m->sys;
+    char part[4096];
+    size_t size = strlen(m->state_dir);
+    if (size >= sizeof part) return sykli_set_error(m->core, SYKLI_EINVAL, "state path too long");
+    for (size_t at = 1; at <= size; at++) { // makes every folder of the path that is not there
+        if (at < size && m->state_dir[at] != '/') continue;
+        memcpy(part, m->state_dir, at);
+        part[at] = 0;
+        sys->mkdir(sys->user, SYKLI_CWD, part, 0700);
+    }
+    m->dir_fd = sys->open(sys->user, SYKLI_CWD, m->state_dir,
+                          SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+    if (m->dir_fd >= 0) return 0;
+    return sykli_set_error(m->core, SYKLI_EPERM, "cannot open the state directory %s",
+                           m->state_dir);
+}
+
+// ---- connections
+
+static sykli__link_core *sykli__mesh_link(const sykli_mesh *m, const sykli__mesh_conn *c)
+{
+    return sykli__member_core_link(&m->links, c->number);
+}
+
+static sykli__mesh_conn *sykli__mesh_conn_add(sykli_mesh *m, sykli__mesh_kind kind, int fd,
+                                              int number, const char *address)
+{
+    sykli__mesh_conn *c =
+        (sykli__mesh_conn *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *c);
+    if (!c) return NULL;
+    c->kind = kind;
+    c->fd = fd;
+    c->number = number;
+    c->since_ms = sykli__mesh_now(m);
+    snprintf(c->address, sizeof c->address, "%s", address);
+    c->next = m->conns;
+    m->conns = c;
+    m->conn_count++;
+    return c;
+}
+
+static void sykli__mesh_conn_free(sykli_mesh *m, sykli__mesh_conn *c)
+{
+    sykli__mesh_conn **at = &m->conns;
+    while (*at != c) at = &(*at)->next;
+    *at = c->next;
+    m->conn_count--;
+    if (m->gate == c) m->gate = NULL;
+    if (c->fd >= 0) m->sys->close(m->sys->user, c->fd);
+    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, c, sizeof *c, 0);
+}
+
+static sykli__mesh_conn *sykli__mesh_conn_of(const sykli_mesh *m, int number)
+{
+    sykli__mesh_conn *c = m->conns;
+    while (c && c->number != number) c = c->next;
+    return c;
+}
+
+static int sykli__mesh_random(sykli_mesh *m, uint8_t *out, size_t size)
+{
+    int rc = m->sys->random(m->sys->user, out, size);
+    return rc < 0 ? sykli_set_error(m->core, SYKLI_EIO, "no random numbers") : 0;
+}
+
+// Accepts what waits at a listening socket.
+static void sykli__mesh_accept(sykli_mesh *m, int listener, sykli__mesh_kind kind)
+{
+    bool clear = kind == SYKLI__MESH_CONTROL;
+    for (int turn = 0; turn < 64; turn++) {
+        char from[64] = "unix";
+        uint8_t random[32];
+        if (m->conn_count >= SYKLI__MESH_CONNS_MAX) return; // they wait in the kernel's queue
+        int fd = m->sys->accept(m->sys->user, listener, from, sizeof from);
+        if (fd < 0) return;
+        int number = sykli__mesh_random(m, random, sizeof random) ? SYKLI_EIO
+            : sykli__member_core_accepted(&m->links, sykli__mesh_now(m),
+                                          clear ? SYKLI__LINK_CLEAR : SYKLI__LINK_NOISE, from,
+                                          random);
+        sykli__mesh_conn *c = number > 0 ? sykli__mesh_conn_add(m, kind, fd, number, from) : NULL;
+        if (c && clear) c->pid = m->sys->peer_pid(m->sys->user, fd);
+        if (c) continue;
+        m->sys->close(m->sys->user, fd);
+        if (number > 0) sykli__member_core_closed(&m->links, sykli__mesh_now(m), number, false);
+    }
+}
+
+// Dials "IP:PORT", "NAME:PORT" (each address of the name in turn) or "unix:PATH".
+static int sykli__mesh_dial_fd(sykli_mesh *m, const char *address)
+{
+    int fd = m->sys->dial(m->sys->user, address);
+    const char *colon = strrchr(address, ':');
+    if (fd >= 0 || !colon || !strncmp(address, "unix:", 5)) return fd;
+    char host[64], ip[64], resolved[80];
+    snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
+    int turn = (int)(sykli__mesh_now(m) / 1000 % 4);
+    for (int tries = 0; tries < 2; tries++, turn = 0) {
+        if (m->sys->resolve(m->sys->user, host, turn, ip, sizeof ip) < 0) continue;
+        snprintf(resolved, sizeof resolved, strchr(ip, ':') ? "[%s]%s" : "%s%s", ip, colon);
+        return m->sys->dial(m->sys->user, resolved);
+    }
+    return fd;
+}
+
+// Opens the socket of a connection that the core has made.
+static sykli__mesh_conn *sykli__mesh_dial(sykli_mesh *m, sykli__mesh_kind kind, int number,
+                                          const char *address)
+{
+    int fd = sykli__mesh_dial_fd(m, address);
+    sykli__mesh_conn *c = fd < 0 ? NULL : sykli__mesh_conn_add(m, kind, fd, number, address);
+    if (c) {
+        c->dialling = true;
+        return c;
+    }
+    if (fd >= 0) m->sys->close(m->sys->user, fd);
+    sykli__member_core_closed(&m->links, sykli__mesh_now(m), number, true);
+    return NULL;
+}
+
+// This machine as its peers see it: with a wildcard listener, the address of each connection.
+static void sykli__mesh_learn_address(sykli_mesh *m, const sykli__mesh_conn *c)
+{
+    sykli__member_fact *self = &sykli__member_self(&m->links.table)->fact;
+    const char *port = strrchr(m->listen, ':');
+    char local[64], address[72];
+    bool wildcard = !strncmp(m->listen, "0.0.0.0:", 8) || !strncmp(m->listen, "[::]:", 5);
+    if (!wildcard || m->advertise[0] || c->kind != SYKLI__MESH_PEER) return;
+    if (m->sys->local(m->sys->user, c->fd, local, sizeof local) < 0) return;
+    char *colon = strrchr(local, ':');
+    if (!colon) return;
+    *colon = 0;
+    snprintf(address, sizeof address, "%s%s", local, port);
+    size_t used = strlen(self->addresses);
+    if (strstr(self->addresses, address) || used + strlen(address) + 2 > sizeof self->addresses)
+        return;
+    snprintf(self->addresses + used, sizeof self->addresses - used, used ? " %s" : "%s", address);
+    self->bits |= SYKLI__MEMBER_DIALABLE;
+    sykli__member_update(&m->links.table);
+}
+
+static void sykli__mesh_connected(sykli_mesh *m, sykli__mesh_conn *c)
+{
+    uint8_t random[32];
+    int rc = m->sys->dialled(m->sys->user, c->fd);
+    c->dialling = false;
+    if (rc >= 0 && !sykli__mesh_random(m, random, sizeof random)) {
+        sykli__member_core_connected(&m->links, sykli__mesh_now(m), c->number, random);
+        return;
+    }
+    c->closing = true;
+    sykli__member_core_closed(&m->links, sykli__mesh_now(m), c->number, true);
+}
+
+// ---- who may do what
+
+// Whether a client on the unix socket is, or was started by, a task: it then may do nothing.
+static bool sykli__mesh_is_task(sykli_mesh *m, int pid)
+{
+    char path[64], text[512];
+    for (int depth = 0; depth < 64 && pid > 1; depth++) {
+        snprintf(path, sizeof path, "/proc/%d/environ", pid);
+        int fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+        if (fd < 0) return false;
+        int64_t got = m->sys->read(m->sys->user, fd, m->buffer, sizeof m->buffer);
+        m->sys->close(m->sys->user, fd);
+        static const char mark[] = "SYKLI_TASK_UID=";
+        for (int64_t at = 0; at + (int64_t)sizeof mark <= got; at++)
+            if ((!at || !m->buffer[at - 1]) && !memcmp(m->buffer + at, mark, sizeof mark - 1))
+                return true;
+        snprintf(path, sizeof path, "/proc/%d/stat", pid);
+        fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+        if (fd < 0) return false;
+        got = m->sys->read(m->sys->user, fd, text, sizeof text - 1);
+        m->sys->close(m->sys->user, fd);
+        if (got <= 0) return false;
+        text[got] = 0;
+        const char *behind = strrchr(text, ')'); // the name may hold anything
+        pid = behind && sscanf(behind, ") %*c %d", &pid) == 1 ? pid : 0;
+    }
+    return false;
+}
+
+// The role of whoever is at the other end of a session.
+static sykli_role sykli__mesh_role(sykli_mesh *m, const sykli__mesh_conn *c,
+                                   const sykli__link_peer *peer)
+{
+    if (c->kind == SYKLI__MESH_GATE) return SYKLI_ROLE_owner; // it names the role of each request
+    if (c->kind == SYKLI__MESH_CONTROL)
+        return sykli__mesh_is_task(m, c->pid) ? SYKLI_ROLE_none : SYKLI_ROLE_owner;
+    if (c->invited) return SYKLI_ROLE_none;
+    return sykli__roster_role(&m->roster, peer->id);
+}
+
+// The session over which a node can be asked, by name or id.
+static sykli__mesh_conn *sykli__mesh_conn_to(const sykli_mesh *m, const char *node)
+{
+    for (sykli__mesh_conn *c = m->conns; c; c = c->next) {
+        const sykli__link_core *link = sykli__mesh_link(m, c);
+        char id[33];
+        if (c->kind != SYKLI__MESH_PEER || !c->up || c->invited || !link) continue;
+        sykli_hex(id, link->peer.id, 16);
+        if (!strcmp(link->peer.name, node) || !strcmp(id, node)) return c;
+    }
+    return NULL;
+}
+
+// ---- requests of our own, read in the background
+
+static void sykli__mesh_job_ready(void *user, sykli_handle request)
+{
+    (void)request;
+    ((sykli__mesh_job *)user)->ready = true;
+}
+
+// Opens a request whose whole body `done` will get. On an error `done` is not called.
+static sykli__mesh_job *sykli__mesh_job_begin(sykli_mesh *m, const sykli_request *desc,
+                                              void (*done)(sykli_mesh *, sykli__mesh_job *))
+{
+    sykli__mesh_job *job =
+        (sykli__mesh_job *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *job);
+    if (!job) return NULL;
+    sykli_request full = *desc;
+    full.ready = sykli__mesh_job_ready;
+    full.user = job;
+    snprintf(job->node, sizeof job->node, "%s", desc->node ? desc->node : "");
+    sykli_buf_init(&job->body, m->mem, SYKLI_TAG_mesh);
+    job->body.max_bytes = SYKLI__MESH_FILE_MAX;
+    job->done = done;
+    job->ready = true;
+    job->begun_ms = sykli__mesh_now(m);
+    job->due_ms = desc->deadline_ms ? job->begun_ms + desc->deadline_ms : UINT64_MAX;
+    job->request = sykli_request_open(m->core, &full);
+    if (!job->request.id) {
+        sykli_mem_resize(m->mem, SYKLI_TAG_mesh, job, sizeof *job, 0);
+        return NULL;
+    }
+    job->next = m->jobs;
+    m->jobs = job;
+    return job;
+}
+
+static void sykli__mesh_job_free(sykli_mesh *m, sykli__mesh_job *job)
+{
+    sykli__mesh_job **at = &m->jobs;
+    while (*at != job) at = &(*at)->next;
+    *at = job->next;
+    sykli_request_close(m->core, job->request);
+    if (job->writer) sykli_blob_abort(job->writer);
+    sykli_buf_free(&job->body);
+    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, job, sizeof *job, 0);
+}
+
+// Takes in what a job's request has.     returns  whether it has ended; the code is in the job
+static bool sykli__mesh_job_read(sykli_mesh *m, sykli__mesh_job *job)
+{
+    for (;;) {
+        int64_t got = sykli_request_read(m->core, job->request, m->buffer, sizeof m->buffer);
+        if (got == 0) return false;
+        job->code = got > 0 ? 0 : got == SYKLI_EOF ? 0 : (int)got;
+        if (got > 0 && job->writer) job->code = sykli_blob_write(m->core, job->writer, m->buffer,
+                                                                 (size_t)got);
+        else if (got > 0) job->code = sykli_buf_add(&job->body, m->buffer, (size_t)got);
+        if (got > 0 && job->code) snprintf(job->message, sizeof job->message, "%s",
+                                           sykli_error_text(job->code));
+        else if (job->code) snprintf(job->message, sizeof job->message, "%s",
+                                     sykli_request_message(m->core, job->request));
+        if (got < 0 || job->code) return true;
+    }
+}
+
+static void sykli__mesh_jobs_pump(sykli_mesh *m)
+{
+    uint64_t now = sykli__mesh_now(m);
+    for (bool again = true; again;) { // `done` may begin and end others
+        again = false;
+        for (sykli__mesh_job *job = m->jobs; job && !again; job = job->next) {
+            bool late = now >= job->due_ms;
+            if (!job->ready && !late) continue;
+            job->ready = false;
+            bool ended = sykli__mesh_job_read(m, job);
+            if (!ended && !late) continue;
+            if (!ended) {
+                job->code = SYKLI_ETIMEOUT;
+                snprintf(job->message, sizeof job->message, "no answer in time");
+            }
+            job->done(m, job);
+            sykli__mesh_job_free(m, job);
+            again = true;
+        }
+    }
+}
+
+// ---- finding an action at the peers
+
+static void sykli__mesh_find_end(sykli_mesh *m, sykli__mesh_find *find, int code)
+{
+    if (find->ended) return;
+    find->ended = true;
+    find->holders -= find->fetching;
+    find->fetching = false;
+    find->done(m, find, code);
+}
+
+// A find lives until nobody can answer it any more.
+static void sykli__mesh_find_drop(sykli_mesh *m, sykli__mesh_find *find)
+{
+    if (--find->holders) return;
+    if (!find->ended) sykli__mesh_find_end(m, find, SYKLI_ENOENT);
+    sykli__mesh_find **at = &m->finds;
+    while (*at != find) at = &(*at)->next;
+    *at = find->next;
+    if (find->parsed) sykli_json_free(&find->doc);
+    sykli_buf_free(&find->entry);
+    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, find, sizeof *find, 0);
+}
+
+// A blob has arrived, or has not.
+static void sykli__mesh_find_fetched(sykli_mesh *m, sykli__mesh_job *job)
+{
+    sykli__mesh_find *find = (sykli__mesh_find *)job->user;
+    sykli_blob_writer *writer = job->writer;
+    job->writer = NULL;
+    if (job->code) sykli_blob_abort(writer);
+    int rc = job->code ? job->code : sykli_blob_end(m->core, writer);
+    if (rc) sykli__mesh_find_end(m, find, rc);
+    else find->fetch = true;
+    sykli__mesh_find_drop(m, find);
+}
+
+// Begins to fetch one blob.
+static int sykli__mesh_find_blob(sykli_mesh *m, sykli__mesh_find *find, const char *hex,
+                                 const sykli_digest *id, uint64_t size)
+{
+    sykli_blob_writer *writer = sykli_blob_begin(m->core, id, size);
+    if (!writer) return sykli_last_error(m->core);
+    sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
+        .verb = SYKLI_VERB_fetch, .node = find->node, .what = hex,
+        .deadline_ms = SYKLI__MESH_FETCH_MS }, sykli__mesh_find_fetched);
+    if (!job) {
+        sykli_blob_abort(writer);
+        return sykli_last_error(m->core);
+    }
+    job->writer = writer;
+    job->user = find;
+    find->holders++;
+    return 0;
+}
+
+// Goes on with the next blob that is not here; when all are, the entry is stored.
+static void sykli__mesh_find_step(sykli_mesh *m, sykli__mesh_find *find)
+{
+    const sykli_json_doc *doc = &find->doc;
+    uint32_t outputs = sykli_json_get(doc, 0, "outputs");
+    find->fetch = false;
+    find->output = find->output ? sykli_json_next(doc, outputs, find->output)
+                                : sykli_json_first(doc, outputs);
+    for (; find->output; find->output = sykli_json_next(doc, outputs, find->output)) {
+        const char *hex = sykli_json_text(doc, sykli_json_get(doc, find->output, "digest"));
+        uint64_t size = 0;
+        sykli_digest id;
+        int rc = hex && !sykli_unhex(id.bytes, 32, hex, strlen(hex))
+              && sykli_json_u64(doc, sykli_json_get(doc, find->output, "size"), &size)
+              && size <= SYKLI_BLOB_SIZE_MAX ? 0 : SYKLI_ECORRUPT;
+        if (!rc && sykli_blob_have(m->core, &id, NULL)) continue;
+        if (!rc) rc = sykli__mesh_find_blob(m, find, hex, &id, size);
+        if (rc) sykli__mesh_find_end(m, find, rc);
+        return;
+    }
+    sykli__mesh_find_end(m, find, sykli_entry_store(m->core, find->key,
+                                                    (const char *)find->entry.data,
+                                                    find->entry.size));
+}
+
+static void sykli__mesh_finds_pump(sykli_mesh *m)
+{
+    for (sykli__mesh_find *find = m->finds, *next; find; find = next) {
+        next = find->next;
+        if (!find->fetch || find->ended) continue;
+        find->holders++;
+        sykli__mesh_find_step(m, find);
+        sykli__mesh_find_drop(m, find);
+    }
+}
+
+// The name and address of the node a find's answer came from: laptop@192.168.1.42.
+static void sykli__mesh_find_name(sykli_mesh *m, sykli__mesh_find *find, const char *node)
+{
+    const sykli__mesh_conn *c = sykli__mesh_conn_to(m, node);
+    snprintf(find->node, sizeof find->node, "%s", node);
+    snprintf(find->from, sizeof find->from, "%s", node);
+    if (!c) return;
+    size_t used = strlen(find->from), host = strlen(c->address);
+    const char *colon = strrchr(c->address, ':');
+    if (colon) host = (size_t)(colon - c->address);
+    snprintf(find->from + used, sizeof find->from - used, "@%.*s", (int)host, c->address);
+}
+
+// A peer said whether it has the action: the first that has is asked for the blobs.
+static void sykli__mesh_find_answer(sykli_mesh *m, sykli__mesh_job *job)
+{
+    sykli__mesh_find *find = (sykli__mesh_find *)job->user;
+    if (!job->code && !find->parsed && !find->ended) {
+        find->parsed = !sykli_json_parse(&find->doc, m->mem, (const char *)job->body.data,
+                                         job->body.size, NULL);
+        if (find->parsed && !sykli_buf_add(&find->entry, job->body.data, job->body.size)) {
+            sykli__mesh_find_name(m, find, job->node);
+            find->fetch = find->fetching = true;
+            find->holders++; // until it ends
+        }
+    }
+    sykli__mesh_find_drop(m, find);
+}
+
+// Asks every peer at once for an action. `done` is called once, perhaps before this returns.
+static int sykli__mesh_find_begin(sykli_mesh *m, const char *key, uint64_t ticket,
+                                  sykli_handle call,
+                                  void (*done)(sykli_mesh *, sykli__mesh_find *, int code))
+{
+    char args[96];
+    sykli__mesh_find *find =
+        (sykli__mesh_find *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *find);
+    if (!find) return SYKLI_ENOMEM;
+    snprintf(find->key, sizeof find->key, "%s", key);
+    snprintf(args, sizeof args, "{\"key\":\"%s\"}", find->key);
+    sykli_buf_init(&find->entry, m->mem, SYKLI_TAG_mesh);
+    find->ticket = ticket;
+    find->call = call;
+    find->done = done;
+    find->holders = 1;
+    find->next = m->finds;
+    m->finds = find;
+    for (sykli__mesh_conn *c = m->conns, *next; c; c = next) {
+        next = c->next;
+        const sykli__link_core *link = sykli__mesh_link(m, c);
+        if (c->kind != SYKLI__MESH_PEER || !c->up || c->invited || !link) continue;
+        sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
+            .verb = SYKLI_VERB_call, .node = link->peer.name, .what = "action.get",
+            .args = args, .deadline_ms = SYKLI__MESH_FIND_MS }, sykli__mesh_find_answer);
+        if (!job) continue;
+        job->user = find;
+        find->holders++;
+    }
+    sykli__mesh_find_drop(m, find);
+    return 0;
+}
+// ---- the configuration that is pushed
+
+static const char sykli__mesh_config_file[] = "config.pushed";
+
+// Envelope and body in one piece, as they travel and are kept.
+static void sykli__mesh_config_pack(sykli__wire_out *out, const sykli__roster_envelope *e,
+                                    const void *body, size_t size)
+{
+    sykli__roster_envelope_put(out, e);
+    sykli__wire_put_bytes(out, body, size);
+}
+
+// Takes a packed configuration apart and checks who signed it and whether it is newer.
+//   returns  0: it would replace ours; EEXIST: it is ours; ECONFLICT: ours is newer; else the error
+static int sykli__mesh_config_check(sykli_mesh *m, const void *data, size_t size,
+                                    sykli__roster_envelope *e, sykli__wire_in *body)
+{
+    const sykli__roster_entry *who;
+    *body = sykli__wire_over(data, size);
+    int rc = sykli__roster_envelope_get(body, e, SYKLI__ROSTER_CONFIG, m->roster.mesh_id,
+                                        &m->fault);
+    if (!rc) rc = sykli__roster_signer(&m->roster, &m->crypto, e, body->at, body->left, &who,
+                                       &m->fault);
+    if (rc) return rc;
+    int order = m->config.version ? sykli__roster_envelope_compare(e, &m->config) : 1;
+    if (!order) return SYKLI_EEXIST;
+    if (order < 0)
+        return sykli_fail(&m->fault, SYKLI_ECONFLICT, "version %llu is in force here",
+                          (unsigned long long)m->config.version);
+    return 0;
+}
+
+// Tells the members which configuration and roster this node has.
+static void sykli__mesh_versions(sykli_mesh *m)
+{
+    sykli__member_versions *v = &sykli__member_self(&m->links.table)->fact.versions;
+    uint8_t hash[32];
+    v->roster_epoch = m->roster.envelope.epoch << 32 | m->roster.envelope.version;
+    v->config_epoch = (uint32_t)m->config.epoch;
+    v->config_version = m->config.version;
+    v->config_hash = 0;
+    if (m->config.version) {
+        sykli__roster_envelope_hash(&m->config, hash);
+        for (int i = 0; i < 8; i++) v->config_hash = v->config_hash << 8 | hash[i];
+    }
+    sykli__member_update(&m->links.table);
+}
+
+// Makes a checked configuration the one in force: tried first, then kept, then applied for good.
+static int sykli__mesh_config_take(sykli_mesh *m, const sykli__roster_envelope *e,
+                                   const void *body, size_t size)
+{
+    sykli_buf packed;
+    char kept[48];
+    uint64_t previous = m->config.version;
+    int rc = sykli_config_verify(m->core, (const char *)body, size);
+    if (rc) return sykli_fail(&m->fault, rc, "%s", sykli_errmsg(m->core));
+    sykli_buf_init(&packed, m->mem, SYKLI_TAG_mesh);
+    sykli__mesh_config_pack(&packed, e, body, size);
+    snprintf(kept, sizeof kept, "config.v%llu", (unsigned long long)e->version);
+    rc = packed.error;
+    if (!rc) rc = sykli__mesh_file_write(m, kept, packed.data, packed.size);
+    if (!rc) rc = sykli__mesh_file_write(m, sykli__mesh_config_file, packed.data, packed.size);
+    sykli_buf_free(&packed);
+    if (!rc) rc = sykli_config_apply(m->core, (const char *)body, size, e->version);
+    if (rc) return sykli_fail(&m->fault, rc, "%s", sykli_errmsg(m->core));
+    m->config = *e;
+    sykli_buf_reset(&m->config_body);
+    sykli_buf_add(&m->config_body, body, size);
+    if (e->version > SYKLI__MESH_VERSIONS_KEPT) {
+        snprintf(kept, sizeof kept, "config.v%llu",
+                 (unsigned long long)(e->version - SYKLI__MESH_VERSIONS_KEPT));
+        m->sys->remove(m->sys->user, m->dir_fd, kept, 0);
+    }
+    char text[96];
+    int text_size = snprintf(text, sizeof text, "v%llu -> v%llu", (unsigned long long)previous,
+                             (unsigned long long)e->version);
+    sykli_event_put(m->core, &(sykli_event){ .kind = SYKLI_EVENT_config, .name = "pushed",
+                                             .text = text, .text_size = (size_t)text_size });
+    sykli__mesh_versions(m);
+    return m->config_body.error;
+}
+
+// A packed configuration came from somebody: whoever relays it, its signature decides.
+static int sykli__mesh_config_accept(sykli_mesh *m, const void *data, size_t size)
+{
+    sykli__roster_envelope e;
+    sykli__wire_in body;
+    int rc = sykli__mesh_config_check(m, data, size, &e, &body);
+    if (rc == SYKLI_EEXIST) return 0;
+    return rc ? rc : sykli__mesh_config_take(m, &e, body.at, body.left);
+}
+
+// Bytes of an argument in hex.       returns  0, EINVAL, ENOMEM; `out` is to be freed
+static int sykli__mesh_hex_arg(sykli_mesh *m, const sykli_json_doc *args, const char *name,
+                               sykli_buf *out)
+{
+    const char *hex = sykli_arg_text(args, name, "");
+    size_t size = strlen(hex);
+    sykli_buf_init(out, m->mem, SYKLI_TAG_mesh);
+    uint8_t *room = sykli_buf_grow(out, size / 2 + 1);
+    if (!room) return SYKLI_ENOMEM;
+    if (!size || sykli_unhex(room, size / 2, hex, size))
+        return sykli_fail(&m->fault, SYKLI_EINVAL, "%s: give hex digits", name);
+    out->size = size / 2;
+    return 0;
+}
+
+static int sykli__mesh_hex_put(sykli_buf *out, const void *data, size_t size)
+{
+    char *room = (char *)sykli_buf_grow(out, 2 * size + 1);
+    if (!room) return out->error;
+    sykli_hex(room, data, size);
+    out->size += 2 * size;
+    return 0;
+}
+
+// ---- the roster
+
+static void sykli__mesh_roster_enforce(sykli_mesh *m)
+{
+    for (sykli__mesh_conn *c = m->conns; c; c = c->next) {
+        sykli__link_core *link = sykli__mesh_link(m, c);
+        if (c->kind != SYKLI__MESH_PEER || !c->up || !link) continue;
+        c->role = sykli__mesh_role(m, c, &link->peer);
+        if (sykli__roster_banned(&m->roster, link->peer.id))
+            sykli__link_close(link, SYKLI_EPERM, "this node is banned");
+    }
+}
+
+static int sykli__mesh_roster_accept(sykli_mesh *m, const void *data, size_t size)
+{
+    sykli__roster fresh;
+    sykli__roster_init(&fresh, m->mem, m->keys.mesh);
+    int rc = sykli__roster_decode(&fresh, &m->crypto, data, size, &m->fault);
+    if (!rc) rc = sykli__roster_newer(&m->roster, &fresh, &m->fault);
+    if (rc > 0) rc = sykli__mesh_file_write(m, "roster", data, size);
+    else if (rc <= 0) {
+        sykli__roster_free(&fresh);
+        return rc;
+    }
+    if (rc) {
+        sykli__roster_free(&fresh);
+        return rc;
+    }
+    sykli__roster_free(&m->roster);
+    m->roster = fresh;
+    sykli__mesh_versions(m);
+    sykli__mesh_roster_enforce(m);
+    return 0;
+}
+
+// Signs the roster as it stands now, keeps it and makes it known. Only where the mesh key lives.
+static int sykli__mesh_roster_publish(sykli_mesh *m)
+{
+    sykli_buf out;
+    if (!(m->keys.has & SYKLI__ROSTER_HAS_MESH_SECRET))
+        return sykli_fail(&m->fault, SYKLI_EPERM,
+                          "the mesh key is not on this machine; do this where `sykli cookie new` "
+                          "was run");
+    sykli_buf_init(&out, m->mem, SYKLI_TAG_mesh);
+    int rc = sykli__roster_publish(&m->roster, &m->crypto, m->keys.mesh_secret, &out);
+    if (!rc) rc = sykli__mesh_file_write(m, "roster", out.data, out.size);
+    sykli_buf_free(&out);
+    if (rc) return sykli_fail(&m->fault, rc, "the roster cannot be published: %s",
+                              sykli_error_text(rc));
+    return 0;
+}
+
+// ---- invites
+
+static void sykli__mesh_psks(sykli_mesh *m)
+{
+    m->psk_count = 0;
+    if (sykli__mesh_in_mesh(m)) {
+        sykli__link_psk *p = &m->psks[m->psk_count++];
+        sykli__roster_cookie_psk(p->id, p->key_secret, m->keys.cookie_secret,
+                                 sizeof m->keys.cookie_secret);
+    }
+    for (size_t i = 0; i < m->book.count && m->psk_count <= SYKLI__MESH_INVITES_MAX; i++) {
+        sykli__link_psk *p = &m->psks[m->psk_count++];
+        memcpy(p->id, m->book.tickets[i].token_id, sizeof p->id);
+        memcpy(p->key_secret, m->book.tickets[i].psk_secret, sizeof p->key_secret);
+    }
+    m->links.link.psks = m->psks;
+    m->links.link.psk_count = m->psk_count;
+}
+
+static int sykli__mesh_book_save(sykli_mesh *m)
+{
+    sykli_buf out;
+    sykli_buf_init(&out, m->mem, SYKLI_TAG_mesh);
+    int rc = sykli__roster_book_encode(&m->book, &out);
+    if (!rc) rc = sykli__mesh_file_write(m, "invites", out.data, out.size);
+    sykli__roster_buf_wipe(&out);
+    sykli__mesh_psks(m);
+    return rc;
+}
+
+static int sykli__mesh_op_invite(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli__roster_invite v;
+    const char *role = sykli_arg_text(call->args, "role", "observer");
+    uint64_t expires = sykli_arg_u64(call->args, "expires_ms", 3600000);
+    uint64_t uses = sykli_arg_u64(call->args, "uses", 1);
+    if (!sykli__mesh_in_mesh(m))
+        return sykli_set_error(m->core, SYKLI_ENOENT,
+                               "this node is in no mesh; `sykli cookie new` makes one");
+    memset(&v, 0, sizeof v);
+    for (int i = SYKLI_ROLE_member; i < SYKLI_ROLE_owner; i++)
+        if (!strcmp(role, sykli_role_names[i])) v.role = (uint8_t)i;
+    v.uses = (uint16_t)(uses > UINT16_MAX ? UINT16_MAX : uses);
+    v.expires_ms = (uint64_t)sykli__mesh_wall(m) + expires;
+    memcpy(v.mesh, m->keys.mesh, 32);
+    memcpy(v.inviter_id, m->keys.id, sizeof v.inviter_id);
+    memcpy(v.inviter_exchange, m->keys.exchange, 32);
+    const char *at = sykli__member_self(&m->links.table)->fact.addresses;
+    while (*at && v.address_count < SYKLI__ROSTER_ADDRESSES_MAX) {
+        size_t size = strcspn(at, " ");
+        snprintf(v.addresses[v.address_count++], sizeof v.addresses[0], "%.*s", (int)size, at);
+        at += size + (at[size] == ' ');
+    }
+    if (!v.address_count)
+        return sykli_set_error(m->core, SYKLI_EINVAL,
+                               "this node does not listen where others can reach it; start it "
+                               "with --listen ADDR:PORT");
+    if (v.role > SYKLI_ROLE_member && !(m->keys.has & SYKLI__ROSTER_HAS_MESH_SECRET))
+        return sykli_set_error(m->core, SYKLI_EPERM, "without the mesh key this node can invite "
+                               "members only; use --role member");
+    int rc = sykli__mesh_random(m, v.token_id, sizeof v.token_id);
+    if (!rc) rc = sykli__mesh_random(m, v.token_secret, sizeof v.token_secret);
+    if (!rc && m->book.count >= SYKLI__MESH_INVITES_MAX)
+        sykli__roster_book_expire(&m->book, (uint64_t)sykli__mesh_wall(m), 0);
+    if (!rc && m->book.count >= SYKLI__MESH_INVITES_MAX)
+        return sykli_set_error(m->core, SYKLI_ELIMIT, "%d invites are open; revoke one",
+                               SYKLI__MESH_INVITES_MAX);
+    if (rc) return rc;
+    sykli_buf token;
+    sykli_buf_init(&token, m->mem, SYKLI_TAG_mesh);
+    rc = sykli__roster_book_issue(&m->book, &v, &m->fault);
+    if (!rc) rc = sykli__roster_invite_encode(&v, &token, &m->fault);
+    if (rc) rc = sykli__mesh_failed(m);
+    if (!rc) rc = sykli__mesh_book_save(m);
+    if (!rc) {
+        sykli_buf_text(call->result, "{\"token\":");
+        sykli_json_quote(call->result, (const char *)token.data, token.size);
+        rc = sykli_buf_text(call->result, "}");
+    }
+    sykli__roster_buf_wipe(&token);
+    sykli__crypto_wipe(&v, sizeof v);
+    return rc;
+}
+
+static int sykli__mesh_op_invites(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli_buf *out = call->result;
+    sykli_buf_text(out, "{\"items\":[");
+    for (size_t i = 0; i < m->book.count; i++) {
+        const sykli__roster_ticket *t = &m->book.tickets[i];
+        char id[17];
+        sykli_hex(id, t->token_id, 8);
+        sykli_buf_print(out, "%s{\"id\":\"%s\",\"role\":\"%s\",\"uses_left\":%u,\"expires_ms\":%llu,"
+                        "\"used_by\":", i ? "," : "", id, sykli_role_names[t->role],
+                        (unsigned)(t->uses - t->used), (unsigned long long)t->expires_ms);
+        if (t->used) sykli_json_quote(out, t->first, strlen(t->first));
+        else sykli_buf_text(out, "null");
+        sykli_buf_text(out, "}");
+    }
+    return sykli_buf_text(out, "]}");
+}
+
+static int sykli__mesh_op_invite_revoke(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    uint8_t id[8];
+    const char *text = sykli_arg_text(call->args, "id", "");
+    if (sykli_unhex(id, 8, text, strlen(text)))
+        return sykli_set_error(m->core, SYKLI_EINVAL, "id: give 16 hex digits");
+    if (!sykli__roster_book_revoke(&m->book, id))
+        return sykli_set_error(m->core, SYKLI_ENOENT, "no invite %s", text);
+    return sykli__mesh_book_save(m);
+}
+
+// The answer to a newcomer: cookie, mesh key, roster and configuration. What the token was used for
+// is on disk before it leaves.
+static int sykli__mesh_welcome(sykli_mesh *m, const sykli__link_peer *peer, sykli_buf *out)
+{
+    int role = sykli__roster_book_redeem(&m->book, peer->psk_id, peer->id, peer->name,
+                                         (uint64_t)sykli__mesh_wall(m), &m->fault);
+    if (role < 0) return role;
+    int rc = sykli__mesh_book_save(m);
+    if (!rc && role > SYKLI_ROLE_member) {
+        sykli__roster_entry entry = { .role = (uint8_t)role };
+        memcpy(entry.exchange, peer->key, 32);
+        memcpy(entry.sign, peer->sign_key, 32);
+        snprintf(entry.name, sizeof entry.name, "%s", peer->name);
+        rc = sykli__roster_grant(&m->roster, &entry, &m->fault);
+        if (!rc) rc = sykli__mesh_roster_publish(m);
+        if (!rc) sykli__mesh_versions(m);
+    }
+    if (rc) return rc;
+    sykli_buf roster;
+    sykli_buf_init(&roster, m->mem, SYKLI_TAG_mesh);
+    rc = sykli__mesh_file_read(m, "roster", &roster);
+    sykli_buf_text(out, "{\"cookie\":\"");
+    sykli__mesh_hex_put(out, m->keys.cookie_secret, 32);
+    sykli_buf_text(out, "\",\"mesh\":\"");
+    sykli__mesh_hex_put(out, m->keys.mesh, 32);
+    sykli_buf_text(out, "\",\"roster\":\"");
+    if (!rc) sykli__mesh_hex_put(out, roster.data, roster.size);
+    sykli_buf_text(out, "\",\"config\":\"");
+    if (m->config.version) {
+        sykli_buf packed;
+        sykli_buf_init(&packed, m->mem, SYKLI_TAG_mesh);
+        sykli__mesh_config_pack(&packed, &m->config, m->config_body.data, m->config_body.size);
+        sykli__mesh_hex_put(out, packed.data, packed.size);
+        sykli_buf_free(&packed);
+    }
+    sykli_buf_free(&roster);
+    return sykli_buf_text(out, "\"}");
+}
+
+// A stream of an invited session: its one request is answered here, it never becomes a request of
+// the context.
+static void sykli__mesh_redeem(sykli_mesh *m, sykli__link_core *link, uint32_t stream,
+                               const sykli__link_open_message *o)
+{
+    sykli_buf out;
+    if (o->verb != SYKLI_VERB_call || strcmp(o->what, "join.redeem")) {
+        sykli__link_end(link, stream, SYKLI_EPERM, "an invite is only good for joining");
+        return;
+    }
+    sykli_buf_init(&out, m->mem, SYKLI_TAG_mesh);
+    int rc = sykli__mesh_welcome(m, &link->peer, &out);
+    if (!rc && (int64_t)out.size > sykli__link_write(link, stream, out.data, out.size))
+        rc = sykli_fail(&m->fault, SYKLI_ELIMIT, "the roster is too large to join by invite");
+    sykli__link_end(link, stream, rc, rc ? m->fault.text : "");
+    sykli__roster_buf_wipe(&out);
+}
+
+// ---- pushing a configuration
+
+static void sykli__mesh_push_free(sykli_mesh *m, sykli__mesh_push *p)
+{
+    sykli__mesh_push **at = &m->pushes;
+    while (*at != p) at = &(*at)->next;
+    *at = p->next;
+    if (p->nodes) sykli_mem_resize(m->mem, SYKLI_TAG_mesh, p->nodes,
+                                   p->node_count * sizeof *p->nodes, 0);
+    sykli_buf_free(&p->body);
+    sykli_buf_free(&p->args);
+    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, p, sizeof *p, 0);
+}
+
+static void sykli__mesh_push_state(sykli__mesh_pushed *n, const char *state, const char *reason)
+{
+    n->state = state;
+    snprintf(n->reason, sizeof n->reason, "%s", reason);
+}
+
+// Answers the call with a line a node.
+static void sykli__mesh_push_end(sykli_mesh *m, sykli__mesh_push *p)
+{
+    sykli_buf out;
+    sykli_buf_init(&out, m->mem, SYKLI_TAG_mesh);
+    sykli_buf_print(&out, "{\"version\":%llu,\"nodes\":[", (unsigned long long)p->envelope.version);
+    for (size_t i = 0; i < p->node_count; i++) {
+        const sykli__mesh_pushed *n = &p->nodes[i];
+        sykli_buf_print(&out, "%s{\"node\":\"%s\",\"state\":\"%s\",\"ms\":%llu,\"reason\":",
+                        i ? "," : "", n->node, n->state, (unsigned long long)n->ms);
+        sykli_json_quote(&out, n->reason, strlen(n->reason));
+        sykli_buf_text(&out, "}");
+    }
+    sykli_buf_text(&out, "]}");
+    sykli_call_done(m->core, p->call, out.error, (const char *)out.data, "out of memory");
+    sykli_buf_free(&out);
+    sykli__mesh_push_free(m, p);
+}
+
+// A node has answered PREPARE or COMMIT.
+static void sykli__mesh_push_heard(sykli_mesh *m, sykli__mesh_job *job)
+{
+    sykli__mesh_push *p = (sykli__mesh_push *)job->user;
+    sykli__mesh_pushed *n = &p->nodes[job->ticket];
+    n->ms += sykli__mesh_now(m) - job->begun_ms;
+    bool gone = job->code == SYKLI_ETIMEOUT || job->code == SYKLI_ECLOSED
+             || job->code == SYKLI_ENONODE;
+    if (gone) sykli__mesh_push_state(n, "offline", "will catch up");
+    else if (job->code == SYKLI_ECONFLICT) sykli__mesh_push_state(n, "conflict", job->message);
+    else if (job->code) sykli__mesh_push_state(n, "refused", job->message);
+    else if (p->committing) sykli__mesh_push_state(n, "updated", "");
+    p->waiting--;
+}
+
+static void sykli__mesh_push_ask(sykli_mesh *m, sykli__mesh_push *p, const char *op)
+{
+    for (size_t i = 1; i < p->node_count; i++) {
+        sykli__mesh_pushed *n = &p->nodes[i];
+        if (strcmp(n->state, "prepared")) continue;
+        sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
+            .verb = SYKLI_VERB_call, .node = n->node, .what = op,
+            .args = (const char *)p->args.data, .deadline_ms = SYKLI__MESH_PUSH_MS },
+            sykli__mesh_push_heard);
+        if (!job) {
+            sykli__mesh_push_state(n, "offline", "will catch up");
+            continue;
+        }
+        job->user = p;
+        job->ticket = i;
+        p->waiting++;
+    }
+}
+
+// PREPARE is answered: one persisted COMMIT, here, makes the version the one that rolls forward.
+static void sykli__mesh_push_commit(sykli_mesh *m, sykli__mesh_push *p)
+{
+    bool refused = false;
+    uint64_t begun = sykli__mesh_now(m);
+    for (size_t i = 1; i < p->node_count; i++)
+        refused |= !strcmp(p->nodes[i].state, "refused") || !strcmp(p->nodes[i].state, "conflict");
+    p->committing = true;
+    if (refused && p->all_or_nothing) {
+        for (size_t i = 0; i < p->node_count; i++)
+            if (!strcmp(p->nodes[i].state, "prepared"))
+                sykli__mesh_push_state(&p->nodes[i], "refused", "another node refused");
+        return;
+    }
+    int rc = sykli__mesh_config_take(m, &p->envelope, p->body.data, p->body.size);
+    p->nodes[0].ms = sykli__mesh_now(m) - begun;
+    if (rc) {
+        for (size_t i = 0; i < p->node_count; i++)
+            sykli__mesh_push_state(&p->nodes[i], "refused", m->fault.text);
+        return;
+    }
+    sykli__mesh_push_state(&p->nodes[0], "updated", "");
+    sykli__mesh_push_ask(m, p, "config.commit");
+}
+
+static void sykli__mesh_pushes_pump(sykli_mesh *m)
+{
+    for (sykli__mesh_push *p = m->pushes, *next; p; p = next) {
+        next = p->next;
+        if (!p->waiting && !p->committing) sykli__mesh_push_commit(m, p);
+        if (!p->waiting && p->committing) sykli__mesh_push_end(m, p);
+    }
+}
+
+// The new body: what is in force with the given keys over it; null takes a key away.
+static int sykli__mesh_push_body(sykli_mesh *m, const char *values, sykli_buf *out)
+{
+    sykli_json_doc now, given;
+    const char *body = m->config_body.size ? (const char *)m->config_body.data : "{}";
+    int rc = sykli_json_parse(&given, m->mem, values, strlen(values), &m->fault);
+    if (rc) return rc;
+    rc = sykli_json_parse(&now, m->mem, body, strlen(body), &m->fault);
+    if (rc) {
+        sykli_json_free(&given);
+        return rc;
+    }
+    const sykli_json_doc *docs[] = { &now, &given };
+    sykli_buf_text(out, "{");
+    for (int i = 0; i < 2; i++)
+        for (uint32_t at = sykli_json_first(docs[i], 0); at;
+             at = sykli_json_next(docs[i], 0, at)) {
+            const sykli_json_node *n = &docs[i]->nodes[at];
+            const char *key = sykli_json_key(docs[i], at);
+            bool replaced = !i && sykli_json_member(&given, 0, key);
+            if (replaced || n->type == SYKLI_JSON_null) continue;
+            if (out->size > 1) sykli_buf_text(out, ",");
+            sykli_json_quote(out, key, strlen(key));
+            sykli_buf_text(out, ":");
+            if (n->type == SYKLI_JSON_number)
+                sykli_buf_add(out, docs[i]->text + n->text, n->text_size);
+            else if (n->type == SYKLI_JSON_true || n->type == SYKLI_JSON_false)
+                sykli_buf_text(out, n->type == SYKLI_JSON_true ? "true" : "false");
+            else if (n->type == SYKLI_JSON_string)
+                sykli_json_quote(out, docs[i]->text + n->text, n->text_size);
+            else rc = sykli_fail(&m->fault, SYKLI_EINVAL, "key %s: give a string, number or "
+                                 "true/false", key);
+        }
+    sykli_buf_text(out, "}");
+    sykli_json_free(&now);
+    sykli_json_free(&given);
+    return rc ? rc : out->error;
+}
+
+// The nodes a push is for: this one first.
+static int sykli__mesh_push_nodes(sykli_mesh *m, sykli__mesh_push *p)
+{
+    const sykli__member_table *t = &m->links.table;
+    p->nodes = (sykli__mesh_pushed *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0,
+                                                      t->count * sizeof *p->nodes);
+    if (!p->nodes) return SYKLI_ENOMEM;
+    p->node_count = t->count;
+    for (size_t i = 0; i < t->count; i++) {
+        const sykli__member_row *row = sykli__member_at(t, i);
+        snprintf(p->nodes[i].node, sizeof p->nodes[i].node, "%s", row->fact.name);
+        bool away = row->fact.state > SYKLI__MEMBER_SUSPECT;
+        sykli__mesh_push_state(&p->nodes[i], away ? "offline" : "prepared",
+                               away ? "will catch up" : "");
+    }
+    return 0;
+}
+
+static int sykli__mesh_push_make(sykli_mesh *m, sykli__mesh_push *p, bool force)
+{
+    sykli__roster_envelope *e = &p->envelope;
+    sykli_buf packed;
+    e->kind = SYKLI__ROSTER_CONFIG;
+    memcpy(e->mesh_id, m->roster.mesh_id, sizeof e->mesh_id);
+    e->epoch = (m->config.version ? m->config.epoch : 1) + force;
+    e->version = m->config.version + 1;
+    if (m->config.version) sykli__roster_envelope_hash(&m->config, e->parent);
+    sykli__roster_envelope_sign(e, &m->crypto, m->keys.sign_secret, p->body.data, p->body.size);
+    sykli_buf_init(&packed, m->mem, SYKLI_TAG_mesh);
+    sykli__mesh_config_pack(&packed, e, p->body.data, p->body.size);
+    sykli_buf_text(&p->args, "{\"push\":\"");
+    if (!packed.error) sykli__mesh_hex_put(&p->args, packed.data, packed.size);
+    int rc = sykli_buf_text(&p->args, "\"}");
+    if (!rc && p->args.size > SYKLI_ARGS_MAX) rc = SYKLI_ELIMIT;
+    sykli_buf_free(&packed);
+    return rc ? rc : sykli__mesh_push_nodes(m, p);
+}
+
+// Begins a push of a whole body.
+static int sykli__mesh_push_begin(sykli_mesh *m, sykli_call *call, const char *values, bool merge)
+{
+    if (sykli__roster_role(&m->roster, m->keys.id) < SYKLI_ROLE_admin)
+        return sykli_set_error(m->core, SYKLI_EPERM, "this node's key is no admin of the mesh, its "
+                               "pushes would be refused; push from an admin's node, or `sykli "
+                               "grant` it");
+    sykli__mesh_push *p =
+        (sykli__mesh_push *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *p);
+    if (!p) return SYKLI_ENOMEM;
+    p->call = call->handle;
+    p->next = m->pushes;
+    m->pushes = p;
+    sykli_buf_init(&p->body, m->mem, SYKLI_TAG_mesh);
+    sykli_buf_init(&p->args, m->mem, SYKLI_TAG_mesh);
+    p->all_or_nothing = sykli_json_bool(call->args, sykli_json_get(call->args, 0, "all_or_nothing"),
+                                        false);
+    bool force = sykli_json_bool(call->args, sykli_json_get(call->args, 0, "force"), false);
+    int rc = merge ? sykli__mesh_push_body(m, values, &p->body)
+                   : sykli_buf_text(&p->body, values);
+    if (rc) rc = sykli__mesh_failed(m);
+    if (!rc) rc = sykli_config_verify(m->core, (const char *)p->body.data, p->body.size);
+    if (!rc && (rc = sykli__mesh_push_make(m, p, force)))
+        rc = sykli_set_error(m->core, rc, "the push cannot be made: %s", sykli_error_text(rc));
+    if (rc) {
+        sykli__mesh_push_free(m, p);
+        return rc;
+    }
+    sykli__mesh_push_ask(m, p, "config.prepare");
+    return SYKLI_PENDING;
+}
+
+static int sykli__mesh_op_push(sykli_call *call)
+{
+    return sykli__mesh_push_begin((sykli_mesh *)call->user, call,
+                                  sykli_arg_text(call->args, "values", "{}"), true);
+}
+
+static int sykli__mesh_op_prepare(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli_buf packed;
+    sykli__roster_envelope e;
+    sykli__wire_in body;
+    int rc = sykli__mesh_hex_arg(m, call->args, "push", &packed);
+    if (!rc) rc = sykli__mesh_config_check(m, packed.data, packed.size, &e, &body);
+    if (rc) rc = sykli__mesh_failed(m);
+    else rc = sykli_config_verify(m->core, (const char *)body.at, body.left);
+    sykli_buf_free(&packed);
+    return rc;
+}
+
+static int sykli__mesh_op_commit(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli_buf packed;
+    int rc = sykli__mesh_hex_arg(m, call->args, "push", &packed);
+    if (!rc) rc = sykli__mesh_config_accept(m, packed.data, packed.size);
+    sykli_buf_free(&packed);
+    return rc ? sykli__mesh_failed(m) : 0;
+}
+
+static int sykli__mesh_op_rollback(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    char name[48];
+    uint64_t version = sykli_arg_u64(call->args, "version", 0);
+    sykli_buf packed;
+    sykli__roster_envelope e;
+    sykli_buf_init(&packed, m->mem, SYKLI_TAG_mesh);
+    snprintf(name, sizeof name, "config.v%llu", (unsigned long long)version);
+    int rc = sykli__mesh_file_read(m, name, &packed);
+    sykli__wire_in in = sykli__wire_over(packed.data, packed.size);
+    if (rc) rc = sykli_set_error(m->core, SYKLI_ENOENT, "version %llu is not kept here; `sykli "
+                                 "config history` lists what is", (unsigned long long)version);
+    else if (sykli__roster_envelope_get(&in, &e, SYKLI__ROSTER_CONFIG, m->roster.mesh_id,
+                                        &m->fault))
+        rc = sykli__mesh_failed(m);
+    else rc = sykli__mesh_push_begin(m, call, (const char *)in.at, false);
+    sykli_buf_free(&packed);
+    return rc;
+}
+
+// What of a packed configuration is told in a history: its author by name.
+static void sykli__mesh_history_item(sykli_mesh *m, const sykli__roster_envelope *e,
+                                     sykli_buf *out)
+{
+    const char *author = "mesh key";
+    char hash[65];
+    uint8_t bytes[32], key_id[4];
+    for (size_t i = 0; i < m->roster.count; i++) {
+        sykli__roster_key_id(key_id, m->roster.entries[i].sign);
+        if (!memcmp(key_id, e->key_id, sizeof key_id)) author = m->roster.entries[i].name;
+    }
+    sykli__roster_envelope_hash(e, bytes);
+    sykli_hex(hash, bytes, 32);
+    sykli_buf_print(out, "%s{\"version\":%llu,\"epoch\":%llu,\"author\":\"%s\",\"hash\":\"%s\","
+                    "\"state\":\"%s\"}", out->data[out->size - 1] == '[' ? "" : ",",
+                    (unsigned long long)e->version, (unsigned long long)e->epoch, author, hash,
+                    e->version == m->config.version ? "current" : "kept");
+}
+
+static int sykli__mesh_op_history(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli_buf_text(call->result, "{\"items\":[");
+    for (uint64_t back = 0; back < SYKLI__MESH_VERSIONS_KEPT && back < m->config.version; back++) {
+        char name[48];
+        sykli_buf packed;
+        sykli__roster_envelope e;
+        sykli_buf_init(&packed, m->mem, SYKLI_TAG_mesh);
+        snprintf(name, sizeof name, "config.v%llu",
+                 (unsigned long long)(m->config.version - back));
+        if (!sykli__mesh_file_read(m, name, &packed)) {
+            sykli__wire_in in = sykli__wire_over(packed.data, packed.size);
+            if (!sykli__roster_envelope_get(&in, &e, SYKLI__ROSTER_CONFIG, m->roster.mesh_id, NULL))
+                sykli__mesh_history_item(m, &e, call->result);
+        }
+        sykli_buf_free(&packed);
+    }
+    return sykli_buf_text(call->result, "]}");
+}
+
+static int sykli__mesh_op_config_get(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli_buf packed;
+    sykli_buf_init(&packed, m->mem, SYKLI_TAG_mesh);
+    sykli_buf_text(call->result, "{\"push\":\"");
+    if (m->config.version) sykli__mesh_config_pack(&packed, &m->config, m->config_body.data,
+                                                   m->config_body.size);
+    sykli__mesh_hex_put(call->result, packed.data, packed.size);
+    sykli_buf_free(&packed);
+    return sykli_buf_text(call->result, "\"}");
+}
+
+static int sykli__mesh_op_roster_get(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli_buf roster;
+    sykli_buf_init(&roster, m->mem, SYKLI_TAG_mesh);
+    int rc = sykli__mesh_file_read(m, "roster", &roster);
+    sykli_buf_text(call->result, "{\"roster\":\"");
+    if (!rc) sykli__mesh_hex_put(call->result, roster.data, roster.size);
+    sykli_buf_free(&roster);
+    return sykli_buf_text(call->result, "\"}");
+}
+
+// A member had something newer, which has arrived.
+static void sykli__mesh_caught_up(sykli_mesh *m, sykli__mesh_job *job)
+{
+    sykli_json_doc doc;
+    sykli_buf data;
+    bool roster = job->ticket == 1;
+    if (job->code || sykli_json_parse(&doc, m->mem, (const char *)job->body.data, job->body.size,
+                                      &m->fault))
+        return;
+    int rc = sykli__mesh_hex_arg(m, &doc, roster ? "roster" : "push", &data);
+    if (!rc) rc = roster ? sykli__mesh_roster_accept(m, data.data, data.size)
+                         : sykli__mesh_config_accept(m, data.data, data.size);
+    sykli_buf_free(&data);
+    sykli_json_free(&doc);
+    if (rc >= 0) return;
+    char text[300];
+    int size = snprintf(text, sizeof text, "%s of %s refused: %s", roster ? "roster" : "config",
+                        job->node, m->fault.text);
+    sykli_event_put(m->core, &(sykli_event){ .kind = SYKLI_EVENT_config, .name = "refused",
+                                             .text = text, .text_size = (size_t)size });
+}
+
+static void sykli__mesh_behind(sykli_mesh *m, const char *node, int what)
+{
+    for (sykli__mesh_job *job = m->jobs; job; job = job->next)
+        if (job->done == sykli__mesh_caught_up && job->ticket == (uint64_t)what) return;
+    sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
+        .verb = SYKLI_VERB_call, .node = node, .deadline_ms = SYKLI__MESH_PUSH_MS,
+        .what = what == 1 ? "roster.get" : "config.pushed" }, sykli__mesh_caught_up);
+    if (job) job->ticket = (uint64_t)what;
+}
+
+// ---- roles
+
+// What the roster would say of a node, found among members by name or id.
+static int sykli__mesh_subject(sykli_mesh *m, const char *node, sykli__roster_entry *out)
+{
+    for (size_t i = 0; i < m->links.table.count; i++) {
+        const sykli__member_fact *f = &sykli__member_at(&m->links.table, i)->fact;
+        char id[33];
+        sykli_hex(id, f->id, 16);
+        if (strcmp(f->name, node) && strcmp(id, node)) continue;
+        const sykli__roster_entry *known = sykli__roster_by_id(&m->roster, f->id);
+        memset(out, 0, sizeof *out);
+        if (known) *out = *known;
+        memcpy(out->id, f->id, sizeof out->id);
+        memcpy(out->exchange, f->key, 32);
+        memcpy(out->sign, f->sign_key, 32);
+        snprintf(out->name, sizeof out->name, "%s", f->name);
+        return 0;
+    }
+    const sykli__roster_entry *known = sykli__roster_by_name(&m->roster, node);
+    if (!known) return sykli_set_error(m->core, SYKLI_ENOENT, "no node '%s' is known", node);
+    *out = *known;
+    return 0;
+}
+
+static int sykli__mesh_op_grant(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli__roster_entry entry;
+    const char *role = sykli_arg_text(call->args, "role", "");
+    int rc = sykli__mesh_subject(m, sykli_arg_text(call->args, "node", ""), &entry);
+    if (rc) return rc;
+    entry.role = 0;
+    for (int i = SYKLI_ROLE_member; i <= SYKLI_ROLE_admin; i++)
+        if (!strcmp(role, sykli_role_names[i])) entry.role = (uint8_t)i;
+    if (!entry.role)
+        return sykli_set_error(m->core, SYKLI_EINVAL,
+                               "role: give member, observer, operator or admin, not '%s'", role);
+    entry.writer = sykli_json_bool(call->args, sykli_json_get(call->args, 0, "writer"), false);
+    entry.executor = sykli_json_bool(call->args, sykli_json_get(call->args, 0, "executor"), false);
+    rc = sykli__roster_grant(&m->roster, &entry, &m->fault);
+    if (!rc) rc = sykli__mesh_roster_publish(m);
+    if (rc) return sykli__mesh_failed(m);
+    sykli__mesh_versions(m);
+    sykli__mesh_roster_enforce(m);
+    return 0;
+}
+
+static int sykli__mesh_op_revoke(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli__roster_entry entry;
+    int rc = sykli__mesh_subject(m, sykli_arg_text(call->args, "node", ""), &entry);
+    if (rc) return rc;
+    if (!memcmp(entry.id, m->keys.id, sizeof entry.id))
+        return sykli_set_error(m->core, SYKLI_EINVAL, "a node does not ban itself");
+    rc = sykli__roster_ban(&m->roster, entry.id, &m->fault);
+    if (!rc) rc = sykli__mesh_roster_publish(m);
+    if (rc) return sykli__mesh_failed(m);
+    sykli__mesh_versions(m);
+    sykli__mesh_roster_enforce(m);
+    return 0;
+}
+
+// ---- keys, and coming up
+
+static int sykli__mesh_keys_save(sykli_mesh *m)
+{
+    sykli_buf out;
+    sykli_buf_init(&out, m->mem, SYKLI_TAG_mesh);
+    int rc = sykli__roster_keys_encode(&m->keys, &out);
+    if (!rc) rc = sykli__mesh_file_write(m, "keys", out.data, out.size);
+    sykli__roster_buf_wipe(&out);
+    return rc;
+}
+
+// Reads the key file; a node without one makes its node key now.
+static int sykli__mesh_keys_load(sykli_mesh *m)
+{
+    sykli_buf text;
+    sykli_buf_init(&text, m->mem, SYKLI_TAG_mesh);
+    int rc = sykli__mesh_file_read(m, "keys", &text);
+    sykli__roster_keys_wipe(&m->keys);
+    if (!rc) rc = sykli__roster_keys_decode(&m->keys, &m->crypto, (const char *)text.data,
+                                            text.size, &m->fault);
+    else if (rc == SYKLI_ENOENT) rc = 0;
+    else rc = sykli_fail(&m->fault, SYKLI_EAUTH, "cannot read %s/keys", m->state_dir);
+    sykli__roster_buf_wipe(&text);
+    if (rc) return sykli__mesh_failed(m);
+    if (m->keys.has & SYKLI__ROSTER_HAS_NODE) return 0;
+    snprintf(m->keys.name, sizeof m->keys.name, "%s", sykli_node_name(m->core));
+    rc = sykli__mesh_random(m, m->keys.exchange_secret, 32);
+    if (!rc) rc = sykli__mesh_random(m, m->keys.sign_secret, 32);
+    m->keys.has |= SYKLI__ROSTER_HAS_NODE;
+    if (!rc && (rc = sykli__roster_keys_derive(&m->keys, &m->crypto, &m->fault)))
+        return sykli__mesh_failed(m);
+    return rc ? rc : sykli__mesh_keys_save(m);
+}
+
+// Reads what belongs to the mesh: roster, invites, pushed configuration. Damaged files are as good
+// as none: peers have the roster and the configuration.
+static int sykli__mesh_state_load(sykli_mesh *m)
+{
+    sykli_buf data;
+    sykli_buf_init(&data, m->mem, SYKLI_TAG_mesh);
+    sykli__roster_free(&m->roster);
+    sykli__roster_init(&m->roster, m->mem, m->keys.mesh);
+    if (!sykli__mesh_file_read(m, "roster", &data))
+        sykli__roster_decode(&m->roster, &m->crypto, data.data, data.size, &m->fault);
+    sykli_buf_reset(&data);
+    if (!sykli__mesh_file_read(m, sykli__mesh_config_file, &data)) {
+        sykli__roster_envelope e;
+        sykli__wire_in body;
+        if (!sykli__mesh_config_check(m, data.data, data.size, &e, &body)
+            && !sykli_config_apply(m->core, (const char *)body.at, body.left, e.version)) {
+            m->config = e;
+            sykli_buf_reset(&m->config_body);
+            sykli_buf_add(&m->config_body, body.at, body.left);
+        }
+    }
+    sykli_buf_reset(&data);
+    sykli__roster_book_free(&m->book);
+    if (!sykli__mesh_file_read(m, "invites", &data))
+        sykli__roster_book_decode(&m->book, (const char *)data.data, data.size, &m->fault);
+    sykli__roster_buf_wipe(&data);
+    return m->config_body.error;
+}
+
+// The core with what this context is.
+static int sykli__mesh_core_open(sykli_mesh *m)
+{
+    sykli__member_core_config c;
+    uint64_t random[2];
+    memset(&c, 0, sizeof c);
+    int rc = sykli__mesh_random(m, (uint8_t *)random, sizeof random);
+    if (rc) return rc;
+    sykli__member_fact *self = &c.member.self;
+    memcpy(self->id, m->keys.id, 16);
+    memcpy(self->key, m->keys.exchange, 32);
+    memcpy(self->sign_key, m->keys.sign, 32);
+    self->boot_id = random[0];
+    snprintf(self->name, sizeof self->name, "%s", sykli_node_name(m->core));
+    snprintf(self->version, sizeof self->version, "%s", SYKLI_VERSION);
+    sykli_workers(m->core, &self->workers_busy, &self->workers_total);
+    m->busy_told = self->workers_busy, m->total_told = self->workers_total;
+    bool wildcard = !strncmp(m->listen, "0.0.0.0:", 8) || !strncmp(m->listen, "[::]:", 5);
+    const char *address = m->advertise[0] ? m->advertise : wildcard ? "" : m->listen;
+    snprintf(self->addresses, sizeof self->addresses, "%s", address);
+    if (address[0]) self->bits |= SYKLI__MEMBER_DIALABLE;
+    c.member.wall_ms = (uint64_t)sykli__mesh_wall(m);
+    c.member.seed = random[1];
+    c.member.seed_count = sykli__mesh_in_mesh(m) ? m->seed_count : 0;
+    memcpy(c.member.seeds, m->seeds, sizeof c.member.seeds);
+    c.link.crypto = &m->crypto;
+    c.link.key_secret = m->keys.exchange_secret;
+    c.link.token = m->token;
+    memcpy(c.link.mesh_id, m->keys.mesh_id, sizeof m->keys.mesh_id);
+    rc = sykli__member_core_init(&m->links, m->mem, &c, sykli__mesh_now(m));
+    if (rc) return sykli_set_error(m->core, rc, "out of memory");
+    sykli__mesh_psks(m);
+    return 0;
+}
+
+// Listens for peers, once the node is in a mesh: before, nobody could be let in.
+static int sykli__mesh_listen(sykli_mesh *m)
+{
+    if (!m->listen[0] || !sykli__mesh_in_mesh(m) || m->listen_fd >= 0) return 0;
+    m->listen_fd = m->sys->listen(m->sys->user, m->listen);
+    if (m->listen_fd >= 0) return 0;
+    int rc = m->listen_fd;
+    m->listen_fd = -1;
+    return sykli_set_error(m->core, SYKLI_EIO, "cannot listen on %s: %s", m->listen, strerror(-rc));
+}
+
+static bool sykli__mesh_seed_add(sykli_mesh *m, const char *address, size_t size)
+{
+    if (!size || size >= sizeof m->seeds[0] || m->seed_count >= SYKLI__MEMBER_SEEDS_MAX)
+        return false;
+    for (size_t i = 0; i < m->seed_count; i++)
+        if (strlen(m->seeds[i]) == size && !memcmp(m->seeds[i], address, size)) return true;
+    memcpy(m->seeds[m->seed_count], address, size);
+    m->seeds[m->seed_count++][size] = 0;
+    return true;
+}
+
+// The addresses that a join left behind, one a line.
+static void sykli__mesh_seeds_load(sykli_mesh *m)
+{
+    sykli_buf text;
+    sykli_buf_init(&text, m->mem, SYKLI_TAG_mesh);
+    if (!sykli__mesh_file_read(m, "seeds", &text))
+        for (const char *at = (const char *)text.data; *at; at += strspn(at, "\n")) {
+            size_t size = strcspn(at, "\n");
+            sykli__mesh_seed_add(m, at, size);
+            at += size;
+        }
+    sykli_buf_free(&text);
+}
+
+static int sykli__mesh_op_reload(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    int rc = sykli__mesh_keys_load(m);
+    if (!rc) rc = sykli__mesh_state_load(m);
+    if (rc) return rc;
+    memset(m->links.link.mesh_id, 0, sizeof m->links.link.mesh_id);
+    memcpy(m->links.link.mesh_id, m->keys.mesh_id, sizeof m->keys.mesh_id);
+    sykli__mesh_psks(m);
+    rc = sykli__mesh_listen(m);
+    if (rc) return rc;
+    sykli__mesh_seeds_load(m);
+    for (size_t i = 0; i < m->seed_count; i++)
+        sykli__member_seed_add(&m->links.table, m->seeds[i]);
+    sykli__mesh_versions(m);
+    return 0;
+}
+
+// ---- what happens on connections
+
+// A request came in over a link: decides whose role it has and where it goes.
+static void sykli__mesh_opened(sykli_mesh *m, sykli__mesh_conn *c, sykli__link_core *link,
+                               const sykli__link_ev *ev)
+{
+    const sykli__link_open_message *o = &ev->open;
+    bool here = !*o->node || !strcmp(o->node, SYKLI_MESH_GATEWAY)
+             || !strcmp(o->node, sykli_node_name(m->core));
+    if (c->invited)
+        sykli__mesh_redeem(m, link, ev->stream, o);
+    else if (!here && c->kind != SYKLI__MESH_CONTROL)
+        sykli__link_end(link, ev->stream, SYKLI_EPERM, "requests are not passed on for others");
+    else if (c->role == SYKLI_ROLE_none)
+        sykli__link_end(link, ev->stream, SYKLI_EPERM, "a task has no say in its node");
+    else
+        sykli__remote_serve(&m->remote, link, ev->stream, o, c->role, here ? NULL : o->node);
+}
+
+static void sykli__mesh_link_event(sykli_mesh *m, sykli__mesh_conn *c,
+                                   const sykli__member_core_out *out)
+{
+    sykli__link_core *link = sykli__mesh_link(m, c);
+    const sykli__link_ev *ev = &out->ev;
+    if (ev->kind == SYKLI__LINK_EV_UP) {
+        bool cookie = m->psk_count && !memcmp(out->peer->psk_id, m->psks[0].id, 8);
+        c->up = true;
+        c->invited = c->kind == SYKLI__MESH_PEER && !cookie;
+        c->role = sykli__mesh_role(m, c, out->peer);
+        if (c->kind == SYKLI__MESH_PEER && sykli__roster_banned(&m->roster, out->peer->id))
+            sykli__link_close(link, SYKLI_EPERM, "this node is banned");
+        else sykli__mesh_learn_address(m, c);
+    } else if (ev->kind == SYKLI__LINK_EV_OPENED) {
+        sykli__mesh_opened(m, c, link, ev);
+    } else if (ev->kind == SYKLI__LINK_EV_DOWN) {
+        c->up = false;
+        sykli__remote_gone(&m->remote, link, ev->text ? ev->text : "the connection closed");
+    } else {
+        sykli__remote_event(&m->remote, link, ev);
+    }
+}
+
+// What the table of members says: who came, who went, who has something newer.
+static void sykli__mesh_member_event(sykli_mesh *m, const sykli__member_out *out)
+{
+    static const struct { sykli__member_out_kind of; sykli_event_kind is; } kinds[] = {
+        { SYKLI__MEMBER_OUT_NODEUP, SYKLI_EVENT_nodeup },
+        { SYKLI__MEMBER_OUT_NODEDOWN, SYKLI_EVENT_nodedown },
+        { SYKLI__MEMBER_OUT_LINKUP, SYKLI_EVENT_linkup },
+        { SYKLI__MEMBER_OUT_LINKDOWN, SYKLI_EVENT_linkdown } };
+    if (!out->row) return;
+    const char *name = out->row->fact.name;
+    if (out->kind == SYKLI__MEMBER_OUT_BEHIND) {
+        sykli__mesh_behind(m, name, out->code);
+        return;
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (kinds[i].of != out->kind) continue;
+        const char *state = sykli__member_state_names[out->row->fact.state];
+        sykli_event_put(m->core, &(sykli_event){ .kind = kinds[i].is, .name = name, .text = state,
+                                                 .text_size = strlen(state) });
+    }
+}
+
+static void sykli__mesh_closed(sykli_mesh *m, int number)
+{
+    sykli__mesh_conn *c = sykli__mesh_conn_of(m, number);
+    if (c) sykli__mesh_conn_free(m, c);
+}
+
+// Pulls all the core has to say.
+static void sykli__mesh_pull(sykli_mesh *m)
+{
+    sykli__member_core_out out;
+    for (int turn = 0; turn < 10000; turn++) {
+        if (!sykli__member_core_next(&m->links, sykli__mesh_now(m), &out)) return;
+        sykli__mesh_conn *c = sykli__mesh_conn_of(m, out.conn);
+        if (out.kind == SYKLI__MEMBER_CORE_DIAL)
+            sykli__mesh_dial(m, SYKLI__MESH_PEER, out.conn, out.member.address);
+        else if (out.kind == SYKLI__MEMBER_CORE_CLOSE) sykli__mesh_closed(m, out.conn);
+        else if (out.kind == SYKLI__MEMBER_CORE_MEMBER) sykli__mesh_member_event(m, &out.member);
+        else if (c) sykli__mesh_link_event(m, c, &out);
+    }
+}
+
+// Writes what a connection has, as far as its socket takes it.
+static void sykli__mesh_write(sykli_mesh *m, sykli__mesh_conn *c)
+{
+    const uint8_t *data;
+    size_t size;
+    c->blocked = false;
+    while (!c->dialling
+           && (size = sykli__member_core_output(&m->links, sykli__mesh_now(m), c->number, &data))) {
+        int64_t put = m->sys->write(m->sys->user, c->fd, data, size);
+        if (put <= 0) {
+            bool later = put == -EAGAIN || put == -EWOULDBLOCK || put == -EINTR || !put;
+            c->blocked = later;
+            if (!later && !c->closing) {
+                c->closing = true;
+                sykli__member_core_closed(&m->links, sykli__mesh_now(m), c->number, false);
+            }
+            return;
+        }
+        sykli__member_core_sent(&m->links, sykli__mesh_now(m), c->number, (size_t)put);
+    }
+}
+
+// Reads what has come, pulling between records: the core queues nothing.
+static void sykli__mesh_read(sykli_mesh *m, int number)
+{
+    for (int turn = 0; turn < SYKLI__MESH_TURN_READS; turn++) {
+        sykli__mesh_conn *c = sykli__mesh_conn_of(m, number);
+        if (!c || c->closing || c->dialling) return;
+        int64_t got = m->sys->read(m->sys->user, c->fd, m->wire, sizeof m->wire);
+        if (got == -EAGAIN || got == -EWOULDBLOCK || got == -EINTR) return;
+        if (got <= 0) {
+            c->closing = true;
+            sykli__member_core_closed(&m->links, sykli__mesh_now(m), number, false);
+            sykli__mesh_pull(m);
+            return;
+        }
+        for (size_t at = 0; at < (size_t)got;) {
+            size_t used = sykli__member_core_bytes(&m->links, sykli__mesh_now(m), number,
+                                                   m->wire + at, (size_t)got - at);
+            at += used;
+            sykli__mesh_pull(m);
+            if (!used && !sykli__mesh_conn_of(m, number)) return;
+        }
+        if ((size_t)got < sizeof m->wire) return;
+    }
+}
+
+// ---- the context's hooks
+
+static int sykli__mesh_fds(void *user, sykli_poll_fd *out, int max)
+{
+    const sykli_mesh *m = (const sykli_mesh *)user;
+    int count = 0, listeners[2] = { m->control_fd, m->listen_fd };
+    for (int i = 0; i < 2; i++)
+        if (listeners[i] >= 0 && m->conn_count < SYKLI__MESH_CONNS_MAX && count++ < max)
+            out[count - 1] = (sykli_poll_fd){ listeners[i], SYKLI_POLL_in, 0 };
+    for (const sykli__mesh_conn *c = m->conns; c; c = c->next) {
+        short want = c->dialling ? SYKLI_POLL_out
+                   : (short)(SYKLI_POLL_in | (c->blocked ? SYKLI_POLL_out : 0));
+        if (!c->closing && count++ < max) out[count - 1] = (sykli_poll_fd){ c->fd, want, 0 };
+    }
+    return count;
+}
+
+static int sykli__mesh_deadline_ms(void *user)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    uint64_t now = sykli__mesh_now(m), due = sykli__member_core_deadline(&m->links);
+    for (const sykli__mesh_job *job = m->jobs; job; job = job->next)
+        if (job->ready || job->due_ms < due) due = job->ready ? now : job->due_ms;
+    for (const sykli__mesh_slot *slot = m->slots; slot; slot = slot->next)
+        if (slot->ready) due = now;
+    for (const sykli__remote_serving *v = m->remote.servings; v; v = v->next)
+        if (v->more && sykli__remote_room(v->link, v->stream)) due = now;
+    if (due == UINT64_MAX) return -1;
+    return due <= now ? 0 : due - now > 60000 ? 60000 : (int)(due - now);
+}
+
+static void sykli__mesh_slots_pump(sykli_mesh *m)
+{
+    char line[256];
+    for (sykli__mesh_slot *slot = m->slots, *next; slot; slot = next) {
+        next = slot->next;
+        if (!slot->ready || slot->told) continue;
+        slot->ready = false;
+        int64_t got = sykli_request_read(m->core, slot->request, line, sizeof line);
+        if (!got) continue;
+        slot->told = true;
+        sykli_hook_done(m->core, slot->ticket, got > 0 ? 0 : (int)got, NULL);
+    }
+}
+
+// How busy this node is belongs to its fact; told when it changes.
+static void sykli__mesh_load(sykli_mesh *m)
+{
+    uint32_t busy, total;
+    sykli_workers(m->core, &busy, &total);
+    if (m->mode != SYKLI_MESH_NODE || (busy == m->busy_told && total == m->total_told)) return;
+    sykli__member_fact *self = &sykli__member_self(&m->links.table)->fact;
+    m->busy_told = self->workers_busy = busy;
+    m->total_told = self->workers_total = total;
+    sykli__member_update(&m->links.table);
+}
+
+// Looks which sockets are ready and serves those.
+static void sykli__mesh_sockets(sykli_mesh *m)
+{
+    sykli_poll_fd fds[SYKLI__MESH_CONNS_MAX];
+    int numbers[SYKLI__MESH_CONNS_MAX], count = 0;
+    for (sykli__mesh_conn *c = m->conns; c && count < SYKLI__MESH_CONNS_MAX; c = c->next) {
+        if (c->closing) continue;
+        fds[count] = (sykli_poll_fd){ c->fd, c->dialling ? SYKLI_POLL_out : SYKLI_POLL_in, 0 };
+        numbers[count++] = c->number;
+    }
+    if (!count || m->sys->poll(m->sys->user, fds, count, 0) <= 0) return;
+    for (int i = 0; i < count; i++) {
+        sykli__mesh_conn *c = fds[i].got ? sykli__mesh_conn_of(m, numbers[i]) : NULL;
+        if (c && c->dialling) sykli__mesh_connected(m, c);
+        else if (c) sykli__mesh_read(m, numbers[i]);
+    }
+}
+
+static void sykli__mesh_pump(void *user)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    if (m->control_fd >= 0) sykli__mesh_accept(m, m->control_fd, SYKLI__MESH_CONTROL);
+    if (m->listen_fd >= 0) sykli__mesh_accept(m, m->listen_fd, SYKLI__MESH_PEER);
+    sykli__mesh_sockets(m);
+    if (sykli__member_core_deadline(&m->links) <= sykli__mesh_now(m))
+        sykli__member_core_tick(&m->links, sykli__mesh_now(m));
+    sykli__mesh_load(m);
+    sykli__mesh_pull(m);
+    sykli__mesh_slots_pump(m);
+    sykli__mesh_jobs_pump(m);
+    sykli__mesh_finds_pump(m);
+    sykli__mesh_pushes_pump(m);
+    sykli__remote_pump(&m->remote);
+    for (sykli__mesh_conn *c = m->conns; c; c = c->next) sykli__mesh_write(m, c);
+    sykli__mesh_pull(m);
+}
+
+static int sykli__mesh_route_open(void *user, uint64_t ticket, const sykli_request *desc)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    bool client = m->mode == SYKLI_MESH_CLIENT;
+    sykli__mesh_conn *c = client ? m->gate : sykli__mesh_conn_to(m, desc->node);
+    sykli__link_core *link = c ? sykli__mesh_link(m, c) : NULL;
+    if (!link && client)
+        return sykli_set_error(m->core, SYKLI_ENONODE, "the node of %s is gone", m->state_dir);
+    if (!link)
+        return sykli_set_error(m->core, SYKLI_ENONODE, "node '%s' is not reachable from '%s'",
+                               desc->node, sykli_node_name(m->core));
+    bool gate = !client || !strcmp(desc->node, SYKLI_MESH_GATEWAY);
+    return sykli__remote_ask(&m->remote, link, ticket, gate ? "" : desc->node, desc);
+}
+
+static int64_t sykli__mesh_route_read(void *user, uint64_t ticket, void *out, size_t size)
+{
+    return sykli__remote_read(&((sykli_mesh *)user)->remote, ticket, out, size);
+}
+
+static const char *sykli__mesh_route_message(void *user, uint64_t ticket)
+{
+    return sykli__remote_message(&((sykli_mesh *)user)->remote, ticket);
+}
+
+static void sykli__mesh_route_close(void *user, uint64_t ticket)
+{
+    sykli__remote_close(&((sykli_mesh *)user)->remote, ticket);
+}
+
+// Rows of a query over this node's own tables.    returns  NULL: the error is the context's
+static sykli_result *sykli__mesh_query(sykli_mesh *m, const char *text)
+{
+    sykli_buf body;
+    sykli_result *result = NULL;
+    sykli_handle r = sykli_request_open(m->core, &(sykli_request){ .verb = SYKLI_VERB_query,
+                                                                   .what = text });
+    if (!r.id) return NULL;
+    sykli_buf_init(&body, m->mem, SYKLI_TAG_mesh);
+    int64_t got;
+    while ((got = sykli_request_read(m->core, r, m->buffer, sizeof m->buffer)) > 0)
+        sykli_buf_add(&body, m->buffer, (size_t)got);
+    if (got == SYKLI_EOF && !body.error)
+        result = sykli_result_decode(m->mem, body.data, body.size, &m->fault);
+    sykli_request_close(m->core, r);
+    sykli_buf_free(&body);
+    return result;
+}
+
+// Whether a row of tasks is the one that `text` names: its id, its name, or RUN/NAME.
+static bool sykli__mesh_task_is(const sykli_result *tasks, size_t row, const char *text)
+{
+    sykli_value run = sykli_result_cell(tasks, row, 0), id = sykli_result_cell(tasks, row, 1);
+    sykli_value name = sykli_result_cell(tasks, row, 2);
+    char prefix[32];
+    int size = snprintf(prefix, sizeof prefix, "%llu/", (unsigned long long)run.u64);
+    if (!strncmp(text, prefix, (size_t)size)) text += size;
+    snprintf(prefix, sizeof prefix, "%llu", (unsigned long long)id.u64);
+    if (!strcmp(text, prefix)) return true;
+    return name.text && strlen(text) == name.text_size && !memcmp(text, name.text, name.text_size);
+}
+
+// Which run has the task that `text` names; among several the ones that run it now count.
+//   returns  0; ENOENT; EINVAL: in more than one, the text names them
+static int sykli__mesh_task_run(sykli_mesh *m, const char *text, uint64_t *out_run)
+{
+    sykli_result *tasks = sykli__mesh_query(m, "SELECT run, id, name, status FROM tasks");
+    char runs[200] = "";
+    size_t found[2] = { 0, 0 }; // others, running
+    if (!tasks) return sykli_last_error(m->core);
+    for (size_t i = 0; i < sykli_result_rows(tasks); i++) {
+        if (!sykli__mesh_task_is(tasks, i, text)) continue;
+        sykli_value status = sykli_result_cell(tasks, i, 3);
+        bool running = status.text && !strncmp(status.text, "running", status.text_size);
+        if (!running && found[1]) continue;
+        if (running && !found[1]) runs[0] = 0;
+        found[running]++;
+        *out_run = sykli_result_cell(tasks, i, 0).u64;
+        size_t used = strlen(runs);
+        snprintf(runs + used, sizeof runs - used, " %llu/%.60s", (unsigned long long)*out_run,
+                 text);
+    }
+    sykli_result_free(tasks);
+    size_t count = found[1] ? found[1] : found[0];
+    if (!count) return sykli_set_error(m->core, SYKLI_ENOENT, "no task '%s' runs on %s", text,
+                                       sykli_node_name(m->core));
+    if (count > 1) return sykli_set_error(m->core, SYKLI_EINVAL, "'%s' is in more than one run, "
+                                          "say which:%s", text, runs);
+    return 0;
+}
+
+// The connection of a run beside this node.
+static sykli__mesh_conn *sykli__mesh_run_conn(sykli_mesh *m, uint64_t run)
+{
+    sykli_result *runs = sykli__mesh_query(m, "SELECT id, pid FROM runs");
+    sykli__mesh_conn *c = NULL;
+    for (size_t i = 0; runs && !c && i < sykli_result_rows(runs); i++) {
+        if (sykli_result_cell(runs, i, 0).u64 != run) continue;
+        int64_t pid = sykli_result_cell(runs, i, 1).i64;
+        for (c = m->conns; c; c = c->next)
+            if (c->kind == SYKLI__MESH_CONTROL && c->up && c->pid == pid) break;
+    }
+    sykli_result_free(runs);
+    return c;
+}
+
+static int sykli__mesh_task_route(void *user, uint64_t ticket, const sykli_request *desc)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    sykli_json_doc args;
+    uint64_t run = 0;
+    if (m->mode != SYKLI_MESH_NODE) return SYKLI_ENOENT;
+    int rc = sykli_json_parse(&args, m->mem, desc->args, strlen(desc->args), &m->fault);
+    if (rc) return sykli__mesh_failed(m);
+    rc = sykli__mesh_task_run(m, sykli_arg_text(&args, "task", ""), &run);
+    sykli_json_free(&args);
+    if (rc) return rc;
+    sykli__mesh_conn *c = sykli__mesh_run_conn(m, run);
+    sykli__link_core *link = c ? sykli__mesh_link(m, c) : NULL;
+    if (!link) return sykli_set_error(m->core, SYKLI_ENOENT, "its run has ended");
+    return sykli__remote_ask(&m->remote, link, ticket, "", desc);
+}
+
+// ---- lookups and workers
+
+static void sykli__mesh_lookup_found(sykli_mesh *m, sykli__mesh_find *find, int code)
+{
+    sykli_hook_done(m->core, find->ticket, code, find->from);
+}
+
+// The node has looked for a client.
+static void sykli__mesh_lookup_told(sykli_mesh *m, sykli__mesh_job *job)
+{
+    sykli_json_doc doc;
+    int rc = job->code;
+    if (!rc) rc = sykli_json_parse(&doc, m->mem, (const char *)job->body.data, job->body.size,
+                                   &m->fault);
+    if (rc) {
+        sykli_hook_done(m->core, job->ticket, rc, NULL);
+        return;
+    }
+    sykli_hook_done(m->core, job->ticket, 0, sykli_arg_text(&doc, "from", "another node"));
+    sykli_json_free(&doc);
+}
+
+static int sykli__mesh_lookup(void *user, uint64_t ticket, const char *key, uint32_t deadline_ms)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    char args[96];
+    (void)deadline_ms; // finding has its own, and what is found is worth fetching
+    if (m->mode == SYKLI_MESH_NODE)
+        return sykli__mesh_find_begin(m, key, ticket, (sykli_handle){ 0 },
+                                      sykli__mesh_lookup_found);
+    snprintf(args, sizeof args, "{\"key\":\"%.64s\"}", key);
+    sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
+        .verb = SYKLI_VERB_call, .node = SYKLI_MESH_GATEWAY, .what = "cache.find", .args = args,
+        .deadline_ms = SYKLI__MESH_FETCH_MS }, sykli__mesh_lookup_told);
+    if (!job) return SYKLI_ENONODE;
+    job->ticket = ticket;
+    return 0;
+}
+
+static void sykli__mesh_find_called(sykli_mesh *m, sykli__mesh_find *find, int code)
+{
+    sykli_buf out;
+    sykli_buf_init(&out, m->mem, SYKLI_TAG_mesh);
+    sykli_buf_text(&out, "{\"from\":");
+    sykli_json_quote(&out, find->from, strlen(find->from));
+    sykli_buf_text(&out, "}");
+    sykli_call_done(m->core, find->call, code ? code : out.error, (const char *)out.data,
+                    sykli_error_text(code));
+    sykli_buf_free(&out);
+}
+
+static int sykli__mesh_op_find(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    int rc = sykli__mesh_find_begin(m, sykli_arg_text(call->args, "key", ""), 0, call->handle,
+                                    sykli__mesh_find_called);
+    return rc ? rc : SYKLI_PENDING;
+}
+
+static void sykli__mesh_slot_ready(void *user, sykli_handle request)
+{
+    (void)request;
+    ((sykli__mesh_slot *)user)->ready = true;
+}
+
+static void sykli__mesh_slot_return(void *user, uint64_t ticket)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    for (sykli__mesh_slot **at = &m->slots, *slot; (slot = *at); at = &slot->next) {
+        if (slot->ticket != ticket) continue;
+        *at = slot->next;
+        sykli_request_close(m->core, slot->request);
+        sykli_mem_resize(m->mem, SYKLI_TAG_mesh, slot, sizeof *slot, 0);
+        return;
+    }
+}
+
+static int sykli__mesh_slot_borrow(void *user, uint64_t ticket)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    sykli__mesh_slot *slot =
+        (sykli__mesh_slot *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *slot);
+    if (!slot) return SYKLI_ENOMEM;
+    slot->ticket = ticket;
+    slot->ready = true;
+    slot->next = m->slots;
+    m->slots = slot;
+    slot->request = sykli_request_open(m->core, &(sykli_request){
+        .verb = SYKLI_VERB_watch, .node = SYKLI_MESH_GATEWAY, .what = "worker",
+        .ready = sykli__mesh_slot_ready, .user = slot });
+    if (slot->request.id) return 0;
+    m->slots = slot->next;
+    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, slot, sizeof *slot, 0);
+    return SYKLI_ENONODE;
+}
+
+// ---- tables of a mesh
+
+#define SYKLI__MESH_NODES_COLUMNS(X, T)                                                            \
+    X(T, STR, name, 68, none, public, "name in the mesh")                                          \
+    X(T, STR, id, 36, none, public, "identity, from its keys")                                     \
+    X(T, STR, address, 64, none, public, "where it listens")                                       \
+    X(T, ENUM, state, sykli__member_state_names, none, public, "joining, alive, suspect, dead ...") \
+    X(T, STR, role, 12, none, public, "what the roster says")                                      \
+    X(T, STR, labels, 128, none, public, "for placement")                                          \
+    X(T, U64, workers_busy, 0, none, public, "workers that run a task")                            \
+    X(T, U64, workers_total, 0, none, public, "workers there are")                                 \
+    X(T, STR, version, 16, none, public, "of sykli")                                               \
+    X(T, U64, config_version, 0, none, public, "of the pushed configuration")                      \
+    X(T, U64, rtt_us, 0, us, public, "round trip to it")
+SYKLI_ROW(sykli__mesh_nodes_row, SYKLI__MESH_NODES_COLUMNS)
+SYKLI_COLUMNS(sykli__mesh_nodes_row, SYKLI__MESH_NODES_COLUMNS)
+
+#define SYKLI__MESH_PEERS_COLUMNS(X, T)                                                            \
+    X(T, STR, name, 68, none, public, "name of the other node")                                    \
+    X(T, STR, id, 36, none, public, "its identity")                                                \
+    X(T, STR, address, 64, none, public, "the other end of the session")                           \
+    X(T, STR, role, 12, none, public, "what it may do here")                                       \
+    X(T, U64, rtt_us, 0, us, public, "round trip")                                                 \
+    X(T, U64, up_ms, 0, ms, public, "age of the session")
+SYKLI_ROW(sykli__mesh_peers_row, SYKLI__MESH_PEERS_COLUMNS)
+SYKLI_COLUMNS(sykli__mesh_peers_row, SYKLI__MESH_PEERS_COLUMNS)
+
+static const char *const sykli__mesh_kind_names[] = { "client", "gateway", "peer", "inviter",
+                                                      NULL };
+#define SYKLI__MESH_LINKS_COLUMNS(X, T)                                                            \
+    X(T, U64, id, 0, none, observer, "number of the connection")                                   \
+    X(T, ENUM, kind, sykli__mesh_kind_names, none, observer, "client, peer ...")                   \
+    X(T, STR, name, 68, none, observer, "who is at the other end")                                 \
+    X(T, STR, address, 64, none, observer, "where")                                                \
+    X(T, STR, state, 12, none, observer, "dialling, handshake, up")                                \
+    X(T, I64, pid, 0, none, operator, "process of a client")                                       \
+    X(T, U64, in_bytes, 0, bytes, observer, "received")                                            \
+    X(T, U64, out_bytes, 0, bytes, observer, "sent")
+SYKLI_ROW(sykli__mesh_links_row, SYKLI__MESH_LINKS_COLUMNS)
+SYKLI_COLUMNS(sykli__mesh_links_row, SYKLI__MESH_LINKS_COLUMNS)
+
+static int sykli__mesh_scan_nodes(void *user, sykli_emit *to)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    int rc = 0;
+    for (size_t i = 0; !rc && i < m->links.table.count; i++) {
+        const sykli__member_row *member = sykli__member_at(&m->links.table, i);
+        const sykli__member_fact *f = &member->fact;
+        sykli__mesh_nodes_row row = { .state = f->state, .workers_busy = f->workers_busy,
+            .workers_total = f->workers_total, .config_version = f->versions.config_version,
+            .rtt_us = i && !member->live.conn ? SYKLI_NULL_U64 : member->rtt_ms * 1000u };
+        snprintf(row.name, sizeof row.name, "%s", f->name);
+        sykli_hex(row.id, f->id, 16);
+        snprintf(row.address, sizeof row.address, "%.*s", (int)strcspn(f->addresses, " "),
+                 f->addresses);
+        snprintf(row.role, sizeof row.role, "%s",
+                 sykli_role_names[sykli__roster_role(&m->roster, f->id)]);
+        snprintf(row.labels, sizeof row.labels, "%.127s", f->labels);
+        snprintf(row.version, sizeof row.version, "%.15s", f->version);
+        rc = to->row(to, &row);
+    }
+    return rc;
+}
+
+static int sykli__mesh_scan_peers(void *user, sykli_emit *to)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    int rc = 0;
+    for (const sykli__mesh_conn *c = m->conns; !rc && c; c = c->next) {
+        const sykli__link_core *link = sykli__mesh_link(m, c);
+        if (c->kind != SYKLI__MESH_PEER || !c->up || c->invited || !link) continue;
+        sykli__mesh_peers_row row = { .rtt_us = link->rtt_ms * 1000u,
+                                      .up_ms = sykli__mesh_now(m) - c->since_ms };
+        snprintf(row.name, sizeof row.name, "%s", link->peer.name);
+        sykli_hex(row.id, link->peer.id, 16);
+        snprintf(row.address, sizeof row.address, "%s", c->address);
+        snprintf(row.role, sizeof row.role, "%s", sykli_role_names[c->role]);
+        rc = to->row(to, &row);
+    }
+    return rc;
+}
+
+static int sykli__mesh_scan_links(void *user, sykli_emit *to)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    int rc = 0;
+    for (const sykli__mesh_conn *c = m->conns; !rc && c; c = c->next) {
+        const sykli__link_core *link = sykli__mesh_link(m, c);
+        sykli__mesh_links_row row = { .id = (uint64_t)c->number, .kind = c->kind,
+            .pid = c->pid ? c->pid : SYKLI_NULL_I64, .in_bytes = link ? link->bytes_in : 0,
+            .out_bytes = link ? link->bytes_out : 0 };
+        if (link) snprintf(row.name, sizeof row.name, "%s", link->peer.name);
+        snprintf(row.address, sizeof row.address, "%s", c->address);
+        snprintf(row.state, sizeof row.state, c->up ? "up" : c->dialling ? "dialling" : "handshake");
+        rc = to->row(to, &row);
+    }
+    return rc;
+}
+
+#define SYKLI__MESH_TABLE(name, help, row, visible, scan)                                          \
+    { name, help, row##_columns, sizeof row##_columns / sizeof *row##_columns, sizeof(row),        \
+      SYKLI_VISIBLE_##visible, scan, m }
+
+static int sykli__mesh_add_tables(sykli_mesh *m)
+{
+    sykli_table nodes = SYKLI__MESH_TABLE("nodes", "one node of the mesh", sykli__mesh_nodes_row,
+                                          public, sykli__mesh_scan_nodes);
+    sykli_table peers = SYKLI__MESH_TABLE("peers", "one session with another node",
+                                          sykli__mesh_peers_row, public, sykli__mesh_scan_peers);
+    sykli_table links = SYKLI__MESH_TABLE("links", "one connection of any kind",
+                                          sykli__mesh_links_row, observer, sykli__mesh_scan_links);
+    int rc = sykli_table_replace(m->core, &nodes);
+    if (!rc) rc = sykli_table_add(m->core, &peers);
+    return rc ? rc : sykli_table_add(m->core, &links);
+}
+
+static int sykli__mesh_add_ops(sykli_mesh *m)
+{
+    static const sykli_param push[] = { { "push", SYKLI_KIND_TEXT, true, "signed, in hex" } };
+    static const sykli_param values[] = {
+        { "values", SYKLI_KIND_TEXT, true, "a JSON object of keys, as text" },
+        { "all_or_nothing", SYKLI_KIND_BOOL, false, "give up when a node refuses" },
+        { "force", SYKLI_KIND_BOOL, false, "begin a new epoch: wins over any other version" } };
+    static const sykli_param rollback[] = {
+        { "version", SYKLI_KIND_U64, true, "one that config.history lists" },
+        { "all_or_nothing", SYKLI_KIND_BOOL, false, "give up when a node refuses" },
+        { "force", SYKLI_KIND_BOOL, false, "begin a new epoch" } };
+    static const sykli_param invite[] = {
+        { "role", SYKLI_KIND_TEXT, false, "member, observer or operator" },
+        { "uses", SYKLI_KIND_U64, false, "times it can be used; more than 1 only for member" },
+        { "expires_ms", SYKLI_KIND_U64, false, "from now; default an hour" } };
+    static const sykli_param revoke[] = { { "id", SYKLI_KIND_TEXT, true, "16 hex digits" } };
+    static const sykli_param grant[] = {
+        { "node", SYKLI_KIND_TEXT, true, "name or id" },
+        { "role", SYKLI_KIND_TEXT, true, "member, observer, operator or admin" },
+        { "writer", SYKLI_KIND_BOOL, false, "its results count as trusted" },
+        { "executor", SYKLI_KIND_BOOL, false, "it may receive trusted tasks" } };
+    static const sykli_param node[] = { { "node", SYKLI_KIND_TEXT, true, "name or id" } };
+    static const sykli_param key[] = { { "key", SYKLI_KIND_TEXT, true, "64 hex digits" } };
+    const sykli_op ops[] = {
+        { 20, "config.push", "makes keys the configuration of the whole mesh", SYKLI_ROLE_admin,
+          false, values, 3, sykli__mesh_op_push, m },
+        { 21, "config.prepare", "could this node take this configuration?", SYKLI_ROLE_member,
+          false, push, 1, sykli__mesh_op_prepare, m },
+        { 22, "config.commit", "takes a signed configuration", SYKLI_ROLE_member, false, push, 1,
+          sykli__mesh_op_commit, m },
+        { 23, "config.pushed", "the signed configuration in force", SYKLI_ROLE_member, false, NULL,
+          0, sykli__mesh_op_config_get, m },
+        { 24, "config.history", "the versions kept here", SYKLI_ROLE_observer, false, NULL, 0,
+          sykli__mesh_op_history, m },
+        { 25, "config.rollback", "pushes an earlier version again", SYKLI_ROLE_admin, false,
+          rollback, 3, sykli__mesh_op_rollback, m },
+        { 30, "roster.get", "the signed roster in force", SYKLI_ROLE_member, false, NULL, 0,
+          sykli__mesh_op_roster_get, m },
+        { 31, "roster.grant", "gives a node a role", SYKLI_ROLE_owner, false, grant, 4,
+          sykli__mesh_op_grant, m },
+        { 32, "roster.revoke", "bans a node for good", SYKLI_ROLE_owner, false, node, 1,
+          sykli__mesh_op_revoke, m },
+        { 33, "invite.create", "makes a token that lets one node join", SYKLI_ROLE_admin, false,
+          invite, 3, sykli__mesh_op_invite, m },
+        { 34, "invite.list", "open and used tokens", SYKLI_ROLE_admin, false, NULL, 0,
+          sykli__mesh_op_invites, m },
+        { 35, "invite.revoke", "ends a token", SYKLI_ROLE_admin, false, revoke, 1,
+          sykli__mesh_op_invite_revoke, m },
+        { 36, "mesh.reload", "reads keys, roster and configuration again", SYKLI_ROLE_owner, false,
+          NULL, 0, sykli__mesh_op_reload, m },
+        { 40, "cache.find", "looks for a result at the peers and fetches it", SYKLI_ROLE_operator,
+          false, key, 1, sykli__mesh_op_find, m },
+    };
+    int rc = 0;
+    for (size_t i = 0; !rc && i < sizeof ops / sizeof *ops; i++)
+        rc = sykli_op_add(m->core, &ops[i]);
+    return rc;
+}
+
+// ---- opening and closing
+
+static void sykli__mesh_free(sykli_mesh *m)
+{
+    while (m->finds || m->jobs) { // a job holds its find
+        if (!m->jobs) break;
+        m->jobs->code = SYKLI_ECLOSED;
+        m->jobs->done(m, m->jobs);
+        sykli__mesh_job_free(m, m->jobs);
+    }
+    while (m->pushes) sykli__mesh_push_free(m, m->pushes);
+    while (m->slots) sykli__mesh_slot_return(m, m->slots->ticket);
+    sykli__remote_free(&m->remote);
+    while (m->conns) sykli__mesh_conn_free(m, m->conns);
+    sykli__member_core_free(&m->links);
+    int fds[3] = { m->control_fd, m->listen_fd, m->dir_fd };
+    if (m->control_fd >= 0) m->sys->remove(m->sys->user, m->dir_fd, "sock", 0);
+    for (int i = 0; i < 3; i++)
+        if (fds[i] >= 0) m->sys->close(m->sys->user, fds[i]);
+    sykli__roster_free(&m->roster);
+    sykli__roster_book_free(&m->book);
+    sykli_buf_free(&m->config_body);
+    sykli_mem_text_free(m->mem, SYKLI_TAG_mesh, m->state_dir);
+    sykli_mem *mem = m->mem;
+    sykli__crypto_wipe(m, sizeof *m);
+    sykli_mem_resize(mem, SYKLI_TAG_mesh, m, sizeof *m, 0);
+}
+
+static sykli_mesh *sykli__mesh_new(sykli *s, const char *state_dir)
+{
+    sykli_mem *mem = sykli_memory(s);
+    sykli_mesh *m = (sykli_mesh *)sykli_mem_resize(mem, SYKLI_TAG_mesh, NULL, 0, sizeof *m);
+    if (!m) return NULL;
+    m->core = s;
+    m->mem = mem;
+    m->sys = sykli_system(s);
+    m->dir_fd = m->control_fd = m->listen_fd = -1;
+    m->roster.mem = m->book.mem = m->links.mem = mem;
+    sykli_buf_init(&m->config_body, mem, SYKLI_TAG_mesh);
+    sykli_crypto_init(&m->crypto);
+    sykli__remote_init(&m->remote, s);
+    m->state_dir = sykli_mem_text(mem, SYKLI_TAG_mesh, state_dir, strlen(state_dir));
+    if (m->state_dir && !sykli__mesh_dir_open(m)) return m;
+    sykli__mesh_free(m);
+    return NULL;
+}
+
+static int sykli__mesh_token_load(sykli_mesh *m)
+{
+    sykli_buf text;
+    sykli_buf_init(&text, m->mem, SYKLI_TAG_mesh);
+    int rc = sykli__mesh_file_read(m, "token", &text);
+    if (!rc && (text.size < 64 || sykli_unhex(m->token, 32, (const char *)text.data, 64)))
+        rc = SYKLI_EPARSE;
+    sykli__roster_buf_wipe(&text);
+    return rc;
+}
+
+static void sykli__mesh_sock_path(const sykli_mesh *m, char *out, size_t size)
+{
+    snprintf(out, size, "unix:%s/sock", m->state_dir);
+}
+
+// Takes the control socket: the token, then the listener. A node that still answers keeps it.
+static int sykli__mesh_control(sykli_mesh *m)
+{
+    char path[4200], hex[66];
+    sykli__mesh_sock_path(m, path, sizeof path);
+    int fd = m->sys->dial(m->sys->user, path);
+    if (fd >= 0) {
+        m->sys->close(m->sys->user, fd);
+        return sykli_set_error(m->core, SYKLI_EBUSY, "a node runs in %s already", m->state_dir);
+    }
+    m->sys->remove(m->sys->user, m->dir_fd, "sock", 0);
+    int rc = sykli__mesh_random(m, m->token, sizeof m->token);
+    if (rc) return rc;
+    sykli_hex(hex, m->token, 32);
+    hex[64] = '\n';
+    rc = sykli__mesh_file_write(m, "token", hex, 65);
+    if (rc) return rc;
+    m->control_fd = m->sys->listen(m->sys->user, path);
+    if (m->control_fd >= 0) return 0;
+    rc = m->control_fd;
+    m->control_fd = -1;
+    return sykli_set_error(m->core, SYKLI_EIO, "cannot listen on %s: %s", path, strerror(-rc));
+}
+
+static int sykli__mesh_open_node(sykli_mesh *m)
+{
+    int rc = sykli__mesh_control(m);
+    if (!rc) rc = sykli__mesh_keys_load(m);
+    if (!rc) rc = sykli__mesh_state_load(m);
+    if (rc) return rc;
+    sykli__mesh_seeds_load(m);
+    rc = sykli__mesh_core_open(m);
+    if (!rc) rc = sykli__mesh_listen(m);
+    if (!rc) rc = sykli__mesh_add_tables(m);
+    if (!rc) rc = sykli__mesh_add_ops(m);
+    if (!rc) sykli__mesh_versions(m);
+    return rc;
+}
+
+// Pumps until a session of one's own is up.    returns  0 or the error
+static int sykli__mesh_wait_up(sykli_mesh *m, uint64_t wait_ms)
+{
+    uint64_t due = sykli__mesh_now(m) + wait_ms;
+    while (m->gate && !m->gate->up && sykli__mesh_now(m) < due) {
+        sykli_poll_fd fd = { m->gate->fd, m->gate->dialling || m->gate->blocked ? SYKLI_POLL_out
+                                                                               : SYKLI_POLL_in, 0 };
+        m->sys->poll(m->sys->user, &fd, 1, 100);
+        sykli__mesh_pump(m);
+    }
+    if (m->gate && m->gate->up) return 0;
+    return m->gate ? SYKLI_ETIMEOUT : SYKLI_ECLOSED;
+}
+
+static int sykli__mesh_open_client(sykli_mesh *m)
+{
+    char path[4200];
+    sykli__mesh_sock_path(m, path, sizeof path);
+    int fd = m->sys->dial(m->sys->user, path);
+    if (fd < 0)
+        return sykli_set_error(m->core, SYKLI_ENONODE, "no node runs in %s", m->state_dir);
+    int rc = sykli__mesh_token_load(m);
+    if (rc) sykli_set_error(m->core, rc = SYKLI_EAUTH, "cannot read %s/token", m->state_dir);
+    if (!rc) rc = sykli__mesh_random(m, m->keys.id, sizeof m->keys.id);
+    if (!rc) rc = sykli__mesh_core_open(m);
+    int number = rc ? rc : sykli__member_core_dial(&m->links, sykli__mesh_now(m),
+                                                   SYKLI__LINK_CLEAR, SYKLI__LINK_CLIENT, path,
+                                                   NULL);
+    m->gate = number > 0 ? sykli__mesh_conn_add(m, SYKLI__MESH_GATE, fd, number, path) : NULL;
+    if (!m->gate) {
+        m->sys->close(m->sys->user, fd);
+        return rc ? rc : sykli_set_error(m->core, SYKLI_ENOMEM, "out of memory");
+    }
+    m->gate->dialling = true;
+    rc = sykli__mesh_wait_up(m, SYKLI__MESH_CLIENT_MS);
+    return rc ? sykli_set_error(m->core, SYKLI_ENONODE, "the node of %s does not answer",
+                                m->state_dir) : 0;
+}
+
+sykli_mesh *sykli_mesh_open(sykli *s, const sykli_mesh_desc *desc)
+{
+    sykli_mesh *m = desc->state_dir ? sykli__mesh_new(s, desc->state_dir) : NULL;
+    if (!m) {
+        if (!desc->state_dir) sykli_set_error(s, SYKLI_EINVAL, "mesh: give a state directory");
+        return NULL;
+    }
+    bool node = desc->mode == SYKLI_MESH_NODE;
+    m->mode = desc->mode;
+    snprintf(m->listen, sizeof m->listen, "%s", desc->listen ? desc->listen : "");
+    snprintf(m->advertise, sizeof m->advertise, "%s", desc->advertise ? desc->advertise : "");
+    int rc = 0;
+    for (size_t i = 0; !rc && i < desc->seed_count; i++)
+        if (!sykli__mesh_seed_add(m, desc->seeds[i], strlen(desc->seeds[i])))
+            rc = sykli_set_error(s, SYKLI_EINVAL, "seed %s: give ADDR:PORT of at most 63 "
+                                 "characters, at most %d of them", desc->seeds[i],
+                                 SYKLI__MEMBER_SEEDS_MAX);
+    if (!rc) rc = node ? sykli__mesh_open_node(m) : sykli__mesh_open_client(m);
+    if (rc) {
+        sykli__mesh_free(m);
+        return NULL;
+    }
+    sykli_hooks_set(s, &(sykli_hooks){
+        .user = m, .lookup = sykli__mesh_lookup, .route_open = sykli__mesh_route_open,
+        .route_read = sykli__mesh_route_read, .route_message = sykli__mesh_route_message,
+        .route_close = sykli__mesh_route_close, .task_route = sykli__mesh_task_route,
+        .slot_borrow = !node && desc->borrow ? sykli__mesh_slot_borrow : NULL,
+        .slot_return = !node && desc->borrow ? sykli__mesh_slot_return : NULL,
+        .fds = sykli__mesh_fds, .deadline_ms = sykli__mesh_deadline_ms,
+        .pump = sykli__mesh_pump });
+    return m;
+}
+
+void sykli_mesh_close(sykli_mesh *m)
+{
+    if (!m) return;
+    if (m->mode == SYKLI_MESH_NODE) {
+        sykli__member_leave(&m->links.table);
+        for (int i = 0; i < 3; i++) sykli__mesh_pump(m); // the goodbye leaves, if it can at once
+    }
+    sykli *core = m->core;
+    sykli__mesh_free(m);
+    sykli_hooks_set(core, NULL);
+}
+
+int sykli_mesh_create(sykli *s, const char *state_dir)
+{
+    sykli_mesh *m = sykli__mesh_new(s, state_dir);
+    if (!m) return sykli_last_error(s);
+    int rc = sykli__mesh_keys_load(m);
+    if (!rc && sykli__mesh_in_mesh(m))
+        rc = sykli_set_error(s, SYKLI_EEXIST, "%s belongs to a mesh already", state_dir);
+    if (!rc) rc = sykli__mesh_random(m, m->keys.cookie_secret, 32);
+    if (!rc) rc = sykli__mesh_random(m, m->keys.mesh_secret, 32);
+    m->keys.has |= SYKLI__ROSTER_HAS_COOKIE | SYKLI__ROSTER_HAS_MESH_SECRET;
+    if (!rc && sykli__roster_keys_derive(&m->keys, &m->crypto, &m->fault))
+        rc = sykli__mesh_failed(m);
+    if (!rc) sykli__roster_init(&m->roster, m->mem, m->keys.mesh);
+    sykli__roster_entry self = { .role = SYKLI_ROLE_admin, .writer = true, .executor = true };
+    memcpy(self.exchange, m->keys.exchange, 32);
+    memcpy(self.sign, m->keys.sign, 32);
+    snprintf(self.name, sizeof self.name, "%s", m->keys.name);
+    sykli_buf roster;
+    sykli_buf_init(&roster, m->mem, SYKLI_TAG_mesh);
+    if (!rc && (sykli__roster_grant(&m->roster, &self, &m->fault)
+                || sykli__roster_publish(&m->roster, &m->crypto, m->keys.mesh_secret, &roster)))
+        rc = sykli_set_error(s, SYKLI_ENOMEM, "the roster cannot be made: %s", m->fault.text);
+    if (!rc) rc = sykli__mesh_file_write(m, "roster", roster.data, roster.size);
+    if (!rc) rc = sykli__mesh_keys_save(m); // last: with it the mesh exists
+    sykli_buf_free(&roster);
+    sykli__mesh_free(m);
+    return rc;
+}
+
+int sykli_mesh_id(sykli *s, const char *state_dir, char out[65])
+{
+    sykli_mesh *m = sykli__mesh_new(s, state_dir);
+    if (!m) return sykli_last_error(s);
+    int rc = sykli__mesh_keys_load(m);
+    if (!rc && !sykli__mesh_in_mesh(m))
+        rc = sykli_set_error(s, SYKLI_ENOENT, "%s belongs to no mesh", state_dir);
+    if (!rc) sykli_hex(out, m->keys.mesh_id, sizeof m->keys.mesh_id);
+    sykli__mesh_free(m);
+    return rc;
+}
+
+// ---- joining
+
+// Keeps what an inviter answered; the key file comes last.
+static int sykli__mesh_joined(sykli_mesh *m, const sykli__roster_invite *v, const char *answer)
+{
+    sykli_json_doc doc;
+    sykli_buf data, seeds;
+    int rc = sykli_json_parse(&doc, m->mem, answer, strlen(answer), &m->fault);
+    if (rc) return sykli__mesh_failed(m);
+    const char *cookie = sykli_arg_text(&doc, "cookie", ""), *mesh = sykli_arg_text(&doc, "mesh", "");
+    uint8_t key[32];
+    if (sykli_unhex(m->keys.cookie_secret, 32, cookie, strlen(cookie))
+        || sykli_unhex(key, 32, mesh, strlen(mesh)) || memcmp(key, v->mesh, 32))
+        rc = sykli_fail(&m->fault, SYKLI_EAUTH, "the inviter's answer is not for this mesh");
+    memcpy(m->keys.mesh, v->mesh, 32);
+    m->keys.has |= SYKLI__ROSTER_HAS_COOKIE | SYKLI__ROSTER_HAS_MESH;
+    if (!rc) rc = sykli__roster_keys_derive(&m->keys, &m->crypto, &m->fault);
+    if (!rc) sykli__roster_init(&m->roster, m->mem, m->keys.mesh);
+    if (!rc) {
+        rc = sykli__mesh_hex_arg(m, &doc, "roster", &data);
+        if (!rc) rc = sykli__roster_decode(&m->roster, &m->crypto, data.data, data.size, &m->fault);
+        if (!rc) rc = sykli__mesh_file_write(m, "roster", data.data, data.size);
+        sykli_buf_free(&data);
+    }
+    if (!rc && sykli_arg_text(&doc, "config", "")[0]) {
+        rc = sykli__mesh_hex_arg(m, &doc, "config", &data);
+        if (!rc) rc = sykli__mesh_file_write(m, sykli__mesh_config_file, data.data, data.size);
+        sykli_buf_free(&data);
+    }
+    sykli_json_free(&doc);
+    sykli_buf_init(&seeds, m->mem, SYKLI_TAG_mesh);
+    for (unsigned i = 0; i < v->address_count; i++) sykli_buf_print(&seeds, "%s\n", v->addresses[i]);
+    if (!rc) rc = sykli__mesh_file_write(m, "seeds", seeds.data, seeds.size);
+    sykli_buf_free(&seeds);
+    if (!rc) rc = sykli__mesh_keys_save(m);
+    return rc ? sykli_set_error(m->core, rc, "%s", m->fault.text[0] ? m->fault.text
+                                                                    : sykli_error_text(rc)) : 0;
+}
+
+// Asks over the session that is up and waits for the answer.
+static int sykli__mesh_join_ask(sykli_mesh *m, const sykli__roster_invite *v)
+{
+    const uint64_t ticket = 1;
+    sykli_buf answer;
+    sykli_buf_init(&answer, m->mem, SYKLI_TAG_mesh);
+    uint64_t due = sykli__mesh_now(m) + SYKLI__MESH_JOIN_MS;
+    int64_t got = sykli__remote_ask(&m->remote, sykli__mesh_link(m, m->gate), ticket, "",
+                                    &(sykli_request){ .verb = SYKLI_VERB_call,
+                                                      .what = "join.redeem" });
+    while (got >= 0 && sykli__mesh_now(m) < due) {
+        got = sykli__remote_read(&m->remote, ticket, m->buffer, sizeof m->buffer);
+        if (got > 0) sykli_buf_add(&answer, m->buffer, (size_t)got);
+        if (got) continue;
+        sykli_poll_fd fd = { m->gate ? m->gate->fd : -1, SYKLI_POLL_in, 0 };
+        m->sys->poll(m->sys->user, &fd, m->gate != NULL, 50);
+        sykli__mesh_pump(m);
+    }
+    int rc = got == SYKLI_EOF ? answer.error : got < 0 ? (int)got : SYKLI_ETIMEOUT;
+    if (rc) sykli_set_error(m->core, rc, "%s", got < 0 ? sykli__remote_message(&m->remote, ticket)
+                                                       : "the inviter does not answer");
+    else rc = sykli__mesh_joined(m, v, (const char *)answer.data);
+    sykli__remote_close(&m->remote, ticket);
+    sykli__roster_buf_wipe(&answer);
+    return rc;
+}
+
+// Goes to one of the inviter's addresses.
+static int sykli__mesh_join_at(sykli_mesh *m, const sykli__roster_invite *v, const char *address)
+{
+    sykli__link_psk psk;
+    memcpy(psk.id, v->token_id, sizeof psk.id);
+    sykli__roster_invite_psk(psk.key_secret, v->token_secret);
+    int number = sykli__member_core_dial(&m->links, sykli__mesh_now(m), SYKLI__LINK_NOISE,
+                                         SYKLI__LINK_JOIN, address, &psk);
+    sykli__crypto_wipe(&psk, sizeof psk);
+    m->gate = number > 0 ? sykli__mesh_dial(m, SYKLI__MESH_INVITER, number, address) : NULL;
+    int rc = m->gate ? sykli__mesh_wait_up(m, SYKLI__MESH_JOIN_MS) : SYKLI_ENONODE;
+    if (rc)
+        return sykli_set_error(m->core, rc == SYKLI_ECLOSED ? SYKLI_EAUTH : rc,
+                               rc == SYKLI_ECLOSED ? "the node at %s does not know this invite: "
+                               "it was revoked, has expired, or is another node's"
+                               : "nobody answers at %s", address);
+    const sykli__link_peer *peer = &sykli__mesh_link(m, m->gate)->peer;
+    if (memcmp(peer->key, v->inviter_exchange, 32))
+        return sykli_set_error(m->core, SYKLI_EAUTH, "the node at %s is not the inviter", address);
+    return sykli__mesh_join_ask(m, v);
+}
+
+// Tells the node that runs in this state directory, if one does.
+static void sykli__mesh_join_tell(sykli *s, const char *state_dir)
+{
+    sykli_mesh *client = sykli_mesh_open(s, &(sykli_mesh_desc){ .mode = SYKLI_MESH_CLIENT,
+                                                                .state_dir = state_dir });
+    if (!client) return;
+    sykli_handle r = sykli_request_open(s, &(sykli_request){
+        .verb = SYKLI_VERB_call, .node = SYKLI_MESH_GATEWAY, .what = "mesh.reload" });
+    char answer[64];
+    for (int i = 0; r.id && i < 100 && !sykli_request_read(s, r, answer, sizeof answer); i++)
+        sykli_poll(s, 20);
+    sykli_request_close(s, r);
+    sykli_mesh_close(client);
+}
+
+int sykli_mesh_join(sykli *s, const char *state_dir, const char *token)
+{
+    sykli__roster_invite v;
+    sykli_mesh *m = sykli__mesh_new(s, state_dir);
+    if (!m) return sykli_last_error(s);
+    int rc = sykli__roster_invite_decode(&v, token, strlen(token), &m->fault);
+    if (rc) rc = sykli__mesh_failed(m);
+    if (!rc) rc = sykli__mesh_keys_load(m);
+    if (!rc && sykli__mesh_in_mesh(m))
+        rc = sykli_set_error(s, SYKLI_EEXIST, "%s belongs to a mesh already", state_dir);
+    if (!rc) rc = sykli__mesh_core_open(m);
+    if (!rc) rc = SYKLI_ENONODE;
+    for (unsigned i = 0; rc == SYKLI_ENONODE && i < v.address_count; i++)
+        rc = sykli__mesh_join_at(m, &v, v.addresses[i]);
+    sykli__crypto_wipe(&v, sizeof v);
+    sykli_fault why = m->fault;
+    sykli__mesh_free(m);
+    (void)why;
+    if (!rc) sykli__mesh_join_tell(s, state_dir);
+    return rc;
+}
 
 #endif // SYKLI_MESH_IMPLEMENTED
 #endif // SYKLI_MESH_IMPLEMENTATION
