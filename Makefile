@@ -56,7 +56,7 @@ $(B)/test/%: tests/%.c tests/test.h $(HEADERS) Makefile
 
 test: tests-build ## builds and runs all tests: no root, no network, under three minutes
 	@B="$(B)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" CC="$(CC)" tests/run.sh $(TESTS) tests/form.sh \
-	    $(if $(HAS_NODE),tests/cli.sh)
+	    tests/timing.sh $(if $(HAS_NODE),tests/cli.sh)
 
 tests-build: $(TESTS) all
 
