@@ -502,7 +502,7 @@ static bool takes_next(const cli_verb *verb, const char *word)
     bool is_long = word[1] == '-';
     size_t size = is_long ? strcspn(word + 2, "=") : 0;
     const cli_option *o = option_in(verb->options, word + 2, size, is_long ? 0 : word[1]);
-    if (!o) o = option_in(common, word + 2, size, is_long ? 0 : word[1]);
+    if (!o) o = option_in(cli_common_options, word + 2, size, is_long ? 0 : word[1]);
     return o && o->arg && !word[is_long ? 2 + size : 2];
 }
 
