@@ -174,31 +174,31 @@ expect "graph as JSON" 0 '{"name":"b","depends_on":["a"]}'
 # ---- run ----
 project first <<'J'
 {"version":"1","tasks":[
- {"name":"make","command":"cp in out && echo made","inputs":["in"],"outputs":["out"]},
- {"name":"use","command":"cat out","depends_on":["make"]}]}
+ {"name":"make","command":"cp in made && echo making","inputs":["in"],"outputs":["made"]},
+ {"name":"use","command":"cat made","depends_on":["make"]}]}
 J
 echo one >in
 run
-expect "a first run" 0 "●  make" "●  use" "2 passed" "!made"
+expect "a first run" 0 "●  make" "●  use" "2 passed" "!│ making"
 run
 expect "a second run hits" 0 "○  make" "(cache" "1 passed · 1 cached"
-rm out
+rm made
 run --json
 expect "a hit restores" 0 '"ok":true' '"status":"passed"' '"name":"make","status":"cached"' \
     '"cached":true,"from":"local"'
 lines 1
-[ -f out ] && passed=$((passed + 1)) || fail "the output is there again"
+[ -f made ] && passed=$((passed + 1)) || fail "the output is there again"
 run --no-cache
 expect "no cache" 0 "2 passed"
 run --refresh
 expect "refresh" 0 "2 passed"
-run make
+run run make
 expect "one task" 0 "○  make" "!use" "1 cached"
 run --filter=us
 expect "a filter pulls in what it needs" 0 "make" "use"
-run nothing
+run run nothing
 expect "an unknown task" 2
-run --output stream use
+run run --output stream use
 expect "output is streamed" 0 "use | one"
 run --quiet
 expect "quiet" 0 "!●"
@@ -224,27 +224,24 @@ run -j 1 --keep-going
 expect "keep going" 1 "●  apart" "1 failed · 1 passed · 1 blocked"
 run -j 1 --json
 expect "a failure as JSON" 1 '"ok":true' '"status":"failed"' '"name":"bad"'
-run --output none bad
-expect "no output" 1 "!the reason"
+run run --output none bad
+expect "no output" 1 "✕  bad" "!│ the reason"
 
 project slow <<'J'
 {"version":"1","tasks":[{"name":"slow","command":"echo on; sleep 30"}]}
 J
 run --timeout=200ms
 expect "a timeout is an error" 1 "✕  slow" "timeout" "1 errored"
-(
-    "$sykli" >out 2>err </dev/null &
-    pid=$!
-    tries=0
-    while [ ! -s .sykli/logs/slow.log ] && ! grep -q started err && [ $tries -lt 500 ]; do
-        tries=$((tries + 1))
-        "$sykli" version >/dev/null
-    done
-    kill -TERM $pid
-    wait $pid
-    echo $? >code
-)
-code=$(cat code)
+rm -f err
+"$sykli" >out 2>err </dev/null &
+pid=$! tries=0
+while ! grep -q started err 2>/dev/null && [ $tries -lt 1000 ]; do
+    tries=$((tries + 1))
+    "$sykli" version >/dev/null
+done
+kill -TERM $pid
+wait $pid
+code=$?
 expect "SIGTERM cancels" 143 "1 cancelled"
 
 project secret <<'J'
@@ -265,7 +262,7 @@ project matrix <<'J'
 J
 run --output stream
 expect "matrix, capabilities, conditions" 0 "l-x" "d-x" "n | there" "─  w" "5 passed" "1 skipped"
-run t
+run run t
 expect "the name of a matrix" 0 "t-x-l" "t-x-d" "2 passed"
 
 project unsupported <<'J'
@@ -276,7 +273,7 @@ run
 expect "what is not done yet is refused by name" 1
 told "sykli.json:1:"
 told "container"
-run d
+run run d
 expect "unless it is not wanted" 0 "1 passed"
 
 # ---- query ----

@@ -36,11 +36,9 @@ static int print_result(cli *c, const sykli_result *result, sykli_format format)
 {
     sykli_buf out;
     sykli_buf_init(&out, &c->mem, SYKLI_TAG_host);
-    if (c->json) sykli_buf_text(&out, "{\"items\":");
     int rc = sykli_result_render(result, c->json ? SYKLI_FORMAT_json : format, &out);
     if (rc >= 0 && c->json) {
         while (out.size && out.data[out.size - 1] == '\n') out.data[--out.size] = 0;
-        sykli_buf_text(&out, "}");
         cli_envelope(c, true, (const char *)out.data);
     } else if (rc >= 0) {
         fwrite(out.data, 1, out.size, stdout);

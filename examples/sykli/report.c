@@ -108,13 +108,8 @@ static void print_failure(const run *r, const row *w)
 {
     const sykli_task_info *info = &w->info;
     fputs("     ", stdout);
-    if (info->signal) printf("signal %d", info->signal);
-    else if (info->status == SYKLI_STATUS_failed) printf("exit code %d", info->exit_code);
+    if (info->reason && *info->reason) cli_put(stdout, info->reason, 0);
     else fputs(sykli_status_names[info->status], stdout);
-    if (info->reason && *info->reason) {
-        fputs(": ", stdout);
-        cli_put(stdout, info->reason, 0);
-    }
     if (info->attempt > 1) printf(" (attempt %d)", info->attempt);
     putchar('\n');
     if (r->output == OUTPUT_FAILED) report_log(r->c, info->log_path, TAIL_LINES, "     │ ");
