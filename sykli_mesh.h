@@ -255,24 +255,12 @@ static void sykli__wire_put_bytes(sykli__wire_out *out, const void *data, size_t
 }
 
 // A length that does not fit its field becomes the sticky error ELIMIT, never a truncated number.
-static void sykli__wire_put_size16(sykli__wire_out *out, size_t size)
-{
-    if (size > UINT16_MAX && !out->error) out->error = SYKLI_ELIMIT;
-    sykli__wire_put_u16(out, (uint16_t)size);
-}
-
 static void sykli__wire_put_text(sykli__wire_out *out, const char *text)
 {
     size_t size = strlen(text);
-    sykli__wire_put_size16(out, size);
+    if (size > UINT16_MAX && !out->error) out->error = SYKLI_ELIMIT;
+    sykli__wire_put_u16(out, (uint16_t)size);
     sykli__wire_put_bytes(out, text, size);
-}
-
-static void sykli__wire_put_tlv(sykli__wire_out *out, uint16_t type, const void *value, size_t size)
-{
-    sykli__wire_put_u16(out, type);
-    sykli__wire_put_size16(out, size);
-    sykli__wire_put_bytes(out, value, size);
 }
 
 // >>crypto ---- X25519, Ed25519, ChaCha20-Poly1305, HKDF behind one table of functions

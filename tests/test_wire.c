@@ -111,15 +111,22 @@ out:
     sykli_buf_free(&out);
 }
 
+// As a later version will write them.
+static void put_field(sykli_buf *out, uint16_t type, const char *value)
+{
+    sykli__wire_put_u16(out, type);
+    sykli__wire_put_text(out, value);
+}
+
 static void unknown_fields_are_passed_over(test *t)
 {
     sykli_buf out;
     uint16_t type;
     sykli__wire_in in, value;
     sykli_buf_init(&out, &t->mem, SYKLI_TAG_wire);
-    sykli__wire_put_tlv(&out, 7, "abc", 3);
-    sykli__wire_put_tlv(&out, 9000, "", 0);
-    sykli__wire_put_tlv(&out, 1, "zz", 2);
+    put_field(&out, 7, "abc");
+    put_field(&out, 9000, "");
+    put_field(&out, 1, "zz");
     TRY(out.error);
     in = sykli__wire_over(out.data, out.size);
     CHECK(sykli__wire_tlv(&in, &type, &value) && type == 7 && value.left == 3);
