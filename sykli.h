@@ -13289,8 +13289,11 @@ static void sykli__drive_log(sykli__drive *d, sykli__drive_job *job, const uint8
 {
     const sykli_sys *sys = d->mem->sys;
     if (!d->history_open || !size) return;
-    if (job->log_fd == -1 && sykli__drive_log_open(d, job) < 0) job->log_fd = -2;
-    if (job->log_fd < 0) return;
+    if (job->log_fd == -1) job->log_fd = sykli__drive_log_open(d, job);
+    if (job->log_fd < 0) {
+        job->log_fd = -2; // it is not tried again
+        return;
+    }
     size = sykli__log_cap_take(&job->cap, size);
     for (size_t at = 0; at < size;) {
         int64_t rc = sys->write(sys->user, job->log_fd, data + at, size - at);

@@ -219,7 +219,7 @@ project failing <<'J'
  {"name":"apart","command":"true"}]}
 J
 run -j 1
-expect "a failure" 1 "✕  bad" "exit code 3" "the reason" "─  after" "skipped (blocked)" "1 failed"
+expect "a failure" 1 "✕  bad" "exit code 3" "│ the reason" "─  after" "skipped (blocked)" "1 failed"
 run -j 1 --keep-going
 expect "keep going" 1 "●  apart" "1 failed · 1 passed · 1 blocked"
 run -j 1 --json

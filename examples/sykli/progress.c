@@ -4,16 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_MAX = 10, LINE_MAX_BYTES = 400 };
+enum { ROWS_MAX = 10, LAST_MAX_BYTES = 256 };
 
-// A task that has started, and the line of output it is writing.
+// A task that has started, and the last line it has printed.
 typedef struct shown {
     sykli_task task;
     const char *name;
     uint64_t since_ms;
-    char line[2][LINE_MAX_BYTES]; // by stream
-    size_t size[2];
-    char last[LINE_MAX_BYTES];    // whole
+    char last[LAST_MAX_BYTES];
 } shown;
 
 struct progress {
@@ -149,27 +147,15 @@ static void start(progress *d, const sykli_event *e)
     else say(d, "started", e->name, NULL);
 }
 
-static void end_line(progress *d, shown *s, int stream)
-{
-    if (d->r->output == OUTPUT_STREAM) stream_line(d, s->name, s->line[stream], s->size[stream]);
-    if (s->size[stream]) {
-        memcpy(s->last, s->line[stream], s->size[stream]);
-        s->last[s->size[stream]] = 0;
-    }
-    s->size[stream] = 0;
-}
-
+// The text of an event is one whole line.
 static void output(progress *d, const sykli_event *e)
 {
     size_t at = find(d, e->task);
-    if (at == d->count) return;
-    shown *s = d->running[at];
-    int stream = e->stream == 2;
-    for (size_t i = 0; i < e->text_size; i++) {
-        char byte = e->text[i];
-        if (byte == '\n' || s->size[stream] == LINE_MAX_BYTES - 1) end_line(d, s, stream);
-        if (byte != '\n' && byte != '\r') s->line[stream][s->size[stream]++] = byte;
-    }
+    if (d->r->output == OUTPUT_STREAM) stream_line(d, e->name, e->text, e->text_size);
+    if (at == d->count || !e->text_size) return;
+    size_t size = e->text_size < LAST_MAX_BYTES ? e->text_size : LAST_MAX_BYTES - 1;
+    memcpy(d->running[at]->last, e->text, size);
+    d->running[at]->last[size] = 0;
 }
 
 static void finish(progress *d, const sykli_event *e)
@@ -178,10 +164,7 @@ static void finish(progress *d, const sykli_event *e)
     size_t at = find(d, e->task);
     d->done++;
     if (at < d->count) {
-        shown *s = d->running[at];
-        for (int stream = 0; stream < 2; stream++)
-            if (s->size[stream]) end_line(d, s, stream);
-        free(s);
+        free(d->running[at]);
         d->running[at] = d->running[--d->count];
     }
     sykli_format_duration(time, e->duration_ms);

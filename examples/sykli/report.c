@@ -115,7 +115,7 @@ static void print_failure(const run *r, const row *w)
     if (r->output == OUTPUT_FAILED) report_log(r->c, info->log_path, TAIL_LINES, "     │ ");
     if (info->log_path && *info->log_path) {
         fputs("     log: ", stdout);
-        cli_put(stdout, info->log_path, 0);
+        cli_put(stdout, info->log_path + (strncmp(info->log_path, "./", 2) ? 0 : 2), 0);
         putchar('\n');
     }
 }
