@@ -4494,7 +4494,7 @@ static bool sykli__link_event(sykli__link_core *l, sykli__link_ev *ev)
 }
 
 // Opens a stream.    returns  0, ECLOSED, ELIMIT (streams, or the size of the message), ENOMEM,
-//                             EBUSY: too many in a second, try again in 10 ms
+//                             EBUSY: too many in a second, too much to send: try again later
 static int sykli__link_open(sykli__link_core *l, const sykli__link_open_message *m,
                             uint32_t *stream)
 {
@@ -4505,7 +4505,9 @@ static int sykli__link_open(sykli__link_core *l, const sykli__link_open_message 
         s->open_bucket.at_ms = l->now_ms;
         s->open_bucket.milli = 0;
     }
-    if (s->open_bucket.milli >= sykli__link_rates[SYKLI__LINK_RATE_OPEN].rate) return SYKLI_EBUSY;
+    if (s->open_bucket.milli >= sykli__link_rates[SYKLI__LINK_RATE_OPEN].rate
+        || s->buffered >= SYKLI__LINK_BUFFER_ALL)
+        return SYKLI_EBUSY;
     sykli__link_stream *t = sykli__link_stream_add(l, s->next_id, true);
     if (!t) return SYKLI_ENOMEM;
     sykli__link_open_put(&t->out, m);

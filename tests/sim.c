@@ -78,7 +78,7 @@ typedef struct node {
     bool told_down[NODES];
 } node;
 
-// The first bytes of an honest dial, as a stranger overhears them.
+// The first bytes of an honest dial.
 typedef struct recorded {
     uint8_t data[SYKLI__LINK_FIRST_MAX];
     size_t size;
@@ -419,18 +419,10 @@ static bool node_output(sim *s, int i)
                 sykli__link_core *l = sykli__member_core_link(&n->core, end->conn);
                 size_t size = sykli__member_core_output(&n->core, now_ms(s), end->conn, &data);
                 if (!size) break;
-                if (l->session && l->out == l->session->out && l->out_at == 0
+                if (l->state == SYKLI__LINK_UP && l->out == l->session->out && l->out_at == 0
                     && (l->want_ping || l->want_pong
                         || (l->session->control_at < l->session->control.size && size < 15000)))
                     fail(s, "n%d lets what is urgent wait behind bulk", i);
-                if (side == 0 && end->node >= 0 && l->state == SYKLI__LINK_SECOND
-                    && s->record_count < RECORDED_MAX && size <= SYKLI__LINK_FIRST_MAX) {
-                    recorded *r = &s->records[s->record_count++];
-                    memcpy(r->data, data, size);
-                    r->size = size;
-                    r->to = k->end[1].node;
-                    r->life = k->end[1].life;
-                }
                 sock_send(s, id, side, EVENT_DATA, data, size);
                 sykli__member_core_sent(&n->core, now_ms(s), end->conn, size);
                 any = true;
@@ -453,10 +445,12 @@ static void node_check(sim *s, int i)
     }
     if (n->core.conn_count > 128) fail(s, "n%d has %zu connections", i, n->core.conn_count);
     if (t->item_count > SYKLI__MEMBER_QUEUE_MAX) fail(s, "n%d queues too much", i);
-    if (n->mem.total_bytes > 8u << 20) fail(s, "n%d takes too much memory", i);
+    uint64_t most = (uint64_t)(NODES - 1) * 2 * SYKLI__LINK_BUFFER_ALL + (4u << 20);
+    if (n->mem.total_bytes > most) fail(s, "n%d takes too much memory", i);
     for (size_t c = 0; c < n->core.conn_count; c++) {
         const sykli__link_session *l = n->core.conns[c]->link.session;
-        if (l && (l->control.size > SYKLI__LINK_CONTROL_MAX || l->buffered > SYKLI__LINK_BUFFER_ALL
+        if (l && (l->control.size > SYKLI__LINK_CONTROL_MAX
+                  || l->buffered > SYKLI__LINK_BUFFER_ALL + SYKLI__LINK_OPEN_MAX
                   || l->stream_count > 2 * SYKLI__LINK_STREAMS_MAX))
             fail(s, "a queue of n%d is beyond its bound", i);
     }
@@ -486,6 +480,16 @@ static void node_run(sim *s, int i)
 
 // ---- what arrives
 
+// A stranger overhears what a node has just taken as a valid first message.
+static void overhear(sim *s, const event *e, const sock_end *end)
+{
+    if (s->record_count == RECORDED_MAX || e->size > SYKLI__LINK_FIRST_MAX) return;
+    recorded *r = &s->records[s->record_count++];
+    memcpy(r->data, e->data, r->size = e->size);
+    r->to = end->node;
+    r->life = end->life;
+}
+
 static void on_data(sim *s, event *e)
 {
     sock *k = &s->socks[e->sock];
@@ -504,8 +508,12 @@ static void on_data(sim *s, event *e)
         }
         return;
     }
+    sykli__link_core *l = sykli__member_core_link(&n->core, end->conn);
+    bool opened = l->opened;
     for (size_t at = 0; at < e->size;) {
         at += sykli__member_core_bytes(&n->core, now_ms(s), end->conn, e->data + at, e->size - at);
+        if (!opened && l->opened) overhear(s, e, end);
+        opened = true;
         node_run(s, end->node);
         if (end->closed || !n->running || s->failed) break;
     }
