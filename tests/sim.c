@@ -802,7 +802,8 @@ static void describe(sim *s)
 static void sim_step(sim *s, event *e)
 {
     bool to_node = e->kind <= EVENT_FIN && e->kind != EVENT_SYN && e->node >= 0;
-    if (to_node && s->nodes[e->node].frozen_until_us > s->now_us) { // a stopped process: its kernel keeps what arrives
+    if (to_node && s->nodes[e->node].frozen_until_us > s->now_us) {
+        // Of a stopped process the kernel keeps what arrives.
         e->at_us = s->nodes[e->node].frozen_until_us;
         push(s, *e);
         e->data = NULL;

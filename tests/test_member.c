@@ -203,7 +203,8 @@ out:
 
 static void the_newer_incarnation_wins_then_the_graver_state(test *t)
 {
-    static const struct { sykli__member_state state; int more; sykli__member_state after; } steps[] = {
+    static const struct { sykli__member_state state; int more; sykli__member_state after; }
+    steps[] = {
         { SYKLI__MEMBER_SUSPECT, 0, SYKLI__MEMBER_SUSPECT },
         { SYKLI__MEMBER_ALIVE, 0, SYKLI__MEMBER_SUSPECT },
         { SYKLI__MEMBER_ALIVE, 1, SYKLI__MEMBER_ALIVE },
@@ -637,7 +638,7 @@ out:
 
 // ---- the core: two of them over a wire in memory
 
-typedef struct place { sykli__member_core core; int conn, ups; bool closed; char said[2000]; } place;
+typedef struct place { sykli__member_core core; int conn, ups; bool closed; } place;
 
 static int place_init(place *p, test *t, const sykli_crypto *crypto, const sykli__link_psk *psk,
                       int n, const char *seed)
