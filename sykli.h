@@ -9752,8 +9752,8 @@ static int sykli__store_scan(sykli__store *s, const char *folder, int depth,
     const char *name;
     for (size_t at = 0; !rc && (name = sykli__tree_name_next(&names, &at, &type));) {
         sykli__store_path path;
-        if (strlen(folder) + strlen(name) + 2 > sizeof path.text) continue; // none of ours
-        snprintf(path.text, sizeof path.text, "%s/%s", folder, name);
+        int size = snprintf(path.text, sizeof path.text, "%s/%s", folder, name);
+        if (size < 0 || (size_t)size >= sizeof path.text) continue; // none of ours
         if (type == SYKLI_FILE_regular) rc = each(to, s, path.text);
         else if (type == SYKLI_FILE_directory && depth < SYKLI__STORE_DEPTH_MAX)
             rc = sykli__store_scan(s, path.text, depth + 1, each, to);

@@ -7403,7 +7403,7 @@ static void sykli__mesh_push_free(sykli_mesh *m, sykli__mesh_push *p)
 static void sykli__mesh_push_state(sykli__mesh_pushed *n, const char *state, const char *reason)
 {
     n->state = state;
-    snprintf(n->reason, sizeof n->reason, "%s", reason);
+    snprintf(n->reason, sizeof n->reason, "%.*s", (int)sizeof n->reason - 1, reason);
 }
 
 // Answers the call with a line a node.
