@@ -16,8 +16,8 @@ WARN   = -std=c11 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototy
          -Wmissing-prototypes -Wundef -Wcast-qual
 ALL    = $(WARN) -I. -I$(B)/gen $(if $(STATIC),-static)
 # Tests see one room at a time: what a test does not use of the others must not warn.
-TEST   = $(WARN) -Wno-unused-function -Wno-unused-const-variable $(TEST_CFLAGS) $(WHOLE) -I. -I$(B)/gen \
-         $(if $(STATIC),-static)
+TEST   = $(WARN) -Wno-unused-function -Wno-unused-const-variable $(TEST_CFLAGS) $(WHOLE) \
+         -I. -I$(B)/gen $(if $(STATIC),-static)
 # gcc drops what a test does not reach before it compiles it: half the time.
 WHOLE  := $(shell $(CC) -Werror -fwhole-program -E -x c /dev/null >/dev/null 2>&1 \
             && echo -fwhole-program)
@@ -26,15 +26,16 @@ NODE    = $(patsubst examples/sykli/%.c,$(B)/obj/%.o,$(wildcard examples/sykli/*
 SMALL   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 SODIUM := $(shell tools/has $(CC) sodium.h)
 SKIPPED := $(if $(SODIUM),,$(shell grep -l '<sodium.h>' tests/test_*.c))
-TESTS   = $(patsubst tests/%.c,$(B)/test/%,$(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c)))
+TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
+            $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c)))
+COMMON  = $(filter-out tests/test_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
+RUN     = B="$(B)" CC="$(CC)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh
 SYKLI_SHARED ?= $(if $(wildcard ../shared/vectors),$(abspath ../shared))
 ifneq ($(SYKLI_SHARED),)
 export SYKLI_SHARED
 endif
-# The node stands on the last room of sykli.h.
-HAS_NODE = $(shell grep -A1 '^sykli .sykli_open.const' sykli.h | grep '^{')
 
-all: $(if $(HAS_NODE),$(B)/sykli) ## builds the node, build/sykli
+all: $(B)/sykli ## builds the node, build/sykli
 
 $(B)/sykli: $(NODE)
 	$(CC) $(CFLAGS) $(ALL) $(NODE) -lpthread -lm -o $@
@@ -43,25 +44,24 @@ $(B)/obj/%.o: examples/sykli/%.c Makefile
 	@mkdir -p $(B)/obj $(B)/gen
 	$(CC) $(CFLAGS) $(ALL) -MMD -c $< -o $@
 
-examples: $(if $(HAS_NODE),$(SMALL)) ## builds the small programs in examples/
+examples: $(SMALL) ## builds the small programs in examples/
 
 $(SMALL): $(B)/%: examples/%.c $(HEADERS)
 	@mkdir -p $(B)/gen
 	$(CC) $(CFLAGS) $(ALL) $< -lpthread -lm -o $@
 
-$(B)/test/%: tests/%.c tests/test.h $(HEADERS) Makefile
+$(B)/test/%: tests/%.c $(COMMON)
 	@mkdir -p $(B)/test $(B)/gen
-	@echo "cc $<"; $(CC) $(TEST) $< $(if $(SODIUM),$(shell grep -q '<sodium.h>' $< && echo -lsodium)) \
-	    -lpthread -lm -o $@
+	@echo "cc $<"; $(CC) $(TEST) $< -lpthread -lm -o $@ \
+	    $(shell grep -q '<sodium.h>' $< && echo -lsodium)
 
 test: tests-build ## builds and runs all tests: no root, no network, under three minutes
-	@B="$(B)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" CC="$(CC)" tests/run.sh $(TESTS) tests/form.sh \
-	    tests/timing.sh $(if $(HAS_NODE),tests/cli.sh)
+	@$(RUN) $(TESTS) tests/form.sh tests/timing.sh tests/cli.sh
 
 tests-build: $(TESTS) all
 
 tests-run: tests-build ## as test, the programs alone: for a matrix of compilers
-	@B="$(B)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh $(TESTS)
+	@$(RUN) $(TESTS)
 
 lint: ## checks the shape of the code: sections, prefixes, comments, exports
 	@CC="$(CC)" tools/lint

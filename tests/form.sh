@@ -91,6 +91,36 @@ if have g++; then
         -lpthread -lm -o "$work/host++"
     check "c++ host runs" "$work/host++"
 fi
+
+# Two contexts in one process: neither sees the other's tasks.
+source two.c <<'C'
+#include "sykli.h"
+#include <string.h>
+static sykli *open_one(const char *name)
+{
+    sykli *s = sykli_open(&(sykli_desc){ .no_history = true, .no_cache = true,
+                                         .cache_dir = "build/test/form/cache" });
+    sykli_add(s, &(sykli_task_desc){ .name = name, .command = "true" });
+    return s;
+}
+int main(void)
+{
+    sykli *a = open_one("a"), *b = open_one("b");
+    sykli_task_info info;
+    int bad = sykli_start(a) | sykli_start(b), busy = 1;
+    while (!bad && busy) busy = sykli_poll(a, 10) | sykli_poll(b, 10);
+    bad |= sykli_find(a, "b").id != 0 || sykli_find(b, "a").id != 0;
+    bad |= sykli_task_get(a, sykli_find(a, "a"), &info) || info.status != SYKLI_STATUS_passed;
+    sykli_close(a);
+    bad |= sykli_task_get(b, sykli_find(b, "b"), &info) || info.status != SYKLI_STATUS_passed;
+    sykli_close(b);
+    return bad;
+}
+C
+sed -i "s,build/test/form/cache,$work/cache," "$work/two.c"
+check "two contexts" "$CC" $WARN "$work/two.c" "$work/implementation.o" -lpthread -lm -o "$work/two"
+check "two contexts run" "$work/two"
+
 exported() {
     nm -g --defined-only "$work/implementation.o" \
         | awk '$3 !~ /^sykli_/ { print "exported:", $3; bad = 1 } END { exit bad }'
