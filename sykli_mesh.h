@@ -4335,6 +4335,7 @@ static int sykli__link_init(sykli__link_core *l, sykli_mem *mem, const sykli__li
     l->now_ms = l->since_ms = l->heard_ms = l->progress_ms = now_ms;
     if (!config->initiator) return 0;
     l->state = SYKLI__LINK_SECOND;
+    if (config->psk_count) memcpy(l->peer.psk_id, config->psks[0].id, sizeof l->peer.psk_id);
     sykli__wire_out out = sykli__link_fixed(l->first_out, sizeof l->first_out);
     sykli__link_hello_put(l, &out);
     l->out_size = out.size;

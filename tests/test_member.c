@@ -25,11 +25,9 @@ static void key_of(int n, uint8_t key[32])
 static sykli__member_fact fact_of(int n, sykli__member_state state, uint64_t incarnation)
 {
     sykli__member_fact f;
-    uint8_t hash[32];
     memset(&f, 0, sizeof f);
     key_of(n, f.key);
-    sykli_sha256_of(f.key, 32, hash);
-    memcpy(f.id, hash, 16);
+    sykli__roster_node_id(f.id, f.key, f.sign_key);
     f.state = (uint8_t)state;
     f.incarnation = incarnation;
     f.boot_id = (uint64_t)n * 100;
@@ -646,14 +644,12 @@ static int place_init(place *p, test *t, const sykli_crypto *crypto, const sykli
     static uint8_t secrets[4][32];
     static const uint8_t base[32] = { 9 };
     sykli__member_core_config c;
-    uint8_t hash[32];
     memset(p, 0, sizeof *p);
     memset(&c, 0, sizeof c);
     memset(secrets[n], n + 1, 32);
     c.member.self = fact_of(n, SYKLI__MEMBER_ALIVE, 1);
     crypto->x25519(NULL, c.member.self.key, secrets[n], base);
-    sykli_sha256_of(c.member.self.key, 32, hash);
-    memcpy(c.member.self.id, hash, 16);
+    sykli__roster_node_id(c.member.self.id, c.member.self.key, c.member.self.sign_key);
     c.member.wall_ms = WALL_S * 1000ull;
     c.member.seed = (uint64_t)n;
     c.member.seed_count = seed ? 1 : 0;
