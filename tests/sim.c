@@ -99,6 +99,7 @@ typedef struct sim {
     sykli_crypto crypto;
     sykli__link_psk cookie, wrong;
     uint32_t enabled;                         // bit per fault
+    unsigned victims;                         // bit per node: whom faults happen to
     uint64_t delay_us, jitter_us, heal_us, calm_kill_us;
     uint64_t blocked_until_us[NODES][NODES];  // from, to
     recorded records[RECORDED_MAX];
@@ -317,7 +318,7 @@ static void node_stop(sim *s, int i)
     n->persisted = sykli__member_self(&n->core.table)->fact.incarnation;
     sykli__member_core_free(&n->core);
     n->running = false;
-    n->killed_us = n->fault_us = s->now_us;
+    n->killed_us = s->now_us;
     n->frozen_until_us = 0;
     if (n->mem.total_bytes) fail(s, "n%d leaks", i);
 }
@@ -604,9 +605,19 @@ static void on_arrival(sim *s, event *e)
 
 // ---- faults
 
+// One of those that faults happen to. The others answer everybody all the time.
+static int victim(sim *s)
+{
+    int i = (int)roll(s, NODES);
+    while (!(s->victims >> i & 1)) i = (i + 1) % NODES;
+    return i;
+}
+
+static bool is_victim(const sim *s, int i) { return i >= 0 && (s->victims >> i & 1); }
+
 static void blemish(sim *s, int i, uint64_t until_us)
 {
-    if (s->nodes[i].fault_us < until_us) s->nodes[i].fault_us = until_us;
+    if (is_victim(s, i) && s->nodes[i].fault_us < until_us) s->nodes[i].fault_us = until_us;
 }
 
 static void block(sim *s, int from, int to, uint64_t until_us)
@@ -621,6 +632,7 @@ static void fault_cut(sim *s)
     int id = 1 + (int)roll(s, (uint64_t)s->sock_top + 1);
     sock *k = &s->socks[id < SOCKS_MAX ? id : 1];
     if (!k->used || !k->up || k->stranger) return;
+    if (!is_victim(s, k->end[0].node) && !is_victim(s, k->end[1].node)) return;
     note(s, "the connection n%d-n%d is cut", k->end[0].node, k->end[1].node);
     for (size_t i = 0; i < s->count; i++) { // what flies is lost, but for a part of the next bytes
         event *e = &s->heap[i];
@@ -649,6 +661,7 @@ static void fault_kill(sim *s, int i, bool host)
             sock_reap(k);
         }
     node_stop(s, i);
+    blemish(s, i, s->now_us);
     for (int j = 0; j < NODES && host; j++)
         if (j != i) {
             s->blocked_until_us[j][i] = s->blocked_until_us[i][j] = UINT64_MAX / 4;
@@ -662,7 +675,7 @@ static void on_restart(sim *s, int i)
     for (int j = 0; j < NODES; j++)
         if (s->blocked_until_us[j][i] == UINT64_MAX / 4)
             s->blocked_until_us[j][i] = s->blocked_until_us[i][j] = s->now_us;
-    s->nodes[i].fault_us = s->now_us;
+    blemish(s, i, s->now_us);
     if (chance(s, 30)) {
         note(s, "n%d forgot its incarnation", i);
         s->nodes[i].persisted = 0;
@@ -698,7 +711,7 @@ static void fault_calls(sim *s, int from, int to, bool bulk)
 
 static void on_fault(sim *s, fault_kind kind)
 {
-    int a = (int)roll(s, NODES), b = (int)((unsigned)a + 1 + roll(s, NODES - 1)) % NODES;
+    int a = victim(s), b = (int)((unsigned)a + 1 + roll(s, NODES - 1)) % NODES;
     uint64_t until = s->now_us + 1000 * (50 + roll(s, chance(s, 50) ? 2000 : 15000));
     node *n = &s->nodes[a];
     bool again = s->now_us < s->heal_us;
@@ -718,7 +731,7 @@ static void on_fault(sim *s, fault_kind kind)
         block(s, a, b, until);
         break;
     case FAULT_PARTITION: {
-        unsigned side = 1 + (unsigned)roll(s, (1 << NODES) - 2);
+        unsigned side = (1 + (unsigned)roll(s, (1 << NODES) - 2)) & s->victims;
         note(s, "partition %x", side);
         for (int i = 0; i < NODES; i++)
             for (int j = 0; j < NODES; j++)
@@ -766,7 +779,7 @@ static void on_heal(sim *s)
         for (int j = 0; j < NODES; j++)
             if (s->blocked_until_us[i][j] > s->now_us) s->blocked_until_us[i][j] = s->now_us;
         if (s->nodes[i].frozen_until_us > s->now_us) s->nodes[i].frozen_until_us = s->now_us;
-        s->nodes[i].fault_us = s->now_us;
+        blemish(s, i, s->now_us);
     }
     for (int i = 0; i < NODES; i++) on_restart(s, i);
 }
@@ -850,6 +863,8 @@ static void sim_init(sim *s, uint64_t seed, bool trace)
     note(s, "seed %llu: delay %llu us, jitter %llu us, %s crypto", (unsigned long long)seed,
          (unsigned long long)s->delay_us, (unsigned long long)s->jitter_us,
          s->real ? "real" : "fake");
+    s->victims = s->calm ? 2 : 1 + (unsigned)roll(s, (1 << NODES) - 1);
+    note(s, "faults happen to %x", s->victims);
     for (int i = 0; i < FAULT_KINDS; i++) {
         if (!(s->enabled >> i & 1)) continue;
         note(s, "fault: %s", fault_names[i]);
@@ -862,13 +877,18 @@ static void sim_init(sim *s, uint64_t seed, bool trace)
     push(s, (event){ .at_us = s->heal_us, .kind = EVENT_HEAL });
 }
 
-// In a calm seed one node is killed: everybody knows within 150 ms, on a fast network.
+// In a calm seed one node freezes for a while, unnoticed, and is then killed: everybody knows within
+// 150 ms, on a fast network.
 static void sim_calm(sim *s)
 {
+    if (s->calm && s->now_us > 6000000 && s->now_us < 8400000 && !s->nodes[1].frozen_until_us) {
+        note(s, "n1 freezes for 2.4 s, which nobody may call death");
+        s->nodes[1].frozen_until_us = 8400000;
+    }
     if (!s->calm || s->calm_kill_us || s->now_us < 10000000) return;
     if (!all_equal(s)) fail(s, "ten seconds of calm, and the views differ");
+    if (s->nodedowns) fail(s, "a freeze of 2.4 s was taken for death");
     s->calm_kill_us = s->now_us;
-    s->nodes[1].fault_us = s->now_us;
     fault_kill(s, 1, false);
 }
 
