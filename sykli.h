@@ -15009,8 +15009,8 @@ static int sykli__node_op_cache_gc(sykli_call *call)
 {
     sykli *s = call->context;
     uint64_t freed = 0, max = sykli_arg_u64(call->args, "max_bytes", 0);
-    int rc = s->store_open ? sykli__store_gc(&s->store, max, &freed, &s->fault)
-                           : sykli_fail(&s->fault, SYKLI_ENOENT, "no cache is open");
+    int rc = sykli__node_store(s);
+    if (!rc) rc = sykli__store_gc(&s->store, max, &freed, &s->fault);
     return rc ? rc : sykli_buf_print(call->result, "{\"freed_bytes\":%llu}",
                                      (unsigned long long)freed);
 }

@@ -224,6 +224,17 @@ run -j 1 --keep-going
 expect "keep going" 1 "●  apart" "1 failed · 1 passed · 1 blocked"
 run -j 1 --json
 expect "a failure as JSON" 1 '"ok":true' '"status":"failed"' '"name":"bad"'
+run --rerun-failed
+expect "run again what failed" 1 "bad" "after" "!apart"
+run history --limit=1
+expect "history" 0 "failed" "1 failed · 1 blocked"
+lines 1
+run history --json
+expect "history as JSON" 0 '"items":[{"run":"' '"failed":1'
+run logs bad
+expect "logs" 0 "the reason"
+run logs nothing
+expect "no log" 1
 run run --output none bad
 expect "no output" 1 "✕  bad" "!│ the reason"
 
@@ -275,6 +286,31 @@ told "sykli.json:1:"
 told "container"
 run run d
 expect "unless it is not wanted" 0 "1 passed"
+
+# ---- cache ----
+run cache path
+expect "cache path" 0 "$work/cache/sykli"
+run cache stats --json
+expect "cache stats" 0 '"location":"' '"tasks":' '"blobs":' '"total_size_human":"'
+run cache ls --json
+expect "cache ls" 0 '"items":[{"key":"'
+run cache gc --max-size 10GB
+expect "cache gc" 0 "freed"
+run cache gc --max-size much
+expect "cache gc with a bad size" 2
+run cache clea
+expect "an unknown verb of a verb" 2
+told "clear"
+run --state "$work/state" cache stats
+expect "an option before the verb" 0 "Tasks:"
+cd "$work/empty" && run history --json
+expect "no history" 0 '"items":[]'
+run init
+expect "init" 0
+run init
+expect "init writes over nothing" 1
+run validate
+expect "what init writes is valid" 0
 
 # ---- query ----
 cd "$work/first" || exit 1

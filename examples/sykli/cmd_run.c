@@ -5,6 +5,7 @@ static const cli_option options[] = {
     { "file", 'f', "FILE", "the pipeline: JSON, a program, or - for stdin" },
     { "jobs", 'j', "N", "tasks at once; default: number of processors" },
     { "filter", 0, "TEXT", "only tasks whose name contains TEXT, and what they need" },
+    { "rerun-failed", 0, NULL, "only what did not pass in the last run, and what it needs" },
     { "keep-going", 'k', NULL, "after a failure, go on with what does not need it" },
     { "no-cache", 0, NULL, "neither look up nor store results" },
     { "refresh", 0, NULL, "run everything, store the results" },

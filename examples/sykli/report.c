@@ -1,44 +1,9 @@
 // The report at the end of a run.
+#include "log.h"
 #include "run.h"
-#include <stdlib.h>
 #include <string.h>
 
 enum { NAME_MIN = 12, NAME_MAX_COLUMNS = 32, TAIL_LINES = 10, WIDTH_MIN = 64, WIDTH_MAX = 100 };
-
-// ---- logs ----
-
-// Where the last `lines` lines of a text begin.
-static const char *tail(const char *text, size_t size, int lines)
-{
-    const char *at = text + size;
-    if (at > text && at[-1] == '\n') at--;
-    while (at > text && (at[-1] != '\n' || --lines > 0)) at--;
-    return at;
-}
-
-void report_log(const cli *c, const char *path, int lines_max, const char *indent)
-{
-    enum { ROOM = 64 << 10 };
-    FILE *file = path ? fopen(path, "rb") : NULL;
-    char *text = file ? malloc(ROOM) : NULL;
-    if (text) {
-        if (lines_max && fseek(file, -ROOM, SEEK_END)) rewind(file);
-        size_t got;
-        while ((got = fread(text, 1, ROOM, file)) > 0) {
-            const char *end = text + got, *at = lines_max ? tail(text, got, lines_max) : text;
-            while (at < end) {
-                const char *stop = memchr(at, '\n', (size_t)(end - at));
-                if (!stop) stop = end;
-                fputs(indent, stdout);
-                cli_put_output(stdout, at, (size_t)(stop - at), c->colour);
-                putchar('\n');
-                at = stop + 1;
-            }
-        }
-    }
-    free(text);
-    if (file) fclose(file);
-}
 
 // ---- rows ----
 
@@ -112,7 +77,7 @@ static void print_failure(const run *r, const row *w)
     else fputs(sykli_status_names[info->status], stdout);
     if (info->attempt > 1) printf(" (attempt %d)", info->attempt);
     putchar('\n');
-    if (r->output == OUTPUT_FAILED) report_log(r->c, info->log_path, TAIL_LINES, "     │ ");
+    if (r->output == OUTPUT_FAILED) log_print(r->c, info->log_path, TAIL_LINES, "     │ ");
     if (info->log_path && *info->log_path) {
         fputs("     log: ", stdout);
         cli_put(stdout, info->log_path + (strncmp(info->log_path, "./", 2) ? 0 : 2), 0);
@@ -191,7 +156,7 @@ void report_print(run *r)
     for (size_t i = 0; i < count && !r->quiet; i++)
         if (!is_bad(rows[i].info.status)) {
             print_row(r, &rows[i], name_width, width);
-            if (r->output == OUTPUT_ALL) report_log(r->c, rows[i].info.log_path, 0, "     │ ");
+            if (r->output == OUTPUT_ALL) log_print(r->c, rows[i].info.log_path, 0, "     │ ");
         }
     if (count && !r->quiet) putchar('\n');
     print_sum(r, rows, count);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1
 #include "config_file.h"
 #include "run.h"
+#include "record.h"
 #include <signal.h>
 #include <string.h>
 
@@ -72,6 +73,12 @@ static int go(run *r)
     return 0;
 }
 
+static bool is_good(sykli_status status)
+{
+    return status == SYKLI_STATUS_passed || status == SYKLI_STATUS_cached
+        || status == SYKLI_STATUS_skipped;
+}
+
 static int exit_code(const run *r)
 {
     if (r->cancelled_by) return 128 + r->cancelled_by;
@@ -79,9 +86,7 @@ static int exit_code(const run *r)
         sykli_task_info info;
         const pipeline_task *t = &r->p->tasks[i];
         if (!t->wanted || sykli_task_get(r->s, t->handle, &info) < 0) continue;
-        if (info.status != SYKLI_STATUS_passed && info.status != SYKLI_STATUS_cached
-            && info.status != SYKLI_STATUS_skipped)
-            return CLI_FAILED;
+        if (!is_good(info.status)) return CLI_FAILED;
     }
     return CLI_OK;
 }
@@ -108,6 +113,19 @@ static int run_chosen(run *r, uint64_t timeout_ms)
     return code;
 }
 
+// The names of what did not pass in the last run, or was not reached.
+static const char **unfinished(cli *c, const pipeline *p, int *count)
+{
+    size_t records;
+    const record *last = record_list(c, 1, &records);
+    const char **names = cli_alloc(c, (p->task_count + 1) * sizeof *names);
+    for (size_t i = 0; i < p->task_count; i++) {
+        const record_task *t = records ? record_find(last, p->tasks[i].name) : NULL;
+        if (!t || !is_good(t->status)) names[(*count)++] = p->tasks[i].name;
+    }
+    return names;
+}
+
 static int run_pipeline(run *r, const char *const *names, int count)
 {
     cli *c = r->c;
@@ -117,7 +135,10 @@ static int run_pipeline(run *r, const char *const *names, int count)
     if (timeout_ms > UINT32_MAX)
         return cli_fail(c, CLI_USAGE, "usage", NULL, "--timeout: at most 49 days");
     if (!r->p->errors.count) {
-        code = pipeline_select(c, r->p, names, count, cli_value(c, "filter"));
+        bool again = cli_has(c, "rerun-failed") && !count;
+        if (again) names = unfinished(c, r->p, &count);
+        if (!again || count) // else all is well and nothing is wanted
+            code = pipeline_select(c, r->p, names, count, cli_value(c, "filter"));
         if (code) return code;
         pipeline_decide(c, r->p, r->source->dir);
         pipeline_check_support(c, r->p);

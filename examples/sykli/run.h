@@ -37,7 +37,5 @@ void run_print_event(run *r, const sykli_event *event);
 // The end of a run for people, and for `run --json`.
 void report_print(run *r);
 void report_json(run *r);
-// Prints the last `lines_max` lines of a log, 0: all, each behind `indent`.
-void report_log(const cli *c, const char *path, int lines_max, const char *indent);
 
 #endif

@@ -1,3 +1,6 @@
 // All verbs of the program, in the order of --help. Each is the const cli_verb verb_NAME of
 // cmd_NAME.c.
-#define VERBS(X) X(run) X(validate) X(graph) X(init) X(query) X(version) X(help)
+#define VERBS(X)                                                                                   \
+    X(run) X(validate) X(graph) X(init) X(history) X(logs)                                         \
+    X(query) X(cache)                                                                              \
+    X(version) X(help)

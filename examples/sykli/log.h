@@ -1,0 +1,10 @@
+// Logs of tasks on the screen.
+#ifndef LOG_H_INCLUDED
+#define LOG_H_INCLUDED
+
+#include "cli.h"
+
+// Prints the last `lines_max` lines of a log, 0: all, each behind `indent`.
+void log_print(const cli *c, const char *path, int lines_max, const char *indent);
+
+#endif

@@ -1,0 +1,106 @@
+#define _GNU_SOURCE 1
+#include "record.h"
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES_MAX = 4096 };
+
+static int newest_first(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)b, *(char *const *)a);
+}
+
+static size_t list_names(cli *c, char **names)
+{
+    size_t count = 0;
+    DIR *dir = opendir(".sykli/runs");
+    for (struct dirent *e; dir && (e = readdir(dir)) && count < NAMES_MAX;) {
+        const char *dot = strstr(e->d_name, ".jsonl"), *dash = strchr(e->d_name, '-');
+        if (dot && !dot[6] && dash && dot - dash == 17)
+            names[count++] = cli_copy(c, e->d_name, strlen(e->d_name));
+    }
+    if (dir) closedir(dir);
+    qsort(names, count, sizeof *names, newest_first);
+    return count;
+}
+
+static uint64_t number(const sykli_json_doc *doc, const char *name)
+{
+    uint64_t value = 0;
+    return sykli_json_u64(doc, sykli_json_get(doc, 0, name), &value) ? value : 0;
+}
+
+static const char *text(cli *c, const sykli_json_doc *doc, const char *name)
+{
+    const char *value = sykli_arg_text(doc, name, NULL);
+    return value ? cli_copy(c, value, strlen(value)) : NULL;
+}
+
+static void add_task(cli *c, record *r, const sykli_json_doc *doc)
+{
+    const char *status = sykli_arg_text(doc, "status", "");
+    record_task *fresh = &r->tasks[r->count];
+    *fresh = (record_task){ text(c, doc, "name"), text(c, doc, "log"), text(c, doc, "reason"),
+                            SYKLI_STATUS_errored, number(doc, "duration_ms") };
+    for (int i = 0; i <= SYKLI_STATUS_cancelled; i++)
+        if (!strcmp(status, sykli_status_names[i])) fresh->status = (sykli_status)i;
+    if (!fresh->name) return;
+    r->of[fresh->status]++;
+    r->count++;
+}
+
+static void read_line(cli *c, record *r, const char *line, size_t size)
+{
+    sykli_json_doc doc;
+    if (sykli_json_parse(&doc, &c->mem, line, size, NULL) < 0) return; // the last, torn by a kill
+    if (sykli_json_get(&doc, 0, "started_ms")) {
+        r->started_ms = number(&doc, "started_ms");
+        r->planned = (size_t)number(&doc, "tasks");
+    } else if (sykli_json_get(&doc, 0, "ended_ms")) {
+        r->ended_ms = number(&doc, "ended_ms");
+    } else {
+        add_task(c, r, &doc);
+    }
+    sykli_json_free(&doc);
+}
+
+static void read_record(cli *c, const char *name, record *r)
+{
+    size_t size, lines = 1;
+    char *all = cli_read(c, cli_print(c, ".sykli/runs/%s", name), &size);
+    r->id = cli_copy(c, strchr(name, '-') + 1, 16);
+    if (!all) return;
+    for (size_t i = 0; i < size; i++) lines += all[i] == '\n';
+    r->tasks = cli_alloc(c, lines * sizeof *r->tasks);
+    for (char *at = all, *end = all + size; at < end;) {
+        char *stop = memchr(at, '\n', (size_t)(end - at));
+        if (!stop) stop = end;
+        read_line(c, r, at, (size_t)(stop - at));
+        at = stop + 1;
+    }
+}
+
+record *record_list(cli *c, size_t max, size_t *count)
+{
+    char **names = cli_alloc(c, NAMES_MAX * sizeof *names);
+    *count = list_names(c, names);
+    if (*count > max) *count = max;
+    record *records = cli_alloc(c, (*count + 1) * sizeof *records);
+    for (size_t i = 0; i < *count; i++) read_record(c, names[i], &records[i]);
+    return records;
+}
+
+const char *record_status(const record *r)
+{
+    if (!r->ended_ms) return "interrupted";
+    return r->of[SYKLI_STATUS_failed] + r->of[SYKLI_STATUS_errored] + r->of[SYKLI_STATUS_blocked]
+               + r->of[SYKLI_STATUS_cancelled] ? "failed" : "passed";
+}
+
+const record_task *record_find(const record *r, const char *name)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (!strcmp(r->tasks[i].name, name)) return &r->tasks[i];
+    return NULL;
+}
