@@ -224,6 +224,7 @@ run -j 1 --keep-going
 expect "keep going" 1 "●  apart" "1 failed · 1 passed · 1 blocked"
 run -j 1 --json
 expect "a failure as JSON" 1 '"ok":true' '"status":"failed"' '"name":"bad"'
+run --keep-going
 run --rerun-failed
 expect "run again what failed" 1 "bad" "after" "!apart"
 run history --limit=1

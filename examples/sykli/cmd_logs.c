@@ -20,7 +20,8 @@ static int run(cli *c)
     size_t count, seen = 0;
     const char *id = cli_value(c, "run");
     if (c->arg_count != 1)
-        return cli_fail(c, CLI_USAGE, "usage", "sykli logs TASK", "logs needs one argument, a task");
+        return cli_fail(c, CLI_USAGE, "usage", "sykli logs TASK",
+                        "logs needs one argument, a task");
     const record *records = record_list(c, 100, &count);
     const record_task *task = NULL;
     for (size_t i = 0; i < count && !task; i++) {
