@@ -5901,8 +5901,11 @@ static int sykli__member_core_dial(sykli__member_core *c, uint64_t now_ms, uint8
     sykli__member_conn *n = sykli__member_conn_add(c, address, transport, purpose);
     if (!n) return SYKLI_ENOMEM;
     n->connecting = true;
-    if (psk) n->psk = *psk;
-    if (psk) n->link.config.psks = &n->psk;
+    if (psk) {
+        n->psk = *psk;
+        n->link.config.psks = &n->psk;
+        n->link.config.psk_count = 1;
+    }
     return n->id;
 }
 
@@ -7892,7 +7895,8 @@ static int sykli__mesh_core_open(sykli_mesh *m)
     memcpy(self->key, m->keys.exchange, 32);
     memcpy(self->sign_key, m->keys.sign, 32);
     self->boot_id = random[0];
-    snprintf(self->name, sizeof self->name, "%s", sykli_node_name(m->core));
+    snprintf(self->name, sizeof self->name, "%s", // who joins does so as the node it is to be
+             m->keys.name[0] ? m->keys.name : sykli_node_name(m->core));
     snprintf(self->version, sizeof self->version, "%s", SYKLI_VERSION);
     sykli_workers(m->core, &self->workers_busy, &self->workers_total);
     m->busy_told = self->workers_busy, m->total_told = self->workers_total;
@@ -8127,6 +8131,12 @@ static int sykli__mesh_deadline_ms(void *user)
         if (slot->ready) due = now;
     for (const sykli__remote_serving *v = m->remote.servings; v; v = v->next)
         if (v->more && sykli__remote_room(v->link, v->stream)) due = now;
+    for (const sykli__mesh_conn *c = m->conns; c; c = c->next) {
+        const uint8_t *data; // what was said since the last turn has to be written
+        if (!c->dialling && !c->blocked && !c->closing
+            && sykli__member_core_output(&m->links, now, c->number, &data))
+            due = now;
+    }
     if (due == UINT64_MAX) return -1;
     return due <= now ? 0 : due - now > 60000 ? 60000 : (int)(due - now);
 }
@@ -8675,11 +8685,32 @@ static int sykli__mesh_control(sykli_mesh *m)
     return sykli_set_error(m->core, SYKLI_EIO, "cannot listen on %s: %s", path, strerror(-rc));
 }
 
+// A node that is started under another name is known by that one from now on.
+static int sykli__mesh_rename(sykli_mesh *m)
+{
+    const char *name = sykli_node_name(m->core);
+    const sykli__roster_entry *known = sykli__roster_by_id(&m->roster, m->keys.id);
+    int rc = 0;
+    if (strcmp(m->keys.name, name)) {
+        snprintf(m->keys.name, sizeof m->keys.name, "%s", name);
+        rc = sykli__mesh_keys_save(m);
+    }
+    bool sign = known && strcmp(known->name, name)
+             && (m->keys.has & SYKLI__ROSTER_HAS_MESH_SECRET);
+    if (rc || !sign) return rc;
+    sykli__roster_entry entry = *known;
+    snprintf(entry.name, sizeof entry.name, "%s", name);
+    rc = sykli__roster_grant(&m->roster, &entry, &m->fault);
+    if (!rc) rc = sykli__mesh_roster_publish(m);
+    return rc ? sykli__mesh_failed(m) : 0;
+}
+
 static int sykli__mesh_open_node(sykli_mesh *m)
 {
     int rc = sykli__mesh_control(m);
     if (!rc) rc = sykli__mesh_keys_load(m);
     if (!rc) rc = sykli__mesh_state_load(m);
+    if (!rc) rc = sykli__mesh_rename(m);
     if (rc) return rc;
     sykli__mesh_seeds_load(m);
     rc = sykli__mesh_core_open(m);
