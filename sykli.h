@@ -15008,11 +15008,42 @@ static int sykli__node_op_config_set(sykli_call *call)
 static int sykli__node_op_cache_gc(sykli_call *call)
 {
     sykli *s = call->context;
-    uint64_t freed = 0, max = sykli_arg_u64(call->args, "max_bytes", 0);
+    uint64_t freed = 0, fallback = sykli__config_u64(s->config.current, SYKLI__CONFIG_cache_max);
+    uint64_t max = sykli_arg_u64(call->args, "max_bytes", fallback);
     int rc = sykli__node_store(s);
     if (!rc) rc = sykli__store_gc(&s->store, max, &freed, &s->fault);
     return rc ? rc : sykli_buf_print(call->result, "{\"freed_bytes\":%llu}",
                                      (unsigned long long)freed);
+}
+
+static int sykli__node_op_cache_clear(sykli_call *call)
+{
+    int rc = sykli__node_store(call->context);
+    return rc ? rc : sykli__store_clear(&call->context->store, &call->context->fault);
+}
+
+typedef struct sykli__node_verified {
+    sykli *s;
+    uint64_t blobs, damaged;
+} sykli__node_verified;
+
+static int sykli__node_verify(void *user, const sykli__store_blob *blob)
+{
+    sykli__node_verified *to = (sykli__node_verified *)user;
+    int rc = sykli__store_verify(&to->s->store, &blob->digest, &to->s->fault);
+    to->blobs++;
+    to->damaged += rc == SYKLI_ECORRUPT;
+    return rc == SYKLI_ECORRUPT || rc == SYKLI_ENOENT ? 0 : rc;
+}
+
+static int sykli__node_op_cache_verify(sykli_call *call)
+{
+    sykli__node_verified all = { call->context, 0, 0 };
+    int rc = sykli__node_store(call->context);
+    if (!rc) rc = sykli__store_each_blob(&call->context->store, sykli__node_verify, &all);
+    return rc < 0 ? rc : sykli_buf_print(call->result, "{\"blobs\":%llu,\"damaged\":%llu}",
+                                         (unsigned long long)all.blobs,
+                                         (unsigned long long)all.damaged);
 }
 
 static int sykli__node_op_action_get(sykli_call *call)
@@ -15043,6 +15074,10 @@ static int sykli__node_add_ops(sykli *s)
           sykli__node_op_cache_gc, NULL },
         { 6, "action.get", "the stored result of an action", SYKLI_ROLE_member, false, get, 1,
           sykli__node_op_action_get, NULL },
+        { 7, "cache.clear", "empties the cache", SYKLI_ROLE_owner, false, NULL, 0,
+          sykli__node_op_cache_clear, NULL },
+        { 8, "cache.verify", "reads every blob, sets damaged ones aside", SYKLI_ROLE_owner, false,
+          NULL, 0, sykli__node_op_cache_verify, NULL },
     };
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof ops / sizeof *ops; i++)

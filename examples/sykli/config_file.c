@@ -306,6 +306,14 @@ const char *config_file_value(const config_file *file, const char *key)
     return NULL;
 }
 
+const char *config_file_setting(const cli *c, const config_file *file, const char *option,
+                                const char *variable, const char *key)
+{
+    const char *value = option ? cli_value(c, option) : NULL;
+    if (!value && variable) value = getenv(variable);
+    return value && *value ? value : config_file_value(file, key);
+}
+
 // ---- what the keys mean ----
 
 // Keys of the file that are not live: what a node starts with, what has no effect yet, and what is

@@ -28,6 +28,10 @@ int config_file_read(cli *c, const char *path, config_file *out);
 // The value of a key, NULL if the file does not set it.
 const char *config_file_value(const config_file *file, const char *key);
 
+// What a node starts with: the option, else the variable (each NULL: there is none), else the file.
+const char *config_file_setting(const cli *c, const config_file *file, const char *option,
+                                const char *variable, const char *key);
+
 // The keys of the live configuration in the file as a JSON object; those of a node's own start
 // (mesh.seeds ...) are left out, every other is refused with the nearest known name.
 //   s        whose table `config` knows the live keys

@@ -1,0 +1,172 @@
+// Changes the number of workers, of one node or of all, while they work.
+#include "look.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORKERS_MAX = 4096, SETTLE_MS = 200 };
+
+static const cli_option options[] = {
+    { "on", 0, "NODE", "the node, or all; default: the one that runs here" },
+    { NULL, 0, NULL, NULL }
+};
+
+// What each worker runs; index is the number of the worker.
+typedef struct workers {
+    const char **task;
+    size_t count;
+} workers;
+
+static int read_workers(asking *a, const char *node, workers *out)
+{
+    sykli_result *r = ask_query(a, node, "SELECT id, task FROM workers ORDER BY id");
+    if (!r) return a->c->fault.code;
+    out->count = sykli_result_rows(r);
+    out->task = cli_alloc(a->c, (out->count + 1) * sizeof *out->task);
+    for (size_t i = 0; i < out->count; i++) out->task[i] = ask_cell(a->c, r, i, "task");
+    sykli_result_free(r);
+    return 0;
+}
+
+// The number of the worker that runs a task, from 1; 0: none does.
+static size_t worker_of(const workers *w, const char *task)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (!strcmp(w->task[i], task)) return i + 1;
+    return 0;
+}
+
+// The tasks that waited before and run now: nothing that runs ever moves.
+static void print_started(const workers *before, const workers *after)
+{
+    bool titled = false;
+    for (size_t i = 0; i < after->count; i++) {
+        if (!*after->task[i] || worker_of(before, after->task[i])) continue;
+        if (!titled) puts("\nActive tasks redistributed:");
+        titled = true;
+        fputs("  - Task:", stdout);
+        cli_put(stdout, after->task[i], 0);
+        printf("    queue → worker-%zu\n", i + 1);
+    }
+}
+
+static void print_change(cli *c, uint64_t before, uint64_t after)
+{
+    const char *good = cli_style_on(c->colour, CLI_GOOD);
+    const char *plain = cli_style_on(c->colour, CLI_PLAIN);
+    uint64_t more = after > before ? after - before : 0, less = before > after ? before - after : 0;
+    printf("Scaling workers: %llu → %llu\n", (unsigned long long)before,
+           (unsigned long long)after);
+    if (more) printf("  %s✓%s Spawned %llu new worker%s\n", good, plain, (unsigned long long)more,
+                     more == 1 ? "" : "s");
+    else if (less) printf("  %s✓%s Removed %llu worker%s; what runs on one ends first\n", good,
+                          plain, (unsigned long long)less, less == 1 ? "" : "s");
+    else printf("  %s✓%s Nothing to change\n", good, plain);
+    if (more) printf("  %s✓%s Work redistributed\n", good, plain);
+}
+
+// Lets waiting tasks take the new workers, to be able to name them.
+static void settle(asking *a, const char *node, uint64_t wanted, const workers *before,
+                   workers *after)
+{
+    uint64_t end = sykli_now_ms(a->s) + SETTLE_MS;
+    size_t busy = 0, was_busy = 0;
+    for (size_t i = 0; i < before->count; i++) was_busy += *before->task[i] != 0;
+    do {
+        if (read_workers(a, node, after)) return;
+        busy = 0;
+        for (size_t i = 0; i < after->count; i++) busy += *after->task[i] != 0;
+        // Were there idle workers before, then no task waited.
+        if (was_busy < before->count || busy >= wanted) break;
+        sykli_poll(a->s, 20);
+    } while (sykli_now_ms(a->s) < end);
+}
+
+static int scale_one(asking *a, const char *on, const char *args, uint64_t wanted)
+{
+    cli *c = a->c;
+    sykli_json_doc answer;
+    workers before = { 0 }, after = { 0 };
+    const char *node = ask_whom(a, on);
+    if (read_workers(a, node, &before) || ask_call(a, node, "workers.scale", args, &answer))
+        return ask_failed(a);
+    uint64_t was = sykli_arg_u64(&answer, "before", 0), is = sykli_arg_u64(&answer, "after", 0);
+    sykli_json_free(&answer);
+    if (c->json) {
+        cli_envelope(c, true, ask_args(c, "{\"items\":[{\"node\":%s,\"before\":%u,\"after\":%u}]}",
+                                       node && strcmp(node, SYKLI_MESH_GATEWAY) ? node : a->node,
+                                       was, is));
+        return CLI_OK;
+    }
+    print_change(c, was, is);
+    if (is > was) settle(a, node, wanted, &before, &after);
+    print_started(&before, &after);
+    puts("\nNo tasks interrupted.");
+    return CLI_OK;
+}
+
+// One line a node.
+static int scale_all(asking *a, const char *args)
+{
+    cli *c = a->c;
+    ask_answer *answers;
+    size_t count;
+    int code = CLI_OK;
+    if (ask_all(a, SYKLI_VERB_call, "workers.scale", args, &answers, &count)) return ask_failed(a);
+    char *items = cli_print(c, "{\"items\":[");
+    for (size_t i = 0; i < count; i++) {
+        ask_answer *at = &answers[i];
+        sykli_json_doc doc;
+        const char *name = at->node->name;
+        if (!at->code) at->code = sykli_json_parse(&doc, &c->mem, (const char *)at->body.data,
+                                                   at->body.size, &c->fault);
+        if (at->code) {
+            if (!c->json) printf("  %s✗%s %-22s %s\n", cli_style_on(c->colour, CLI_BAD),
+                                 cli_style_on(c->colour, CLI_PLAIN), at->node->shown, at->message);
+            items = cli_print(c, "%s%s%s", items, i ? "," : "",
+                              ask_args(c, "{\"node\":%s,\"error\":%s}", name, at->message));
+            if (at->node->alive) code = CLI_FAILED;
+            continue;
+        }
+        uint64_t was = sykli_arg_u64(&doc, "before", 0), is = sykli_arg_u64(&doc, "after", 0);
+        sykli_json_free(&doc);
+        if (!c->json) printf("  %s✓%s %-22s %llu → %llu\n", cli_style_on(c->colour, CLI_GOOD),
+                             cli_style_on(c->colour, CLI_PLAIN), at->node->shown,
+                             (unsigned long long)was, (unsigned long long)is);
+        items = cli_print(c, "%s%s%s", items, i ? "," : "",
+                          ask_args(c, "{\"node\":%s,\"before\":%u,\"after\":%u}", name, was, is));
+    }
+    if (c->json) cli_envelope(c, true, cli_print(c, "%s]}", items));
+    else puts("\nNo tasks interrupted.");
+    ask_answers_free(answers, count);
+    return code;
+}
+
+static int run(cli *c)
+{
+    asking a;
+    char *end = NULL;
+    int code = cli_arguments(c, 1, 1);
+    if (code) return code;
+    unsigned long wanted = strtoul(c->args[0], &end, 10);
+    if (*c->args[0] < '0' || *c->args[0] > '9' || *end || wanted < 1 || wanted > WORKERS_MAX)
+        return cli_fail(c, CLI_USAGE, "usage", NULL,
+                        "scale workers %s: a number from 1 to %d is wanted", c->args[0],
+                        WORKERS_MAX);
+    code = ask_begin(&a, c);
+    if (code) return code;
+    const char *on = cli_value(c, "on"), *args = ask_args(c, "{\"count\":%u}", (uint64_t)wanted);
+    if (on && !strcmp(on, "all")) {
+        if (!c->json) printf("Scaling workers: → %lu\n", wanted);
+        code = scale_all(&a, args);
+    } else code = scale_one(&a, on, args, wanted);
+    ask_end(&a);
+    return code;
+}
+
+static const cli_verb verb_workers = { "workers", "set the number of workers", "N [--on NODE|all]",
+                                       "sykli scale workers 10", options, NULL, run };
+static const cli_verb *const verbs[] = { &verb_workers, NULL };
+
+const cli_verb verb_scale = { "scale", "change the number of workers while they work",
+                              "workers N [--on NODE|all]", "sykli scale workers 10 --on all", NULL,
+                              verbs, NULL };
