@@ -211,6 +211,10 @@ run first
 expect "a folder is the path" 0 "use"
 run run first/sykli.json
 expect "a file is the path" 0 "use"
+cd first && run -f "$work/first/sykli.json"
+expect "-f leaves the project here" 0 "○  make"
+mkdir -p here && cd here && echo here >in && run -f ../sykli.json --output stream
+expect "wherever the file is" 0 "●  make" "use | here"
 
 project failing <<'J'
 {"version":"1","tasks":[

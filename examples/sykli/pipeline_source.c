@@ -165,7 +165,8 @@ static int find_document(cli *c, pipeline_source *out)
 
 static int read_program(cli *c, const char *command, pipeline_source *out)
 {
-    int code = run_program(c, out->dir, command, base_name(out->path), &out->text, &out->size);
+    const char *file = strcmp(out->dir, ".") ? base_name(out->path) : out->path;
+    int code = run_program(c, out->dir, command, file, &out->text, &out->size);
     return code ? code : find_document(c, out);
 }
 
@@ -181,6 +182,7 @@ static int read_source(cli *c, int kind, pipeline_source *out)
         return read_program(c, "case $1 in */*) exec \"$1\" --emit;; esac; exec \"./$1\" --emit",
                             out);
     out->text = cli_read(c, out->path, &out->size);
+    if (!strcmp(out->path, "-")) out->path = out->name;
     if (out->text) return 0;
     if (c->fault.code == SYKLI_ENOENT)
         return cli_fail(c, CLI_FAILED, "pipeline_not_found", NULL, "%s", c->fault.text);
@@ -197,7 +199,7 @@ int pipeline_find_source(cli *c, const char *path, pipeline_source *out)
             if (!strcmp(base_name(path), kinds[i].name)) kind = i;
         out->path = path;
         out->name = strcmp(path, "-") ? base_name(path) : "stdin";
-        if (base_name(path) > path + 1)
+        if (path != cli_value(c, "file") && base_name(path) > path + 1)
             out->dir = cli_copy(c, path, (size_t)(base_name(path) - path) - 1);
         return read_source(c, kind, out);
     }

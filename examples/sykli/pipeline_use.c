@@ -208,7 +208,9 @@ int pipeline_refuse(cli *c, const pipeline *p, const char *file)
         pipeline_print_errors(c, p, file);
         return CLI_FAILED;
     }
-    return cli_fail(c, CLI_FAILED, first->type, "sykli validate --json lists all errors",
+    bool later = !strcmp(first->type, "unsupported");
+    return cli_fail(c, CLI_FAILED, first->type,
+                    later ? NULL : "sykli validate --json lists all errors",
                     "%s:%u:%u: %s%s", file, (unsigned)first->line, (unsigned)first->column,
                     first->message, p->errors.count > 1 ? " (and more)" : "");
 }
