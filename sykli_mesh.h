@@ -3484,18 +3484,7 @@ static int sykli__link_identity_get(sykli__link_core *l, sykli__wire_in *in, con
     return sykli__link_welcome(l, p->id);
 }
 
-// Stands in while it is not yet known whether the dialler has the secret: no curve is computed for
-// a stranger.
-static int sykli__link_no_curve(void *user, uint8_t out[32], const uint8_t secret[32],
-                                const uint8_t point[32])
-{
-    (void)user, (void)secret, (void)point;
-    memset(out, 0, 32);
-    return 0;
-}
-
-static int sykli__link_noise_begin(sykli__link_core *l, sykli__noise *noise,
-                                   const sykli_crypto *crypto, const sykli__link_psk *psk,
+static int sykli__link_noise_begin(sykli__link_core *l, const sykli__link_psk *psk,
                                    const uint8_t hello[SYKLI__LINK_HELLO_SIZE])
 {
     static const char label[] = "sykli-mesh-v1";
@@ -3507,26 +3496,22 @@ static int sykli__link_noise_begin(sykli__link_core *l, sykli__noise *noise,
         .prologue = prologue, .prologue_size = sizeof prologue,
         .static_secret = l->config.key_secret, .ephemeral_secret = l->config.ephemeral_secret,
         .psk_secrets = &psk->key_secret, .psk_count = 1 };
-    return sykli__noise_begin(noise, crypto, &desc);
+    return sykli__noise_begin(&l->noise, l->config.crypto, &desc);
 }
 
-// The acceptor's side of message 1: only who has the secret is worth a curve, and only once.
+// The acceptor's side of message 1: who lacks the secret costs no curve; a message is taken once.
 static int sykli__link_noise_accept(sykli__link_core *l, const uint8_t *message, size_t size)
 {
     const sykli__link_config *c = &l->config;
     const sykli__link_psk *psk = NULL;
-    sykli_crypto cheap = *c->crypto;
     uint8_t none[SYKLI__LINK_FIRST_MAX];
-    sykli__wire_out payload = sykli__link_fixed(none, sizeof none), again = payload;
+    sykli__wire_out payload = sykli__link_fixed(none, sizeof none);
     for (size_t i = 0; i < c->psk_count; i++)
         if (!memcmp(c->psks[i].id, l->peer.psk_id, 8)) psk = &c->psks[i];
-    if (!psk || size < 32) return SYKLI_EAUTH;
-    cheap.x25519 = sykli__link_no_curve;
-    int rc = sykli__link_noise_begin(l, &l->noise, &cheap, psk, l->first_in);
+    if (!psk) return SYKLI_EAUTH;
+    int rc = sykli__link_noise_begin(l, psk, l->first_in);
     if (!rc) rc = sykli__noise_read(&l->noise, message, size, &payload);
-    if (!rc && c->replay) rc = sykli__link_replay_add(c->replay, message);
-    if (!rc) rc = sykli__link_noise_begin(l, &l->noise, c->crypto, psk, l->first_in);
-    return rc ? rc : sykli__noise_read(&l->noise, message, size, &again);
+    return rc || !c->replay ? rc : sykli__link_replay_add(c->replay, l->noise.remote_ephemeral);
 }
 
 static int sykli__link_noise_end(sykli__link_core *l)
@@ -3550,8 +3535,7 @@ static int sykli__link_message_put(sykli__link_core *l, int number, const uint8_
                               number == 1 ? 32 : size);
     else {
         if (number == 1)
-            rc = sykli__link_noise_begin(l, &l->noise, l->config.crypto, &l->config.psks[0],
-                                         l->first_out);
+            rc = sykli__link_noise_begin(l, &l->config.psks[0], l->first_out);
         if (!rc) rc = sykli__noise_write(&l->noise, payload, size, &out);
         if (!rc && number == 3) rc = sykli__link_noise_end(l);
     }

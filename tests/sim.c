@@ -877,8 +877,8 @@ static void sim_init(sim *s, uint64_t seed, bool trace)
     push(s, (event){ .at_us = s->heal_us, .kind = EVENT_HEAL });
 }
 
-// In a calm seed one node freezes for a while, unnoticed, and is then killed: everybody knows within
-// 150 ms, on a fast network.
+// In a calm seed one node freezes for a while, unnoticed, and is then killed: everybody knows
+// within 150 ms, on a fast network.
 static void sim_calm(sim *s)
 {
     if (s->calm && s->now_us > 6000000 && s->now_us < 8400000 && !s->nodes[1].frozen_until_us) {

@@ -308,6 +308,27 @@ out:
     pair_free(&p);
 }
 
+static void more_data_than_credit_ends_the_session(test *t)
+{
+    pair p;
+    uint32_t id = 0;
+    static char block[SYKLI__LINK_WINDOW];
+    TRY(pair_init(&p, t));
+    p.b.hungry = false;
+    TRY(sykli__link_open(&p.a.link, &a_call, &id));
+    pair_pump(&p);
+    TRY((int)sykli__link_write(&p.a.link, id, block, sizeof block));
+    pair_pump(&p);
+    TRY(p.b.opened && p.b.data.size == sizeof block ? 0 : -1);
+    sykli__link_find(&p.a.link, id)->credit = 1; // one that does not keep to it
+    TRY((int)sykli__link_write(&p.a.link, id, block, 1));
+    pair_pump(&p);
+    CHECK_TEXT(p.b.text, "more data than credit");
+    CHECK_INT(p.b.data.size, sizeof block);
+out:
+    pair_free(&p);
+}
+
 static void what_is_urgent_waits_for_one_bulk_frame_at_most(test *t)
 {
     pair p;
@@ -800,6 +821,7 @@ int main(int argc, char **argv)
     TEST_STORY(a_call_is_answered_and_forgotten);
     TEST_STORY(a_large_call_comes_in_pieces);
     TEST_STORY(nobody_sends_beyond_its_credit);
+    TEST_STORY(more_data_than_credit_ends_the_session);
     TEST_STORY(what_is_urgent_waits_for_one_bulk_frame_at_most);
     TEST_STORY(classes_share_eight_to_four_to_one);
     TEST_STORY(a_ping_comes_back_with_what_rides_in_it);

@@ -392,6 +392,48 @@ out:
     sykli__member_free(&w.t);
 }
 
+static void bad_health_is_patient(test *t)
+{
+    world w;
+    TRY(world_of(&w, t, 3));
+    w.t.health = 2;
+    w.t.health_ms = 9000; // so that it lasts
+    tick(&w, 9900);
+    const char *log = pull(&w);
+    CHECK(!has(log, "ask:3") && !has(log, "ask:2"));
+    w.t.health_ms = 10000;
+    sykli__member_heard(&w.t, row_of(&w, 3), 3);
+    tick(&w, 10100);
+    CHECK(has(pull(&w), "ask:3") || t->injected);
+out:
+    sykli__member_free(&w.t);
+}
+
+static void the_accused_hears_again_when_it_speaks(test *t)
+{
+    world w;
+    TRY(world_of(&w, t, 3));
+    sykli__member_accuse(&w.t, row_of(&w, 2), SYKLI__MEMBER_SUSPECT);
+    pull(&w);
+    sykli__member_time(&w.t, 1500);
+    sykli__member_heard(&w.t, row_of(&w, 2), 2);
+    CHECK_TEXT(pull(&w), "");
+    sykli__member_time(&w.t, 2100);
+    sykli__member_heard(&w.t, row_of(&w, 2), 2);
+    CHECK(has(pull(&w), "say:2.n2.suspect") || t->injected);
+    sykli__member_accuse(&w.t, row_of(&w, 2), SYKLI__MEMBER_DEAD);
+    sykli__member_link_down(&w.t, row_of(&w, 2), 2);
+    row_of(&w, 2)->dial_due_ms = 60000;
+    pull(&w);
+    sykli__member_fact f = fact_of(2, SYKLI__MEMBER_ALIVE, NOW_INCARNATION + 1);
+    tell(t, &w, 3, &f); // somebody met it: no waiting
+    tick(&w, 2200);
+    const char *log = pull(&w);
+    CHECK((has(log, "dial:host2:7070") && has(log, "nodeup:n2")) || t->injected);
+out:
+    sykli__member_free(&w.t);
+}
+
 static void of_two_dials_the_smaller_id_keeps_its_own(test *t)
 {
     world w;
@@ -433,6 +475,11 @@ static void a_winner_that_is_silent_has_lost(test *t)
     CHECK_INT(row_of(&w, n)->live.conn, 20);
     TRY(up_as(&w, n, 21, (uint64_t)n * 100, 2, false)); // the same side dialled again
     CHECK_INT(row_of(&w, n)->live.conn, 21);
+    TRY(up_as(&w, n, 22, (uint64_t)n * 100, 1, false)); // its first dial comes in last
+    CHECK_INT(row_of(&w, n)->live.conn, 21);
+    sykli__member_link_down(&w.t, row_of(&w, n), 21);   // but is there when the later one breaks
+    CHECK_INT(row_of(&w, n)->live.conn, 22);
+    CHECK(!row_of(&w, n)->check.on);
 out:
     sykli__member_free(&w.t);
 }
@@ -770,6 +817,8 @@ int main(int argc, char **argv)
     TEST_STORY(a_session_that_comes_back_is_no_suspicion);
     TEST_STORY(a_silent_host_is_dead_within_seven_seconds);
     TEST_STORY(who_was_late_itself_accuses_nobody);
+    TEST_STORY(bad_health_is_patient);
+    TEST_STORY(the_accused_hears_again_when_it_speaks);
     TEST_STORY(of_two_dials_the_smaller_id_keeps_its_own);
     TEST_STORY(a_winner_that_is_silent_has_lost);
     TEST_STORY(a_second_process_waits_for_the_first_to_be_silent);
