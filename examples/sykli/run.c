@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { TICK_MS = 100 };
+enum { TICK_MS = 100, WORKERS_MAX = 4096 };
 
 // The one thing a signal may touch: which came, and the context that sleeps.
 static volatile sig_atomic_t signal_got;
@@ -38,6 +38,19 @@ static void on_event(void *user, const sykli_event *event)
     else if (r->display) progress_event(r->display, event);
 }
 
+// Becomes a session of the node of the state directory, if one runs there: it lends the workers,
+// shows the tasks and looks for results at its peers. A run never needs one.
+static void join_node(run *r, bool own_limit)
+{
+    cli *c = r->c;
+    r->mesh = sykli_mesh_open(r->s, &(sykli_mesh_desc){ .mode = SYKLI_MESH_CLIENT,
+                                                        .state_dir = c->state_dir,
+                                                        .borrow = true });
+    if (r->mesh && !own_limit) sykli_workers_scale(r->s, WORKERS_MAX); // the node's pool decides
+    if (!r->mesh && sykli_last_error(r->s) != SYKLI_ENONODE)
+        fprintf(stderr, "sykli: without the node of %s: %s\n", c->state_dir, sykli_errmsg(r->s));
+}
+
 // Opens the context as the options say.    returns  0 or the exit code
 static int open_context(run *r)
 {
@@ -54,7 +67,9 @@ static int open_context(run *r)
     if (sykli_error(r->s)) return cli_fail_sykli(c, sykli_error(r->s), sykli_errmsg(r->s));
     config_file file;
     code = config_file_read(c, NULL, &file);
-    return code ? code : config_file_apply(c, &file, r->s, jobs);
+    if (!code) code = config_file_apply(c, &file, r->s, jobs);
+    if (!code) join_node(r, jobs != 0);
+    return code;
 }
 
 static int go(run *r)
@@ -109,6 +124,7 @@ static int run_chosen(run *r, uint64_t timeout_ms)
         code = exit_code(r);
     }
     signal_context = NULL;
+    sykli_mesh_close(r->mesh);
     sykli_close(r->s);
     return code;
 }

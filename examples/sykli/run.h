@@ -4,6 +4,7 @@
 #define RUN_H_INCLUDED
 
 #include "pipeline.h"
+#include "sykli_mesh.h"
 
 typedef enum run_output { OUTPUT_FAILED, OUTPUT_STREAM, OUTPUT_ALL, OUTPUT_NONE } run_output;
 
@@ -19,6 +20,7 @@ void progress_end(progress *d);  // takes the display away
 struct run {
     cli *c;
     sykli *s;
+    sykli_mesh *mesh; // NULL: no node runs beside us
     pipeline *p;
     const pipeline_source *source;
     run_output output;
