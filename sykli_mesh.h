@@ -3274,7 +3274,6 @@ typedef struct sykli__link_core {
     uint32_t opened_stream;        // whose open message the last event lent out
     sykli__noise noise;
     sykli__noise_cipher sealing, opening;
-    uint8_t bulk_secret[32];
     sykli__link_session *session;
 } sykli__link_core;
 
@@ -3517,8 +3516,6 @@ static int sykli__link_noise_accept(sykli__link_core *l, const uint8_t *message,
 static int sykli__link_noise_end(sykli__link_core *l)
 {
     memcpy(l->peer.key, l->noise.remote_static, 32);
-    sykli__crypto_hkdf(l->bulk_secret, 32, l->noise.chain_secret, 32, l->noise.hash, 32,
-                       "sykli-bulk", 10);
     return sykli__noise_split(&l->noise, &l->sealing, &l->opening);
 }
 
@@ -4401,14 +4398,6 @@ static void sykli__link_tick(sykli__link_core *l, uint64_t now_ms)
     else if (now_ms - l->heard_ms >= SYKLI__LINK_IDLE_MS)
         sykli__link_die(l, SYKLI_ETIMEOUT, "nothing was received for 15 s");
     else sykli__link_ping(l, now_ms);
-}
-
-// The pre-shared key of a bulk session beside this one: bound to it, and to a ticket used once.
-static void sykli__link_bulk_psk(const sykli__link_core *l, const uint8_t ticket[8],
-                                 sykli__link_psk *out)
-{
-    memcpy(out->id, ticket, 8);
-    sykli__crypto_hkdf(out->key_secret, 32, l->bulk_secret, 32, ticket, 8, "sykli-bulk", 10);
 }
 
 // What rides in our PING and PONG from now on.

@@ -645,7 +645,6 @@ static void members_meet_over_noise(test *t)
 {
     keys k;
     pair p;
-    sykli__link_psk bulk[2];
     keys_init(&k, t);
     sykli__link_config a = noise_of(&k, true, 1), b = noise_of(&k, false, 2);
     memset(&p, 0, sizeof p);
@@ -656,10 +655,6 @@ static void members_meet_over_noise(test *t)
     CHECK_TEXT(p.b.what, "1 anna bert run.cancel");
     CHECK(!memcmp(p.a.link.peer.id, b.id, 16) && !memcmp(p.b.link.peer.id, a.id, 16));
     CHECK(p.b.link.opened);
-    sykli__link_bulk_psk(&p.a.link, (const uint8_t *)"ticket-1", &bulk[0]);
-    sykli__link_bulk_psk(&p.b.link, (const uint8_t *)"ticket-1", &bulk[1]);
-    CHECK(!memcmp(&bulk[0], &bulk[1], sizeof bulk[0]));
-    CHECK(memcmp(bulk[0].key_secret, k.cookie.key_secret, 32));
 out:
     pair_free(&p);
     sykli__link_replay_free(&k.replay);
