@@ -1,8 +1,8 @@
 // The test runner: a program is a list of stories. Each runs once as it is, then again with the
-// n-th allocation and the n-th sys call failing, n = 1, 2, ... until a run meets no failure. A story
-// must end cleanly each time: no leak, no descriptor left open, an error where one was injected.
+// n-th allocation and the n-th sys call failing, n = 1, 2, ... until a run meets no failure. A
+// story must end cleanly each time: no leak, no descriptor open, an error where one was injected.
 //
-//     static void keys_survive(test *t) { TRY(sykli_map_put(&map, "a", 1, 7)); CHECK(...); out: ... }
+//     static void keys_survive(test *t) { TRY(sykli_map_put(&m, "a", 1, 7)); CHECK(...); out: ; }
 //     int main(int argc, char **argv) { TEST_STORY(keys_survive); return test_end(argc, argv); }
 //
 // TRY leaves by `goto out` when the call fails in a run with an injected failure; without one, or
@@ -113,8 +113,9 @@ static inline void test_unmap(void *u, void *map, size_t size)
     t->real.unmap(t->real.user, map, size);
 }
 // ENOENT is what callers handle as an everyday answer, EIO as a fault: the second is injected.
-#define TEST_OPENS(name) (!strcmp(name, "open") || !strcmp(name, "listen") || !strcmp(name, "accept") \
-                          || !strcmp(name, "dial") || !strcmp(name, "exit_fd"))
+#define TEST_OPENS(name)                                                                           \
+    (!strcmp(name, "open") || !strcmp(name, "listen") || !strcmp(name, "accept")                   \
+     || !strcmp(name, "dial") || !strcmp(name, "exit_fd"))
 #define SYKLI_X(type, name, params, args)                                                          \
     static inline type test_sys_##name params                                                      \
     {                                                                                              \
@@ -147,7 +148,8 @@ static inline void test_begin(test *t, long fail_at)
 }
 
 // One run of a story.    returns  whether the failure was met
-static inline bool test_once(const test_story *story, const char *program, long fail_at, int *failed)
+static inline bool test_once(const test_story *story, const char *program, long fail_at,
+                             int *failed)
 {
     test t;
     test_begin(&t, fail_at);

@@ -163,7 +163,7 @@ static void failure_blocks_everything_by_default(test *t)
 {
     bench b;
     begin(&b, t, 2);
-    for (int i = 0; i < 4; i++) TRY(add(&b, 0, 0, false)); // 0, 1 run; 2 after 0; 3 waits for a worker
+    for (int i = 0; i < 4; i++) TRY(add(&b, 0, 0, false)); // 0, 1 run; 2 after 0; 3 has no worker
     TRY(sykli__sched_add_edge(&b.s, 0, 2));
     TRY(start(&b));
     drain(&b);

@@ -82,9 +82,9 @@ typedef struct pipeline_source {
     char *text;
     size_t size;
 } pipeline_source;
-// Finds and reads the pipeline: a program is run with --emit. `path`: the value of -f, whose project
-// is the current folder; a file or folder as an argument, whose project is there; or NULL: the
-// first known name in the current folder.
+// Finds and reads the pipeline: a program is run with --emit.
+//   path     the value of -f, whose project is the current folder; a file or folder as an argument,
+//            whose project is there; or NULL: the first known name in the current folder
 //   returns  0, or an exit code after an error message
 int pipeline_find_source(cli *c, const char *path, pipeline_source *out);
 // Whether an argument names a pipeline rather than a task.
