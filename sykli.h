@@ -864,6 +864,7 @@ void sykli_result_free(sykli_result *r);
 sykli_mem *sykli_memory(sykli *s);
 const sykli_sys *sykli_system(sykli *s);
 const char *sykli_node_name(sykli *s);
+int sykli_node_rename(sykli *s, const char *name); // before a run starts; returns 0, EINVAL
 uint64_t sykli_now_ms(sykli *s);
 // Puts an event into the ring and to on_event.
 void sykli_event_put(sykli *s, const sykli_event *event);
@@ -12957,6 +12958,7 @@ typedef struct sykli__drive_task {
     sykli_digest key;
     sykli_digest upstream;    // over the outputs, for the keys of tasks behind this one
     uint64_t serial, run_ms, cpu_ms, rss_max_bytes, saved_ms;
+    uint64_t ended_ms;        // on the monotonic clock
     int64_t started_at_ms;
     const char *from, *reason, *log_path, *changed; // changed: why its last key is another one
     uint64_t name_ref, from_ref, reason_ref; // the same in the heap of the row file
@@ -13796,6 +13798,7 @@ static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
     t->cpu_ms = 0;
     sykli__drive_show_task(d, task, 0);
     sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_task_started, .pid = t->pid,
+                                          .target = "local", .node = d->desc->node_name,
                                           .text = t->changed,
                                           .text_size = t->changed ? strlen(t->changed) : 0 }, task);
     sykli__drive_fact(d, SYKLI__SCHED_STARTED, task, true);
@@ -13937,6 +13940,7 @@ static void sykli__drive_finish(sykli__drive *d, uint32_t task)
     const char *reason = sykli__drive_why(d, task, why, sizeof why);
     if (reason && reason != t->reason) sykli__drive_set_reason(d, t, reason);
     if (t->has_key) sykli_hex(hex, t->key.bytes, 32);
+    t->ended_ms = sykli__drive_now(d);
     d->done++;
     d->cached += st->status == SYKLI_STATUS_cached;
     d->saved_ms += st->status == SYKLI_STATUS_cached ? t->saved_ms : 0;
@@ -14156,8 +14160,35 @@ static int sykli__drive_start(sykli__drive *d, const char *const *environment)
     if (rc) return sykli_fail(d->fault, rc, "starting the run: %s", sykli_error_text(rc));
     for (uint32_t i = 0; i < d->task_count; i++) sykli__drive_show_task(d, i, SYKLI_NULL_U64);
     sykli__drive_show_run(d);
-    sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_run_started }, SYKLI__SCHED_NONE);
+    sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_run_started,
+                                          .tasks = (uint32_t)d->task_count,
+                                          .workers = d->sched.workers }, SYKLI__SCHED_NONE);
     return 0;
+}
+
+#define SYKLI__DRIVE_PATH_MAX 64
+
+// The tasks that decided how long the run took: from the one that ended last back along whichever
+// predecessor ended last.     returns  how many, in the order they ran
+static size_t sykli__drive_critical(const sykli__drive *d, const char *path[SYKLI__DRIVE_PATH_MAX])
+{
+    uint32_t at = SYKLI__SCHED_NONE, found[SYKLI__DRIVE_PATH_MAX];
+    size_t count = 0;
+    for (uint32_t i = 0; i < d->task_count; i++)
+        if (d->tasks[i].run_ms && (at == SYKLI__SCHED_NONE
+                                   || d->tasks[i].ended_ms > d->tasks[at].ended_ms))
+            at = i;
+    while (at != SYKLI__SCHED_NONE && count < SYKLI__DRIVE_PATH_MAX) {
+        found[count++] = at;
+        uint32_t last = SYKLI__SCHED_NONE;
+        for (uint32_t i = d->before_at[at]; i < d->before_at[at + 1]; i++)
+            if (last == SYKLI__SCHED_NONE
+                || d->tasks[d->before[i]].ended_ms > d->tasks[last].ended_ms)
+                last = d->before[i];
+        at = last;
+    }
+    for (size_t i = 0; i < count; i++) path[i] = d->tasks[found[count - 1 - i]].name;
+    return count;
 }
 
 // Once nothing is left: the record is closed and the last event goes out.    returns  1 ended
@@ -14171,9 +14202,12 @@ static int sykli__drive_end(sykli__drive *d)
         sykli__history_end(&d->history, (uint64_t)d->started_at_ms + wall, d->failed);
     sykli__drive_show_run(d);
     sykli__rows_flush(&d->rows);
-    sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_run_finished, .status = status,
-                                          .duration_ms = wall, .saved_ms = d->saved_ms },
-                       SYKLI__SCHED_NONE);
+    const char *path[SYKLI__DRIVE_PATH_MAX];
+    sykli_event event = { .kind = SYKLI_EVENT_run_finished, .status = status, .duration_ms = wall,
+                          .saved_ms = d->saved_ms, .path = path };
+    event.path_count = sykli__drive_critical(d, path);
+    for (size_t i = 0; i < d->task_count; i++) event.counts[d->sched.tasks[i].status]++;
+    sykli__drive_event(d, &event, SYKLI__SCHED_NONE);
     return 1;
 }
 
@@ -15275,6 +15309,7 @@ int sykli_set_error(sykli *s, int code, const char *format, ...)
 sykli_mem *sykli_memory(sykli *s) { return &s->mem; }
 const sykli_sys *sykli_system(sykli *s) { return &s->sys; }
 const char *sykli_node_name(sykli *s) { return s->node_name; }
+int sykli_node_rename(sykli *s, const char *name) { return sykli__node_take_name(s, name); }
 uint64_t sykli_now_ms(sykli *s) { return s->sys.now_ns(s->sys.user) / 1000000u; }
 
 void sykli_event_put(sykli *s, const sykli_event *event)

@@ -6400,6 +6400,8 @@ enum {
     SYKLI__MESH_PUSH_MS = 2000,        // nodes have so long to answer a push
     SYKLI__MESH_CLIENT_MS = 2000,      // a node has so long to answer a client's handshake
     SYKLI__MESH_JOIN_MS = 10000,
+    SYKLI__MESH_SLOT_MS = 1000,        // a worker serves one run so long, if others wait or not
+    SYKLI__MESH_RETRY_MS = 20,
     SYKLI__MESH_VERSIONS_KEPT = 20
 };
 
@@ -6458,9 +6460,11 @@ typedef struct sykli__mesh_find {
 // A worker of the node that a task of this client holds, or waits for.
 typedef struct sykli__mesh_slot {
     struct sykli__mesh_slot *next;
-    uint64_t ticket;
-    sykli_handle request;
-    bool ready, told;
+    uint64_t ticket;            // 0: idle
+    sykli_handle request;       // 0: to be asked for again at retry_ms
+    bool ready, told;           // told: it is granted, and the context knows
+    bool again;                 // granted before, and lent to another task now
+    uint64_t granted_ms, idle_ms, retry_ms;
 } sykli__mesh_slot;
 
 // What a push did on one node.
@@ -8077,6 +8081,109 @@ static void sykli__mesh_read(sykli_mesh *m, int number)
     }
 }
 
+// ---- workers of the node for the tasks of a client
+
+static void sykli__mesh_slot_ready(void *user, sykli_handle request)
+{
+    (void)request;
+    ((sykli__mesh_slot *)user)->ready = true;
+}
+
+static void sykli__mesh_slot_free(sykli_mesh *m, sykli__mesh_slot *slot)
+{
+    sykli__mesh_slot **at = &m->slots;
+    while (*at != slot) at = &(*at)->next;
+    *at = slot->next;
+    sykli_request_close(m->core, slot->request);
+    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, slot, sizeof *slot, 0);
+}
+
+// A task has ended. Its worker may serve the next task of this run, but not for so long that other
+// runs starve.
+static void sykli__mesh_slot_return(void *user, uint64_t ticket)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    uint64_t now = sykli__mesh_now(m);
+    sykli__mesh_slot *slot = m->slots;
+    while (slot && slot->ticket != ticket) slot = slot->next;
+    if (!slot) return;
+    slot->ticket = 0;
+    slot->idle_ms = now;
+    if (!slot->told || now - slot->granted_ms > SYKLI__MESH_SLOT_MS)
+        sykli__mesh_slot_free(m, slot);
+}
+
+static int sykli__mesh_slot_ask(sykli_mesh *m, sykli__mesh_slot *slot)
+{
+    slot->request = sykli_request_open(m->core, &(sykli_request){
+        .verb = SYKLI_VERB_watch, .node = SYKLI_MESH_GATEWAY, .what = "worker",
+        .ready = sykli__mesh_slot_ready, .user = slot });
+    if (slot->request.id) return 0;
+    int code = sykli_last_error(m->core);
+    slot->retry_ms = sykli__mesh_now(m) + SYKLI__MESH_RETRY_MS;
+    return code == SYKLI_EBUSY || code == SYKLI_ELIMIT ? 0 : code; // too many at once: again soon
+}
+
+static int sykli__mesh_slot_borrow(void *user, uint64_t ticket)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    for (sykli__mesh_slot *slot = m->slots; slot; slot = slot->next)
+        if (!slot->ticket && slot->told) { // one that is idle
+            slot->ticket = ticket;
+            slot->again = true;
+            return 0;
+        }
+    sykli__mesh_slot *slot =
+        (sykli__mesh_slot *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *slot);
+    if (!slot) return SYKLI_ENOMEM;
+    slot->ticket = ticket;
+    slot->ready = true;
+    slot->next = m->slots;
+    m->slots = slot;
+    int rc = sykli__mesh_slot_ask(m, slot);
+    if (rc) sykli__mesh_slot_free(m, slot);
+    return rc;
+}
+
+// Moves on what waits for a worker, and gives back those that nobody took again.
+static void sykli__mesh_slots_pump(sykli_mesh *m)
+{
+    char line[256];
+    uint64_t now = sykli__mesh_now(m);
+    for (sykli__mesh_slot *slot = m->slots, *next; slot; slot = next) {
+        next = slot->next;
+        uint64_t ticket = slot->ticket;
+        if (!ticket) {
+            if (now - slot->idle_ms >= SYKLI__MESH_RETRY_MS) sykli__mesh_slot_free(m, slot);
+        } else if (slot->again) {
+            slot->again = false;
+            sykli_hook_done(m->core, ticket, 0, NULL);
+        } else if (!slot->request.id) {
+            if (now >= slot->retry_ms) sykli__mesh_slot_ask(m, slot);
+        } else if (slot->ready && !slot->told) {
+            slot->ready = false;
+            int64_t got = sykli_request_read(m->core, slot->request, line, sizeof line);
+            if (!got) continue;
+            slot->told = got > 0;
+            slot->granted_ms = now;
+            sykli_hook_done(m->core, ticket, got > 0 ? 0 : (int)got, NULL);
+        }
+    }
+}
+
+// When the slots want to be looked at.
+static uint64_t sykli__mesh_slots_due(const sykli_mesh *m)
+{
+    uint64_t due = UINT64_MAX;
+    for (const sykli__mesh_slot *slot = m->slots; slot; slot = slot->next) {
+        bool now = slot->ticket && (slot->again || (slot->ready && !slot->told && slot->request.id));
+        uint64_t at = now ? 0 : !slot->ticket ? slot->idle_ms + SYKLI__MESH_RETRY_MS
+                    : slot->request.id ? UINT64_MAX : slot->retry_ms;
+        due = sykli__link_least(due, at);
+    }
+    return due;
+}
+
 // ---- the context's hooks
 
 static int sykli__mesh_fds(void *user, sykli_poll_fd *out, int max)
@@ -8100,8 +8207,7 @@ static int sykli__mesh_deadline_ms(void *user)
     uint64_t now = sykli__mesh_now(m), due = sykli__member_core_deadline(&m->links);
     for (const sykli__mesh_job *job = m->jobs; job; job = job->next)
         if (job->ready || job->due_ms < due) due = job->ready ? now : job->due_ms;
-    for (const sykli__mesh_slot *slot = m->slots; slot; slot = slot->next)
-        if (slot->ready) due = now;
+    due = sykli__link_least(due, sykli__mesh_slots_due(m));
     for (const sykli__remote_serving *v = m->remote.servings; v; v = v->next)
         if (v->more && sykli__remote_room(v->link, v->stream)) due = now;
     for (const sykli__mesh_conn *c = m->conns; c; c = c->next) {
@@ -8112,20 +8218,6 @@ static int sykli__mesh_deadline_ms(void *user)
     }
     if (due == UINT64_MAX) return -1;
     return due <= now ? 0 : due - now > 60000 ? 60000 : (int)(due - now);
-}
-
-static void sykli__mesh_slots_pump(sykli_mesh *m)
-{
-    char line[256];
-    for (sykli__mesh_slot *slot = m->slots, *next; slot; slot = next) {
-        next = slot->next;
-        if (!slot->ready || slot->told) continue;
-        slot->ready = false;
-        int64_t got = sykli_request_read(m->core, slot->request, line, sizeof line);
-        if (!got) continue;
-        slot->told = true;
-        sykli_hook_done(m->core, slot->ticket, got > 0 ? 0 : (int)got, NULL);
-    }
 }
 
 // How busy this node is belongs to its fact; told when it changes.
@@ -8300,7 +8392,7 @@ static int sykli__mesh_task_route(void *user, uint64_t ticket, const sykli_reque
     return sykli__remote_ask(&m->remote, link, ticket, "", desc);
 }
 
-// ---- lookups and workers
+// ---- lookups
 
 static void sykli__mesh_lookup_found(sykli_mesh *m, sykli__mesh_find *find, int code)
 {
@@ -8357,43 +8449,6 @@ static int sykli__mesh_op_find(sykli_call *call)
     int rc = sykli__mesh_find_begin(m, sykli_arg_text(call->args, "key", ""), 0, call->handle,
                                     sykli__mesh_find_called);
     return rc ? rc : SYKLI_PENDING;
-}
-
-static void sykli__mesh_slot_ready(void *user, sykli_handle request)
-{
-    (void)request;
-    ((sykli__mesh_slot *)user)->ready = true;
-}
-
-static void sykli__mesh_slot_return(void *user, uint64_t ticket)
-{
-    sykli_mesh *m = (sykli_mesh *)user;
-    for (sykli__mesh_slot **at = &m->slots, *slot; (slot = *at); at = &slot->next) {
-        if (slot->ticket != ticket) continue;
-        *at = slot->next;
-        sykli_request_close(m->core, slot->request);
-        sykli_mem_resize(m->mem, SYKLI_TAG_mesh, slot, sizeof *slot, 0);
-        return;
-    }
-}
-
-static int sykli__mesh_slot_borrow(void *user, uint64_t ticket)
-{
-    sykli_mesh *m = (sykli_mesh *)user;
-    sykli__mesh_slot *slot =
-        (sykli__mesh_slot *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *slot);
-    if (!slot) return SYKLI_ENOMEM;
-    slot->ticket = ticket;
-    slot->ready = true;
-    slot->next = m->slots;
-    m->slots = slot;
-    slot->request = sykli_request_open(m->core, &(sykli_request){
-        .verb = SYKLI_VERB_watch, .node = SYKLI_MESH_GATEWAY, .what = "worker",
-        .ready = sykli__mesh_slot_ready, .user = slot });
-    if (slot->request.id) return 0;
-    m->slots = slot->next;
-    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, slot, sizeof *slot, 0);
-    return SYKLI_ENONODE;
 }
 
 // ---- tables of a mesh
@@ -8582,7 +8637,7 @@ static void sykli__mesh_free(sykli_mesh *m)
         sykli__mesh_job_free(m, m->jobs);
     }
     while (m->pushes) sykli__mesh_push_free(m, m->pushes);
-    while (m->slots) sykli__mesh_slot_return(m, m->slots->ticket);
+    while (m->slots) sykli__mesh_slot_free(m, m->slots);
     sykli__remote_free(&m->remote);
     while (m->conns) sykli__mesh_conn_free(m, m->conns);
     sykli__member_core_free(&m->links);
@@ -8708,7 +8763,8 @@ static int sykli__mesh_wait_up(sykli_mesh *m, uint64_t wait_ms)
     return m->gate ? SYKLI_ETIMEOUT : SYKLI_ECLOSED;
 }
 
-static int sykli__mesh_open_client(sykli_mesh *m)
+// A run beside a node is part of it: its tasks appear under the node's name.
+static int sykli__mesh_open_client(sykli_mesh *m, bool borrow)
 {
     char path[4200];
     sykli__mesh_sock_path(m, path, sizeof path);
@@ -8729,6 +8785,7 @@ static int sykli__mesh_open_client(sykli_mesh *m)
     }
     m->gate->dialling = true;
     rc = sykli__mesh_wait_up(m, SYKLI__MESH_CLIENT_MS);
+    if (!rc && borrow) sykli_node_rename(m->core, sykli__mesh_link(m, m->gate)->peer.name);
     return rc ? sykli_set_error(m->core, SYKLI_ENONODE, "the node of %s does not answer",
                                 m->state_dir) : 0;
 }
@@ -8750,7 +8807,7 @@ sykli_mesh *sykli_mesh_open(sykli *s, const sykli_mesh_desc *desc)
             rc = sykli_set_error(s, SYKLI_EINVAL, "seed %s: give ADDR:PORT of at most 63 "
                                  "characters, at most %d of them", desc->seeds[i],
                                  SYKLI__MEMBER_SEEDS_MAX);
-    if (!rc) rc = node ? sykli__mesh_open_node(m) : sykli__mesh_open_client(m);
+    if (!rc) rc = node ? sykli__mesh_open_node(m) : sykli__mesh_open_client(m, desc->borrow);
     if (rc) {
         sykli__mesh_free(m);
         return NULL;

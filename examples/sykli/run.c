@@ -6,7 +6,8 @@
 #include <signal.h>
 #include <string.h>
 
-enum { TICK_MS = 100, WORKERS_MAX = 4096 };
+enum { TICK_MS = 100 };
+#define WORKERS_MAX "128" // tasks at once beside a node: as many as a session asks for
 
 // The one thing a signal may touch: which came, and the context that sleeps.
 static volatile sig_atomic_t signal_got;
@@ -46,7 +47,7 @@ static void join_node(run *r, bool own_limit)
     r->mesh = sykli_mesh_open(r->s, &(sykli_mesh_desc){ .mode = SYKLI_MESH_CLIENT,
                                                         .state_dir = c->state_dir,
                                                         .borrow = true });
-    if (r->mesh && !own_limit) sykli_workers_scale(r->s, WORKERS_MAX); // the node's pool decides
+    if (r->mesh && !own_limit) sykli_config_set(r->s, "workers", WORKERS_MAX); // the node decides
     if (!r->mesh && sykli_last_error(r->s) != SYKLI_ENONODE)
         fprintf(stderr, "sykli: without the node of %s: %s\n", c->state_dir, sykli_errmsg(r->s));
 }
