@@ -260,6 +260,12 @@ wait $pid
 code=$?
 expect "SIGTERM cancels" 143 "1 cancelled"
 
+project store <<'J'
+{"version":"1","tasks":[{"name":"a","command":"true"}]}
+J
+SYKLI_CACHE=/proc/nowhere run --json
+expect "a cache that cannot be" 3 '"ok":false' '"data":null' "/proc/nowhere"
+
 project secret <<'J'
 {"version":"1","tasks":[{"name":"s","command":"echo got $TOKEN_OF_TEST","secrets":["TOKEN_OF_TEST"]}]}
 J

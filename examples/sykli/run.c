@@ -1,10 +1,12 @@
 // The flow of a run: read, choose, add, run, report.
 #define _GNU_SOURCE 1
 #include "config_file.h"
-#include "run.h"
 #include "record.h"
+#include "run.h"
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TICK_MS = 100 };
 #define WORKERS_MAX "128" // tasks at once beside a node: as many as a session asks for
@@ -52,6 +54,21 @@ static void join_node(run *r, bool own_limit)
         fprintf(stderr, "sykli: without the node of %s: %s\n", c->state_dir, sykli_errmsg(r->s));
 }
 
+static uint32_t workers_of(sykli *s)
+{
+    const char *text = sykli_config_get(s, "workers");
+    unsigned long count = text ? strtoul(text, NULL, 10) : 0;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return count ? (uint32_t)count : processors > 0 ? (uint32_t)processors : 1;
+}
+
+// What is missing when a run starts is a folder of ours, not a task: the machine is at fault.
+static int fail_start(run *r, int rc)
+{
+    if (rc != SYKLI_ENOENT) return cli_fail_sykli(r->c, rc, sykli_errmsg(r->s));
+    return cli_fail(r->c, CLI_INFRASTRUCTURE, "io", NULL, "%s", sykli_errmsg(r->s));
+}
+
 // Opens the context as the options say.    returns  0 or the exit code
 static int open_context(run *r)
 {
@@ -65,10 +82,11 @@ static int open_context(run *r)
         .keep_going = cli_has(c, "keep-going"), .no_cache = cli_has(c, "no-cache"),
         .refresh = cli_has(c, "refresh"), .on_event = on_event, .on_event_user = r });
     if (!r->s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
-    if (sykli_error(r->s)) return cli_fail_sykli(c, sykli_error(r->s), sykli_errmsg(r->s));
+    if (sykli_error(r->s)) return fail_start(r, sykli_error(r->s));
     config_file file;
     code = config_file_read(c, NULL, &file);
     if (!code) code = config_file_apply(c, &file, r->s, jobs);
+    r->workers = jobs ? jobs : workers_of(r->s);
     if (!code) join_node(r, jobs != 0);
     return code;
 }
@@ -76,7 +94,7 @@ static int open_context(run *r)
 static int go(run *r)
 {
     int rc = sykli_start(r->s);
-    if (rc < 0) return cli_fail_sykli(r->c, rc, sykli_errmsg(r->s));
+    if (rc < 0) return fail_start(r, rc);
     do {
         if (signal_got && !r->cancelled_by) {
             r->cancelled_by = signal_got == SIGHUP ? SIGTERM : signal_got;

@@ -26,6 +26,7 @@ struct run {
     run_output output;
     bool events, quiet;
     progress *display; // NULL: none
+    uint32_t workers;
     int cancelled_by;  // signal, 0: none
     uint64_t wall_ms, saved_ms;
 };

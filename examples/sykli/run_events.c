@@ -31,9 +31,20 @@ static void counts(sykli_buf *b, const run *r)
         number(b, sykli_status_names[i], of[i]);
 }
 
+static uint64_t wanted(const run *r)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < r->p->task_count; i++) count += r->p->tasks[i].wanted;
+    return count;
+}
+
 static void members(sykli_buf *b, const run *r, const sykli_event *e)
 {
     switch (e->kind) {
+    case SYKLI_EVENT_run_started:
+        number(b, "tasks", wanted(r));
+        number(b, "workers", r->workers);
+        break;
     case SYKLI_EVENT_task_started:
         number(b, "attempt", (uint64_t)e->attempt);
         text(b, "target", "local");
