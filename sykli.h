@@ -13796,7 +13796,7 @@ static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
     t->started_at_ms = d->mem->sys->wall_ms(d->mem->sys->user);
     t->pid = job->proc.pid;
     t->cpu_ms = 0;
-    sykli__drive_show_task(d, task, 0);
+    sykli__drive_show_task(d, task, SYKLI_NULL_U64); // the first sample says
     sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_task_started, .pid = t->pid,
                                           .target = "local", .node = d->desc->node_name,
                                           .text = t->changed,
@@ -14610,6 +14610,7 @@ static void sykli__node_make_output(sykli *s, sykli__node_request *r)
     if (!r->announced && st->attempt) {
         r->announced = true;
         sykli__node_tell(r, s, &(sykli_event){ .kind = SYKLI_EVENT_task_started, .pid = t->pid,
+                                               .node = s->node_name,
                                                .attempt = (int)st->attempt,
                                                .at_ms = t->started_at_ms });
     }

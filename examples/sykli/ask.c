@@ -17,14 +17,15 @@ int ask_begin_alone(asking *a, cli *c, const char *name)
     return code;
 }
 
-// The name of the node that runs here: every row says whose it is.
-static int learn_name(asking *a)
+// Every row says whose it is.
+const char *ask_node_name(cli *c, sykli *s)
 {
-    sykli_result *r = ask_query(a, SYKLI_MESH_GATEWAY, "SELECT node FROM nodes LIMIT 1");
-    if (!r) return ask_failed(a);
-    a->node = sykli_result_rows(r) ? ask_cell(a->c, r, 0, "node") : "";
+    asking a = { .c = c, .s = s };
+    sykli_result *r = ask_query(&a, SYKLI_MESH_GATEWAY, "SELECT node FROM nodes LIMIT 1");
+    const char *name = r && sykli_result_rows(r) ? ask_cell(c, r, 0, "node") : NULL;
+    if (r && !name) sykli_fail(&c->fault, SYKLI_ECORRUPT, "the node does not say its name");
     sykli_result_free(r);
-    return 0;
+    return name;
 }
 
 int ask_begin_anyhow(asking *a, cli *c)
@@ -33,8 +34,10 @@ int ask_begin_anyhow(asking *a, cli *c)
     if (code) return code;
     a->mesh = sykli_mesh_open(a->s, &(sykli_mesh_desc){ .mode = SYKLI_MESH_CLIENT,
                                                         .state_dir = c->state_dir });
-    if (a->mesh) code = learn_name(a);
-    else if (sykli_last_error(a->s) != SYKLI_ENONODE)
+    if (a->mesh) {
+        a->node = ask_node_name(c, a->s);
+        if (!a->node) code = ask_failed(a);
+    } else if (sykli_last_error(a->s) != SYKLI_ENONODE)
         code = cli_fail_sykli(c, sykli_last_error(a->s), sykli_errmsg(a->s));
     if (code) ask_end(a);
     return code;

@@ -20,6 +20,8 @@ typedef struct asking {
 int ask_begin(asking *a, cli *c);
 // The same, but without a node the tables of this machine answer: `mesh` is then NULL.
 int ask_begin_anyhow(asking *a, cli *c);
+// The name of the node whose client a context is.     returns  NULL with c->fault set
+const char *ask_node_name(cli *c, sykli *s);
 // A context alone, no node is asked.
 //   name     of this machine's node, where that matters; NULL: the host's
 int ask_begin_alone(asking *a, cli *c, const char *name);

@@ -75,14 +75,19 @@ static void pad(int used, int width) { printf("%*s", used < width ? width - used
 
 static void print_list(cli *c, const procs *list)
 {
+    int width = 14; // of the first column; serials grow
+    for (size_t i = 0; i < list->count; i++) {
+        int size = (int)strlen(list->rows[i].id) + 8;
+        if (size > width) width = size;
+    }
     puts("Sykli Debug Console");
     look_rule(c);
     printf("\nProcesses (%zu total):\n", list->count);
-    printf("  %sPID           NAME                  MEMORY    QUEUE    STATUS%s\n",
-           cli_style_on(c->colour, CLI_FAINT), cli_style_on(c->colour, CLI_PLAIN));
+    printf("  %s%-*sNAME                  MEMORY    QUEUE    STATUS%s\n",
+           cli_style_on(c->colour, CLI_FAINT), width, "PID", cli_style_on(c->colour, CLI_PLAIN));
     for (size_t i = 0; i < list->count; i++) {
         const proc *p = &list->rows[i];
-        pad(printf("  <0.%s.0>", p->id), 16);
+        pad(printf("  <0.%s.0>", p->id), width + 2);
         pad(cli_put(stdout, shown_name(c, p), 21), 22);
         printf("%-9s %-8llu %s\n", look_size(c, p->memory_bytes), (unsigned long long)p->queue,
                p->status);

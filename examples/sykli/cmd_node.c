@@ -32,6 +32,7 @@ typedef struct node {
     sykli *s;
     sykli_mesh *mesh;
     config_file file;
+    const char *id, *address;
     uint64_t begun_ms;
     bool stopping;
     int ready_fd; // of the one who waits for us with --detach, else -1
@@ -80,11 +81,11 @@ static void on_event(void *user, const sykli_event *e)
 // ---- its ops ----
 
 // A number that a query of our own tables gives.
-static uint64_t count_of(node *n, const char *query, uint64_t fallback)
+static uint64_t count_of(node *n, const char *query)
 {
     asking a = { .c = n->c, .s = n->s };
     sykli_result *r = ask_query(&a, NULL, query);
-    uint64_t value = fallback;
+    uint64_t value = 0;
     if (r && sykli_result_rows(r)) {
         sykli_value v = sykli_result_cell(r, 0, sykli_result_columns(r) - 1);
         if (v.kind == SYKLI_KIND_U64) value = v.u64;
@@ -94,32 +95,47 @@ static uint64_t count_of(node *n, const char *query, uint64_t fallback)
 }
 
 // Our own row of the table `nodes`.
-static void self(node *n, const char **id, const char **address)
+static void learn_self(node *n)
 {
-    cli *c = n->c;
-    asking a = { .c = c, .s = n->s };
-    char *query = cli_print(c, "SELECT id, address FROM nodes WHERE name = '%s'",
-                            sykli_node_name(n->s));
-    sykli_result *r = ask_query(&a, NULL, query);
-    *id = r && sykli_result_rows(r) ? ask_cell(c, r, 0, "id") : "";
-    *address = r && sykli_result_rows(r) ? ask_cell(c, r, 0, "address") : "";
+    asking a = { .c = n->c, .s = n->s };
+    sykli_result *r = ask_query(&a, NULL, cli_print(n->c, "SELECT id, address FROM nodes "
+                                                          "WHERE name = '%s'",
+                                                    sykli_node_name(n->s)));
+    n->id = r && sykli_result_rows(r) ? ask_cell(n->c, r, 0, "id") : "";
+    n->address = r && sykli_result_rows(r) ? ask_cell(n->c, r, 0, "address") : "";
     sykli_result_free(r);
 }
 
+static void put_text(sykli_buf *out, const char *name, const char *value)
+{
+    sykli_buf_print(out, "%s\"%s\":", out->size > 1 ? "," : "", name);
+    sykli_json_quote(out, value, strlen(value));
+}
+
+static void put_number(sykli_buf *out, const char *name, uint64_t value)
+{
+    sykli_buf_print(out, ",\"%s\":%llu", name, (unsigned long long)value);
+}
+
+// A node lives long: nothing here takes memory of the command line, which ends with the program.
 static int on_status(sykli_call *call)
 {
     node *n = call->user;
-    const char *id, *address;
-    self(n, &id, &address);
-    return sykli_buf_text(call->result, ask_args(n->c,
-        "{\"name\":%s,\"id\":%s,\"address\":%s,\"peers\":%u,\"workers_busy\":%u,"
-        "\"workers_total\":%u,\"sessions\":%u,\"uptime_ms\":%u,\"pid\":%u,\"version\":%s}",
-        sykli_node_name(n->s), id, address,
-        count_of(n, "SELECT count(*) FROM peers", 0),
-        count_of(n, "SELECT count(*) FROM workers WHERE state = busy", 0),
-        count_of(n, "SELECT count(*) FROM workers", 0),
-        count_of(n, "SELECT count(*) FROM links WHERE kind = client", 0),
-        sykli_now_ms(n->s) - n->begun_ms, (uint64_t)getpid(), SYKLI_VERSION));
+    sykli_buf *out = call->result;
+    uint32_t busy, total;
+    sykli_workers(n->s, &busy, &total);
+    sykli_buf_text(out, "{");
+    put_text(out, "name", sykli_node_name(n->s));
+    put_text(out, "id", n->id);
+    put_text(out, "address", n->address);
+    put_text(out, "version", SYKLI_VERSION);
+    put_number(out, "peers", count_of(n, "SELECT count(*) FROM peers"));
+    put_number(out, "workers_busy", busy);
+    put_number(out, "workers_total", total);
+    put_number(out, "sessions", count_of(n, "SELECT count(*) FROM links WHERE kind = client"));
+    put_number(out, "uptime_ms", sykli_now_ms(n->s) - n->begun_ms);
+    put_number(out, "pid", (uint64_t)getpid());
+    return sykli_buf_text(out, "}");
 }
 
 static int on_stop(sykli_call *call)
@@ -230,10 +246,9 @@ static int open_node(node *n)
 // Says that it is ready, to stdout and to the one who waits.
 static void say_ready(node *n)
 {
-    const char *id, *address;
-    self(n, &id, &address);
-    printf("node %s listening on %s%s%s%s\n", sykli_node_name(n->s),
-           *address ? address : "its own socket only", *id ? " (id " : "", id, *id ? ")" : "");
+    learn_self(n);
+    printf("node %s listening on %s (id %s)\n", sykli_node_name(n->s),
+           *n->address ? n->address : "its own socket only", n->id);
     fflush(stdout);
     if (n->ready_fd < 0) return;
     if (write(n->ready_fd, "+", 1) != 1) n->stopping = true;

@@ -10,42 +10,39 @@ static const cli_option options[] = {
     { NULL, 0, NULL, NULL }
 };
 
-// What each worker runs; index is the number of the worker.
-typedef struct workers {
-    const char **task;
+// The tasks of a node that run.
+typedef struct tasks {
+    const look_task *rows;
     size_t count;
-} workers;
+} tasks;
 
-static int read_workers(asking *a, const char *node, workers *out)
+static int read_running(asking *a, const char *node, tasks *out)
 {
-    sykli_result *r = ask_query(a, node, "SELECT id, task FROM workers ORDER BY id");
-    if (!r) return a->c->fault.code;
-    out->count = sykli_result_rows(r);
-    out->task = cli_alloc(a->c, (out->count + 1) * sizeof *out->task);
-    for (size_t i = 0; i < out->count; i++) out->task[i] = ask_cell(a->c, r, i, "task");
-    sykli_result_free(r);
+    size_t count;
+    int rc = look_tasks(a, node, false, &out->rows, &count);
+    if (rc) return rc;
+    for (out->count = 0; out->count < count && out->rows[out->count].running;) out->count++;
     return 0;
 }
 
-// The number of the worker that runs a task, from 1; 0: none does.
-static size_t worker_of(const workers *w, const char *task)
+static bool runs(const tasks *list, const char *id)
 {
-    for (size_t i = 0; i < w->count; i++)
-        if (!strcmp(w->task[i], task)) return i + 1;
-    return 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (!strcmp(list->rows[i].id, id)) return true;
+    return false;
 }
 
 // The tasks that waited before and run now: nothing that runs ever moves.
-static void print_started(const workers *before, const workers *after)
+static void print_started(const tasks *before, const tasks *after)
 {
     bool titled = false;
     for (size_t i = 0; i < after->count; i++) {
-        if (!*after->task[i] || worker_of(before, after->task[i])) continue;
+        if (runs(before, after->rows[i].id)) continue;
         if (!titled) puts("\nActive tasks redistributed:");
         titled = true;
         fputs("  - Task:", stdout);
-        cli_put(stdout, after->task[i], 0);
-        printf("    queue → worker-%zu\n", i + 1);
+        int used = 9 + cli_put(stdout, after->rows[i].name, 0);
+        printf("%*squeue → worker\n", used < 19 ? 20 - used : 2, "");
     }
 }
 
@@ -64,30 +61,33 @@ static void print_change(cli *c, uint64_t before, uint64_t after)
     if (more) printf("  %s✓%s Work redistributed\n", good, plain);
 }
 
-// Lets waiting tasks take the new workers, to be able to name them.
-static void settle(asking *a, const char *node, uint64_t wanted, const workers *before,
-                   workers *after)
+// Whether tasks of a node wait for a worker.
+static bool somebody_waits(asking *a, const char *node)
 {
-    uint64_t end = sykli_now_ms(a->s) + SETTLE_MS;
-    size_t busy = 0, was_busy = 0;
-    for (size_t i = 0; i < before->count; i++) was_busy += *before->task[i] != 0;
-    do {
-        if (read_workers(a, node, after)) return;
-        busy = 0;
-        for (size_t i = 0; i < after->count; i++) busy += *after->task[i] != 0;
-        // Were there idle workers before, then no task waited.
-        if (was_busy < before->count || busy >= wanted) break;
-        sykli_poll(a->s, 20);
-    } while (sykli_now_ms(a->s) < end);
+    sykli_result *r = ask_query(a, node, "SELECT name FROM tasks WHERE status = queued LIMIT 1");
+    bool waits = r && sykli_result_rows(r);
+    sykli_result_free(r);
+    return waits;
 }
 
-static int scale_one(asking *a, const char *on, const char *args, uint64_t wanted)
+// Lets waiting tasks take the new workers, to be able to name them.
+static void settle(asking *a, const char *node, uint64_t workers, tasks *after)
+{
+    uint64_t end = sykli_now_ms(a->s) + SETTLE_MS;
+    for (bool waits = true; waits && sykli_now_ms(a->s) < end;) {
+        waits = somebody_waits(a, node);
+        if (read_running(a, node, after) || after->count >= workers) return;
+        if (waits) sykli_poll(a->s, 20);
+    }
+}
+
+static int scale_one(asking *a, const char *on, const char *args)
 {
     cli *c = a->c;
     sykli_json_doc answer;
-    workers before = { 0 }, after = { 0 };
+    tasks before = { 0 }, after = { 0 };
     const char *node = ask_whom(a, on);
-    if (read_workers(a, node, &before) || ask_call(a, node, "workers.scale", args, &answer))
+    if (read_running(a, node, &before) || ask_call(a, node, "workers.scale", args, &answer))
         return ask_failed(a);
     uint64_t was = sykli_arg_u64(&answer, "before", 0), is = sykli_arg_u64(&answer, "after", 0);
     sykli_json_free(&answer);
@@ -98,7 +98,7 @@ static int scale_one(asking *a, const char *on, const char *args, uint64_t wante
         return CLI_OK;
     }
     print_change(c, was, is);
-    if (is > was) settle(a, node, wanted, &before, &after);
+    if (is > was) settle(a, node, is, &after);
     print_started(&before, &after);
     puts("\nNo tasks interrupted.");
     return CLI_OK;
@@ -158,7 +158,7 @@ static int run(cli *c)
     if (on && !strcmp(on, "all")) {
         if (!c->json) printf("Scaling workers: → %lu\n", wanted);
         code = scale_all(&a, args);
-    } else code = scale_one(&a, on, args, wanted);
+    } else code = scale_one(&a, on, args);
     ask_end(&a);
     return code;
 }

@@ -1,5 +1,6 @@
 // The flow of a run: read, choose, add, run, report.
 #define _GNU_SOURCE 1
+#include "ask.h"
 #include "config_file.h"
 #include "record.h"
 #include "run.h"
