@@ -388,12 +388,14 @@ int sykli_add_after(sykli *s, sykli_task task, sykli_task before);
 // The task of that name, {0} if there is none.
 sykli_task sykli_find(sykli *s, const char *name);
 
-// Runs the graph to its end with a loop of its own.
+// Runs the graph to its end with a loop of its own. Waits while another run has the folder.
 //   returns  0: all passed, were hits or skipped; n > 0: tasks failed, errored, blocked or
 //            cancelled; < 0: the error, nothing ran (ECYCLE, or what an add left behind)
 int sykli_run(sykli *s);
 
-// The same in pieces: starts the run.       returns  0 or the error
+// The same in pieces: starts the run.
+//   returns  0 or the error; EBUSY: another run has the project folder, the message names its
+//            process; try again when that has ended
 int sykli_start(sykli *s);
 // Waits at most timeout_ms (-1: until something happens), handles it.   returns  1 running, 0 ended
 int sykli_poll(sykli *s, int timeout_ms);
@@ -447,8 +449,8 @@ int sykli_print(sykli *s, void *file, const char *query);
 //     SYKLI_ROW(lamp, LAMP_COLUMNS)        // struct lamp
 //     SYKLI_COLUMNS(lamp, LAMP_COLUMNS)    // static const sykli_column lamp_columns[]
 //
-// A value is NULL (shown empty) when it is SYKLI_NULL_*, an empty STR, a NULL TEXT, a double that is
-// not finite. Rows of a pool (a scan that sets `heap`) hold no pointers: their TEXT is NULL.
+// A value is NULL (shown empty) when it is SYKLI_NULL_*, an empty STR, a NULL TEXT, a double that
+// is not finite. Rows of a pool (a scan that sets `heap`) hold no pointers: their TEXT is NULL.
 typedef enum sykli_kind {
     SYKLI_KIND_NULL, SYKLI_KIND_U64, SYKLI_KIND_I64, SYKLI_KIND_F64, SYKLI_KIND_STR,
     SYKLI_KIND_TEXT, SYKLI_KIND_REF, SYKLI_KIND_ENUM, SYKLI_KIND_BOOL
@@ -2664,18 +2666,6 @@ static int sykli__table_replace(sykli__table_registry *r, const sykli_table *tab
     int rc = sykli__table_check(table, f);
     if (!rc) r->tables[*index] = *table;
     return rc;
-}
-
-// Equal hashes: rows of one layout can be read with the columns of the other.
-static uint64_t sykli__table_schema_hash(const sykli_table *table)
-{
-    uint64_t key[2] = { table->row_size, table->column_count };
-    for (size_t i = 0; i < table->column_count; i++) {
-        const sykli_column *c = &table->columns[i];
-        key[1] = (uint64_t)c->kind << 32 | (uint64_t)c->offset << 16 | c->size;
-        key[0] = sykli_siphash(key, c->name, strlen(c->name));
-    }
-    return key[0];
 }
 
 // Whether a role may see what has that visibility; a secret nobody does.
@@ -6545,7 +6535,8 @@ static size_t sykli__sched_order(sykli__sched *s, uint32_t *order)
     for (uint32_t i = 0; i < s->task_count; i++)
         if (!s->tasks[i].missing) order[count++] = i;
     for (size_t at = 0; at < count; at++)
-        for (uint32_t e = s->tasks[order[at]].edges_at; e < sykli__sched_edges_end(s, order[at]); e++)
+        for (uint32_t e = s->tasks[order[at]].edges_at, end = sykli__sched_edges_end(s, order[at]);
+             e < end; e++)
             if (!--s->tasks[s->dependents[e]].missing) order[count++] = s->dependents[e];
     return count;
 }
@@ -6728,7 +6719,8 @@ static void sykli__sched_finish(sykli__sched *s, uint32_t task, uint8_t status, 
 }
 
 // Starts the run. On ECYCLE `cycle` holds the tasks of one.
-static int sykli__sched_start(sykli__sched *s, uint32_t *cycle, size_t cycle_max, size_t *cycle_count)
+static int sykli__sched_start(sykli__sched *s, uint32_t *cycle, size_t cycle_max,
+                              size_t *cycle_count)
 {
     assert(!s->started);
     s->started = true;
@@ -9079,24 +9071,6 @@ static int sykli__tree_digest_file(sykli__tree *t, sykli__tree_file *file)
     if (fd < 0) return fd;
     return sykli__tree_digest_at(t, fd, name, SYKLI_OPEN_read | SYKLI_OPEN_nofollow, file->path,
                                  &file->stat, &file->digest);
-}
-
-// The digest of one file or symbolic link.
-static int sykli__tree_digest(sykli__tree *t, const char *path, sykli_stat *stat,
-                              sykli_digest *out, sykli_fault *fault)
-{
-    char clean[SYKLI__TREE_PATH_MAX + 1];
-    int rc = sykli__tree_clean(path, clean, fault);
-    if (rc) return rc;
-    sykli__tree_file file = { .path = clean };
-    rc = sykli__tree_stat(t, clean, &file.stat);
-    if (!rc && file.stat.type != SYKLI_FILE_regular && file.stat.type != SYKLI_FILE_symlink)
-        return sykli_fail(fault, SYKLI_EINVAL, "%s is not a file", path);
-    if (!rc) rc = sykli__tree_digest_file(t, &file);
-    if (rc < 0) return sykli_fail_sys(fault, rc, "%s cannot be read", path);
-    *stat = file.stat;
-    *out = file.digest;
-    return 0;
 }
 
 // The digest of a file outside the root, such as a compiler, by its absolute path; links are
@@ -11573,7 +11547,8 @@ static int sykli__key_userland(sykli_mem *mem, sykli_buf *scratch, sykli_buf *ou
         if (!rc && !sykli__key_version_at(scratch, "stable release version ", version))
             sykli__key_version_at(scratch, "release version ", version);
     }
-    return sykli_buf_print(out, "%s %s%s%s", arch, libc, *version ? " " : "", version) ? -ENOMEM : 0;
+    rc = sykli_buf_print(out, "%s %s%s%s", arch, libc, *version ? " " : "", version);
+    return rc ? -ENOMEM : 0;
 }
 
 // The value of NAME=value in the text of an os-release file (os-release(5)), without quotes.
@@ -12934,18 +12909,27 @@ typedef enum sykli__drive_phase {
     SYKLI__DRIVE_LEFTOVER, // ended, but something of it still runs or holds its pipes
 } sykli__drive_phase;
 
+// Where the lines of one stream of a job go.
+typedef struct sykli__drive_sink {
+    struct sykli__drive *drive;
+    struct sykli__drive_job *job;
+    int stream;
+} sykli__drive_sink;
+
 typedef struct sykli__drive_job {
     struct sykli__drive_job *next;
     uint32_t task;
     sykli__drive_phase phase;
     sykli__spawn_proc proc;
+    int row;                  // among the procs, -1: none
     bool spawned, slot, open[2], killed, deaf[2]; // deaf: its text can no longer be masked
     int log_fd;               // -1 until there is output
     uint64_t phase_deadline_ms, sample_at_ms, started_ms;
     sykli__log_cap cap;
+    sykli__config_version *config; // in force when it started
     sykli__log_masker masker[2];
     sykli__log_lines lines[2];
-    struct sykli__drive_sink { struct sykli__drive *drive; struct sykli__drive_job *job; int stream; } sink[2];
+    sykli__drive_sink sink[2];
 } sykli__drive_job;
 
 typedef struct sykli__drive_task {
@@ -12966,7 +12950,10 @@ typedef struct sykli__drive_task {
     sykli__drive_job *job;
 } sykli__drive_task;
 
-typedef struct sykli__drive_block { struct sykli__drive_block *next; size_t size; } sykli__drive_block;
+typedef struct sykli__drive_block {
+    struct sykli__drive_block *next;
+    size_t size;
+} sykli__drive_block;
 
 #define SYKLI__DRIVE_TASK_COLUMNS(X, T)                                                            \
     X(T, U64, id, 0, none, public, "serial of the task on its node, never used again")             \
@@ -13000,7 +12987,25 @@ SYKLI_COLUMNS(sykli__drive_task_row, SYKLI__DRIVE_TASK_COLUMNS)
 SYKLI_ROW(sykli__drive_run_row, SYKLI__DRIVE_RUN_COLUMNS)
 SYKLI_COLUMNS(sykli__drive_run_row, SYKLI__DRIVE_RUN_COLUMNS)
 
-enum { SYKLI__DRIVE_POOL_TASKS, SYKLI__DRIVE_POOL_RUNS, SYKLI__DRIVE_POOLS };
+#define SYKLI__DRIVE_PROC_COLUMNS(X, T)                                                            \
+    X(T, U64, id, 0, none, public, "serial on this node, never used again")                        \
+    X(T, STR, kind, 16, none, public, "node, run or task")                                         \
+    X(T, REF, name, 0, none, public, "what it is called")                                        \
+    X(T, U64, parent, 0, none, public, "who started it")                                           \
+    X(T, STR, status, 16, none, public, "what it does")                                            \
+    X(T, I64, pid, 0, none, observer, "process")                                                   \
+    X(T, U64, queue, 0, none, public, "what waits for it")                                         \
+    X(T, U64, memory_bytes, 0, bytes, public, "memory it holds")                                   \
+    X(T, U64, cpu_ms, 0, ms, public, "processor time")                                             \
+    X(T, I64, started_at, 0, time, public, "when it started")                                      \
+    X(T, STR, kill, 8, none, operator, "how all of it is found when it is killed")
+SYKLI_ROW(sykli__drive_proc_row, SYKLI__DRIVE_PROC_COLUMNS)
+SYKLI_COLUMNS(sykli__drive_proc_row, SYKLI__DRIVE_PROC_COLUMNS)
+
+enum {
+    SYKLI__DRIVE_POOL_TASKS, SYKLI__DRIVE_POOL_RUNS, SYKLI__DRIVE_POOL_PROCS, SYKLI__DRIVE_POOLS
+};
+#define SYKLI__DRIVE_PROCS_MAX 4097u // the run and as many tasks as there can be workers
 
 #define SYKLI__DRIVE_TABLE(name, help, row)                                                        \
     { name, help, row##_columns, sizeof row##_columns / sizeof *row##_columns, sizeof(row),        \
@@ -13009,6 +13014,8 @@ static const sykli_table sykli__drive_task_table =
     SYKLI__DRIVE_TABLE("tasks", "one task of a run", sykli__drive_task_row);
 static const sykli_table sykli__drive_run_table =
     SYKLI__DRIVE_TABLE("runs", "one run of a pipeline", sykli__drive_run_row);
+static const sykli_table sykli__drive_proc_table =
+    SYKLI__DRIVE_TABLE("procs", "one living thing", sykli__drive_proc_row);
 
 typedef struct sykli__drive {
     sykli_mem *mem;
@@ -13041,7 +13048,7 @@ typedef struct sykli__drive {
     const char *log_dir;
     uint64_t run_id, started_ms, failed, cached, done, saved_ms;
     int64_t started_at_ms;
-    int run_slot;
+    int run_slot, proc_slot;
     void (*on_event)(void *user, const sykli_event *event);
     void *on_event_user;
     uint8_t buffer[SYKLI__DRIVE_READ_BYTES];
@@ -13126,11 +13133,12 @@ static int sykli__drive_keep_lists(sykli__drive *d, const sykli_task_desc *desc,
         if (!t->outputs) return SYKLI_ENOMEM;
         t->env = t->outputs + t->output_count;
     }
-    for (uint32_t i = 0; !rc && i < t->output_count; i++)
-        rc = i < outputs
-            ? sykli__drive_keep_pair(d, &t->outputs[i], desc->outputs[i].name, desc->outputs[i].path)
-            : sykli__drive_keep_pair(d, &t->outputs[i], desc->output_list[i - outputs].name,
-                                     desc->output_list[i - outputs].value);
+    for (uint32_t i = 0; !rc && i < outputs; i++)
+        rc = sykli__drive_keep_pair(d, &t->outputs[i], desc->outputs[i].name,
+                                    desc->outputs[i].path);
+    for (uint32_t i = 0; !rc && i < desc->output_count; i++)
+        rc = sykli__drive_keep_pair(d, &t->outputs[outputs + i], desc->output_list[i].name,
+                                    desc->output_list[i].value);
     for (uint32_t i = 0; !rc && i < t->env_count; i++) {
         const sykli_pair *from = i < env ? &desc->env[i] : &desc->env_list[i - env];
         rc = sykli__drive_keep_pair(d, &t->env[i], from->name, from->value);
@@ -13161,8 +13169,8 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
 static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
 {
     if (d->started)
-        return sykli_fail(d->fault, SYKLI_EBUSY, "task '%s': the run has started, add tasks before it",
-                          desc->name ? desc->name : "");
+        return sykli_fail(d->fault, SYKLI_EBUSY, "task '%s': the run has started, add tasks before "
+                          "it", desc->name ? desc->name : "");
     int rc = sykli__drive_check_desc(d, desc);
     if (rc) return rc;
     if (!sykli__base_room(d->mem, SYKLI_TAG_drive, &d->tasks, &d->task_capacity, d->task_count,
@@ -13228,9 +13236,15 @@ static void sykli__drive_show_task(sykli__drive *d, uint32_t task, uint64_t memo
 static void sykli__drive_show_run(sykli__drive *d)
 {
     if (!d->rows_open) return;
+    sykli__drive_proc_row proc = { .id = d->run_id, .kind = "run", .parent = SYKLI_NULL_U64,
+        .pid = d->mem->sys->pid(d->mem->sys->user), .memory_bytes = d->mem->total_bytes,
+        .queue = d->sched.heap_count + d->sched.queue_count, .cpu_ms = SYKLI_NULL_U64,
+        .started_at = d->started_at_ms };
+    snprintf(proc.status, sizeof proc.status, d->ended ? "ended" : "running");
+    sykli__rows_write(&d->rows, SYKLI__DRIVE_POOL_PROCS, (uint32_t)d->proc_slot, &proc);
     sykli__drive_run_row row = {
-        .id = d->run_id, .pid = d->mem->sys->pid(d->mem->sys->user), .tasks = d->task_count, .done = d->done,
-        .failed = d->failed, .cached = d->cached, .started_at = d->started_at_ms,
+        .id = d->run_id, .pid = d->mem->sys->pid(d->mem->sys->user), .tasks = d->task_count,
+        .done = d->done, .failed = d->failed, .cached = d->cached, .started_at = d->started_at_ms,
         .status = !d->ended ? SYKLI_STATUS_running
                 : d->failed ? SYKLI_STATUS_failed : SYKLI_STATUS_passed,
         .duration_ms = sykli__drive_now(d) - d->started_ms,
@@ -13238,11 +13252,32 @@ static void sykli__drive_show_run(sykli__drive *d)
     sykli__rows_write(&d->rows, SYKLI__DRIVE_POOL_RUNS, (uint32_t)d->run_slot, &row);
 }
 
+// The row of a task's processes, as long as there are any.
+static void sykli__drive_show_proc(sykli__drive *d, sykli__drive_job *job, uint64_t memory_bytes)
+{
+    static const char *const how[] = { "group", "scan" };
+    const sykli__drive_task *t = &d->tasks[job->task];
+    uint64_t serial;
+    if (job->row < 0) job->row = sykli__rows_take(&d->rows, SYKLI__DRIVE_POOL_PROCS, &serial);
+    if (job->row < 0) return;
+    sykli__drive_proc_row row = { .id = t->serial, .kind = "task", .name = t->name_ref,
+        .parent = d->run_id, .pid = t->pid, .memory_bytes = memory_bytes, .cpu_ms = t->cpu_ms,
+        .started_at = t->started_at_ms };
+    snprintf(row.status, sizeof row.status,
+             job->phase == SYKLI__DRIVE_LEFTOVER ? "leftover" : "running");
+    snprintf(row.kill, sizeof row.kill, "%s",
+             how[job->proc.containment == SYKLI__SPAWN_scan]);
+    sykli__rows_write(&d->rows, SYKLI__DRIVE_POOL_PROCS, (uint32_t)job->row, &row);
+}
+
 // ---- facts, tickets of hooks, texts kept for a task
 
 enum { SYKLI__DRIVE_TICKET_LOOKUP = 1, SYKLI__DRIVE_TICKET_SLOT = 2 };
 
-static uint64_t sykli__drive_ticket(uint32_t kind, uint32_t task) { return (uint64_t)kind << 32 | task; }
+static uint64_t sykli__drive_ticket(uint32_t kind, uint32_t task)
+{
+    return (uint64_t)kind << 32 | task;
+}
 
 static void sykli__drive_fact(sykli__drive *d, sykli__sched_fact_kind kind, uint32_t task, bool ok)
 {
@@ -13287,7 +13322,8 @@ static int sykli__drive_log_reader(const sykli__drive *d, uint32_t task)
 }
 
 // Appends to the log what the cap allows. A log that cannot be written never fails its task.
-static void sykli__drive_log(sykli__drive *d, sykli__drive_job *job, const uint8_t *data, size_t size)
+static void sykli__drive_log(sykli__drive *d, sykli__drive_job *job, const uint8_t *data,
+                             size_t size)
 {
     const sykli_sys *sys = d->mem->sys;
     if (!d->history_open || !size) return;
@@ -13317,7 +13353,7 @@ static void sykli__drive_log_close(sykli__drive *d, sykli__drive_job *job)
 
 static int sykli__drive_line(void *user, const char *text, size_t size)
 {
-    const struct sykli__drive_sink *sink = (const struct sykli__drive_sink *)user;
+    const sykli__drive_sink *sink = (const sykli__drive_sink *)user;
     sykli__drive_event(sink->drive, &(sykli_event){ .kind = SYKLI_EVENT_task_output, .text = text,
                                                     .text_size = size, .stream = sink->stream },
                        sink->job->task);
@@ -13473,34 +13509,32 @@ static int sykli__drive_key_parts(sykli__drive *d, sykli__key *key, uint32_t tas
     return rc;
 }
 
-// One difference between two keys in words, as far as there is room.
-typedef struct sykli__drive_words { char text[240]; int count; } sykli__drive_words;
+typedef struct sykli__drive_words { sykli_buf text; int count; } sykli__drive_words;
 
 static int sykli__drive_word(void *to, const char *part, const char *name, const char *was,
                              const char *is)
 {
     sykli__drive_words *w = (sykli__drive_words *)to;
-    size_t used = strlen(w->text);
     if (++w->count > 3) return 0;
-    snprintf(w->text + used, sizeof w->text - used, "%s%s%s%.80s %s", used ? ", " : "", part,
-             *name ? " " : "", name, !was ? "is new" : !is ? "is gone" : "changed");
-    return 0;
+    if (w->text.size) sykli_buf_text(&w->text, ", ");
+    return sykli__key_reason(&w->text, part, name, was, is);
 }
 
 // Says what changed since the last time this task had a key.
 static void sykli__drive_changed(sykli__drive *d, sykli__drive_task *t, const char *manifest)
 {
     sykli_buf before;
-    sykli__drive_words words = { "", 0 };
+    sykli__drive_words words = { .count = 0 };
+    sykli_buf_init(&words.text, d->mem, SYKLI_TAG_drive);
     sykli_buf_init(&before, d->mem, SYKLI_TAG_drive);
     int rc = sykli__history_key_load(&d->history, t->name, &before);
     if (!rc) rc = sykli__key_diff(d->mem, (const char *)before.data, manifest, sykli__drive_word,
                                   &words);
-    size_t used = strlen(words.text);
-    if (words.count > 3)
-        snprintf(words.text + used, sizeof words.text - used, " and %d more", words.count - 3);
+    if (words.count > 3) sykli_buf_print(&words.text, " and %d more", words.count - 3);
     if (rc == SYKLI_ENOENT) t->changed = "first run here";
-    else if (!rc && words.count) t->changed = sykli__drive_keep_text(d, words.text);
+    else if (!rc && words.count && !words.text.error)
+        t->changed = sykli__drive_keep_text(d, (const char *)words.text.data);
+    sykli_buf_free(&words.text);
     sykli_buf_free(&before);
 }
 
@@ -13541,7 +13575,11 @@ static void sykli__drive_lookup(sykli__drive *d, uint32_t task)
     sykli__drive_fact(d, SYKLI__SCHED_FOUND, task, here);
 }
 
-typedef struct sykli__drive_match { const sykli__store_entry *entry; size_t output, at; bool same; } sykli__drive_match;
+typedef struct sykli__drive_match {
+    const sykli__store_entry *entry;
+    size_t at; // next output to meet
+    bool same;
+} sykli__drive_match;
 
 static int sykli__drive_match_file(void *user, const sykli__tree_file *file)
 {
@@ -13565,7 +13603,7 @@ static bool sykli__drive_in_place(sykli__drive *d, const sykli__drive_task *t,
     paths = (const char **)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, size);
     if (!paths) return false;
     for (uint32_t i = 0; i < t->output_count; i++) paths[i] = t->outputs[i].value;
-    sykli__drive_match m = { entry, 0, 0, true };
+    sykli__drive_match m = { entry, 0, true };
     int rc = sykli__tree_files(&d->tree, paths, t->output_count, sykli__drive_match_file, &m,
                                d->fault);
     sykli_mem_resize(d->mem, SYKLI_TAG_drive, (void *)paths, size, 0);
@@ -13687,6 +13725,7 @@ static void sykli__drive_job_free(sykli__drive *d, sykli__drive_job *job)
     while (*at != job) at = &(*at)->next;
     *at = job->next;
     d->job_count--;
+    if (job->row >= 0) sykli__rows_release(&d->rows, SYKLI__DRIVE_POOL_PROCS, (uint32_t)job->row);
     if (job->spawned) sykli__spawn_close(d->mem, &job->proc);
     sykli__drive_log_close(d, job);
     for (int stream = 0; stream < 2; stream++) {
@@ -13697,6 +13736,7 @@ static void sykli__drive_job_free(sykli__drive *d, sykli__drive_job *job)
         d->hooks->slot_return(d->hooks->user,
                               sykli__drive_ticket(SYKLI__DRIVE_TICKET_SLOT, job->task));
     d->tasks[job->task].job = NULL;
+    sykli__config_drop(d->config, job->config);
     sykli_mem_resize(d->mem, SYKLI_TAG_drive, job, sizeof *job, 0);
 }
 
@@ -13706,14 +13746,15 @@ static sykli__drive_job *sykli__drive_job_new(sykli__drive *d, uint32_t task)
         (sykli__drive_job *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, sizeof *job);
     if (!job) return NULL;
     job->task = task;
-    job->log_fd = -1;
+    job->log_fd = job->row = -1;
     job->next = d->jobs;
     d->jobs = job;
     d->job_count++;
     d->tasks[task].job = job;
-    job->cap.max_bytes = sykli__config_u64(d->config->current, SYKLI__CONFIG_log_max);
+    job->config = sykli__config_hold(d->config);
+    job->cap.max_bytes = sykli__config_u64(job->config, SYKLI__CONFIG_log_max);
     for (int stream = 0; stream < 2; stream++) {
-        job->sink[stream] = (struct sykli__drive_sink){ d, job, stream + 1 };
+        job->sink[stream] = (sykli__drive_sink){ d, job, stream + 1 };
         sykli__log_lines_init(&job->lines[stream], d->mem, sykli__drive_line, &job->sink[stream]);
         if (d->mask.count) sykli__log_masker_init(&job->masker[stream], &d->mask);
     }
@@ -13781,6 +13822,9 @@ static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
     uint32_t task = job->task;
     sykli__drive_task *t = &d->tasks[task];
     int rc = sykli__drive_remove_outputs(d, t);
+    for (uint32_t i = 0; !rc && i < t->output_count; i++)
+        if (!sykli__tree_is_glob(t->outputs[i].value))
+            rc = sykli__tree_make_parents(&d->tree, t->outputs[i].value, d->fault);
     if (!rc) rc = sykli__drive_spawn(d, job);
     if (rc) {
         sykli__drive_set_reason(d, t, d->fault->text);
@@ -13797,6 +13841,7 @@ static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
     t->pid = job->proc.pid;
     t->cpu_ms = 0;
     sykli__drive_show_task(d, task, SYKLI_NULL_U64); // the first sample says
+    sykli__drive_show_proc(d, job, SYKLI_NULL_U64);
     sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_task_started, .pid = t->pid,
                                           .target = "local", .node = d->desc->node_name,
                                           .text = t->changed,
@@ -13804,8 +13849,8 @@ static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
     sykli__drive_fact(d, SYKLI__SCHED_STARTED, task, true);
 }
 
-// What every start needs: a copy of the environment, the names to drop, the secrets to mask. A secret
-// too short to mask is still dropped and never in a key.
+// What every start needs: a copy of the environment, the names to drop, the secrets to mask. A
+// secret too short to mask is still dropped and never in a key.
 static int sykli__drive_prepare(sykli__drive *d, const char *const *environment)
 {
     size_t count = 0, at = 0;
@@ -13873,7 +13918,7 @@ static void sykli__drive_leftover(sykli__drive *d, sykli__drive_job *job)
         sykli__drive_job_end(d, job);
         return;
     }
-    uint64_t grace = sykli__config_u64(d->config->current, SYKLI__CONFIG_leftover_grace);
+    uint64_t grace = sykli__config_u64(job->config, SYKLI__CONFIG_leftover_grace);
     if (job->phase == SYKLI__DRIVE_RUNNING) {
         job->phase = SYKLI__DRIVE_LEFTOVER;
         job->phase_deadline_ms = now + grace;
@@ -13893,6 +13938,7 @@ static void sykli__drive_sample(sykli__drive *d, sykli__drive_job *job)
     sykli__spawn_sample(d->mem, &job->proc, &memory, &cpu);
     if (cpu != SYKLI_NULL_U64) d->tasks[job->task].cpu_ms = cpu;
     sykli__drive_show_task(d, job->task, memory);
+    sykli__drive_show_proc(d, job, memory);
 }
 
 // One look at a job: reads what is there, notices its end.
@@ -13917,9 +13963,13 @@ static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, s
     sykli__drive_task *t = &d->tasks[task];
     const char *blame = st->blame < d->task_count ? d->tasks[st->blame].name : "";
     switch ((sykli__sched_why)st->why) {
-    case SYKLI__SCHED_WHY_dependency: snprintf(out, size, "needs '%s', which did not pass", blame); break;
+    case SYKLI__SCHED_WHY_dependency:
+        snprintf(out, size, "needs '%s', which did not pass", blame);
+        break;
     case SYKLI__SCHED_WHY_fail_fast: snprintf(out, size, "'%s' failed first", blame); break;
-    case SYKLI__SCHED_WHY_timeout: snprintf(out, size, "timeout after %u ms", st->desc.timeout_ms); break;
+    case SYKLI__SCHED_WHY_timeout:
+        snprintf(out, size, "timeout after %u ms", st->desc.timeout_ms);
+        break;
     case SYKLI__SCHED_WHY_killed: return "killed";
     case SYKLI__SCHED_WHY_cancelled: return "the run was cancelled";
     case SYKLI__SCHED_WHY_condition: return t->skip_reason;
@@ -14080,8 +14130,10 @@ static int sykli__drive_open_rows(sykli__drive *d)
     size_t heap = 4096;
     for (size_t i = 0; i < d->task_count; i++) heap += strlen(d->tasks[i].name) + 96;
     uint32_t tasks = d->task_count ? (uint32_t)d->task_count : 1;
+    uint32_t procs = tasks < SYKLI__DRIVE_PROCS_MAX ? tasks + 1 : SYKLI__DRIVE_PROCS_MAX;
     sykli__rows_pool_desc pools[SYKLI__DRIVE_POOLS] = { { &sykli__drive_task_table, tasks },
-                                                        { &sykli__drive_run_table, 1 } };
+                                                        { &sykli__drive_run_table, 1 },
+                                                        { &sykli__drive_proc_table, procs } };
     sykli__rows_desc desc = { .state_dir = d->desc->state_dir, .node = d->desc->node_name,
         .kind = "run", .pools = pools, .pool_count = SYKLI__DRIVE_POOLS, .heap_size = heap };
     int rc = sykli__rows_open(&d->rows, d->mem, &desc, d->fault);
@@ -14091,7 +14143,9 @@ static int sykli__drive_open_rows(sykli__drive *d)
     }
     if (rc) return rc;
     d->rows_open = true;
+    uint64_t serial;
     d->run_slot = sykli__rows_take(&d->rows, SYKLI__DRIVE_POOL_RUNS, &d->run_id);
+    d->proc_slot = sykli__rows_take(&d->rows, SYKLI__DRIVE_POOL_PROCS, &serial);
     for (size_t i = 0; i < d->task_count; i++) {
         sykli__drive_task *t = &d->tasks[i];
         t->slot = sykli__rows_take(&d->rows, SYKLI__DRIVE_POOL_TASKS, &t->serial);
@@ -14118,13 +14172,22 @@ static int sykli__drive_open_parts(sykli__drive *d)
     else rc = sykli__key_project(d->mem, dir, &d->project, d->fault);
     if (!rc) rc = sykli__key_platform(d->mem, d->desc->target_fingerprint, &d->platform, d->fault);
     if (!rc) rc = sykli__drive_open_rows(d);
-    if (rc || d->desc->no_history) return rc;
-    rc = sykli__history_open(&d->history, d->mem, dir, d->desc->log_dir, d->fault);
+    if (rc || !d->history_open) return rc;
+    return sykli__history_begin(&d->history, d->run_id,
+                                (uint64_t)d->mem->sys->wall_ms(d->mem->sys->user), d->task_count,
+                                d->fault);
+}
+
+// Takes the project folder for this run.    returns  0; EBUSY: another run has it, try again later
+static int sykli__drive_take(sykli__drive *d)
+{
+    int rc = 0;
+    if (d->desc->no_history) return 0;
+    if (!d->history_open)
+        rc = sykli__history_open(&d->history, d->mem, d->desc->project_dir, d->desc->log_dir,
+                                 d->fault);
     d->history_open = !rc;
-    if (!rc) rc = sykli__history_begin(&d->history, d->run_id,
-                                       (uint64_t)d->mem->sys->wall_ms(d->mem->sys->user),
-                                       d->task_count, d->fault);
-    return rc;
+    return rc ? rc : sykli__history_lock(&d->history, d->fault);
 }
 
 static int sykli__drive_fail_cycle(sykli__drive *d, const uint32_t *cycle, size_t count)
@@ -14200,6 +14263,7 @@ static int sykli__drive_end(sykli__drive *d)
     uint64_t wall = sykli__drive_now(d) - d->started_ms;
     if (d->history_open)
         sykli__history_end(&d->history, (uint64_t)d->started_at_ms + wall, d->failed);
+    if (d->history_open) sykli__history_unlock(&d->history);
     sykli__drive_show_run(d);
     sykli__rows_flush(&d->rows);
     const char *path[SYKLI__DRIVE_PATH_MAX];
@@ -14257,12 +14321,14 @@ static void sykli__drive_free(sykli__drive *d)
 
 // >>node ---- the context: tables, ops, requests, the public calls
 // Everything meets here. A request is a small reader that makes its body when it is read, so that a
-// slow reader costs a file offset and not memory; whoever serves it over a link reads no faster than
-// the link takes.
+// slow reader costs a file offset and not memory; whoever serves it over a link reads no faster
+// than the link takes.
 
 #define SYKLI__NODE_REQUESTS_MAX 4096u
 #define SYKLI__NODE_FDS_MAX 4096
 #define SYKLI__NODE_LINE_MAX (64u << 10)
+#define SYKLI__NODE_ROWS_AGE_MS (24 * 3600 * INT64_C(1000)) // what killed processes leave behind
+#define SYKLI__NODE_HOLD_MS (10 * 60 * 1000)                // a blob that is being fetched
 
 typedef struct sykli__node_request {
     uint32_t generation;
@@ -14303,6 +14369,7 @@ struct sykli {
     sykli_hooks hooks;
     sykli__node_request **requests; // each stays where it is until the context closes
     size_t request_count, request_capacity;
+    int64_t opened_at;           // wall clock
     uint32_t processors, slots;  // slots: workers in force
     uint32_t slots_busy;         // of them lent to runs of other processes
     int wake[2];
@@ -14314,8 +14381,8 @@ struct sykli {
 static int sykli__node_store(sykli *s)
 {
     if (s->store_open) return 0;
-    int rc = sykli__store_open(&s->store, &s->mem, s->desc.cache_dir,
-                               sykli__config_u64(s->config.current, SYKLI__CONFIG_cache_max), &s->fault);
+    uint64_t max_bytes = sykli__config_u64(s->config.current, SYKLI__CONFIG_cache_max);
+    int rc = sykli__store_open(&s->store, &s->mem, s->desc.cache_dir, max_bytes, &s->fault);
     s->store_open = !rc;
     return rc;
 }
@@ -14470,6 +14537,7 @@ static int sykli__node_fetch(sykli *s, sykli__node_request *r, const sykli_reque
         return sykli_fail(&s->fault, SYKLI_EINVAL, "blob id: give 64 hex digits");
     if (!sykli_blob_have(s, &r->blob, &size))
         return sykli_fail(&s->fault, SYKLI_ENOENT, "blob %.12s is not here", desc->what);
+    sykli__store_hold(&s->store, &r->blob, SYKLI__NODE_HOLD_MS);
     r->source = SYKLI__NODE_BLOB;
     r->at = sykli_arg_u64(args, "at", 0);
     uint64_t wanted = sykli_arg_u64(args, "size", size);
@@ -14766,21 +14834,6 @@ SYKLI_COLUMNS(sykli__node_nodes_row, SYKLI__NODE_NODES_COLUMNS)
 SYKLI_ROW(sykli__node_workers_row, SYKLI__NODE_WORKERS_COLUMNS)
 SYKLI_COLUMNS(sykli__node_workers_row, SYKLI__NODE_WORKERS_COLUMNS)
 
-#define SYKLI__NODE_PROCS_COLUMNS(X, T)                                                            \
-    X(T, U64, id, 0, none, public, "serial on this node, never used again")                        \
-    X(T, STR, kind, 12, none, public, "node, run or task")                                         \
-    X(T, STR, name, 128, none, public, "what it is called")                                        \
-    X(T, U64, parent, 0, none, public, "who started it")                                           \
-    X(T, STR, status, 12, none, public, "what it does")                                            \
-    X(T, I64, pid, 0, none, observer, "process")                                                   \
-    X(T, U64, queue, 0, none, public, "what waits for it")                                         \
-    X(T, U64, memory_bytes, 0, bytes, public, "memory it holds")                                   \
-    X(T, U64, cpu_ms, 0, ms, public, "processor time")                                             \
-    X(T, I64, started_at, 0, time, public, "when it started")                                      \
-    X(T, STR, kill, 8, none, operator, "how all of it is found when it is killed")
-SYKLI_ROW(sykli__node_procs_row, SYKLI__NODE_PROCS_COLUMNS)
-SYKLI_COLUMNS(sykli__node_procs_row, SYKLI__NODE_PROCS_COLUMNS)
-
 #define SYKLI__NODE_MEMORY_COLUMNS(X, T)                                                           \
     X(T, STR, tag, 16, none, public, "what the memory is for")                                     \
     X(T, U64, bytes, 0, bytes, public, "allocated now")                                            \
@@ -14817,6 +14870,20 @@ SYKLI_COLUMNS(sykli__node_blobs_row, SYKLI__NODE_BLOBS_COLUMNS)
 SYKLI_ROW(sykli__node_actions_row, SYKLI__NODE_ACTIONS_COLUMNS)
 SYKLI_COLUMNS(sykli__node_actions_row, SYKLI__NODE_ACTIONS_COLUMNS)
 
+#define SYKLI__NODE_HISTORY_COLUMNS(X, T)                                                          \
+    X(T, U64, run, 0, none, public, "run it belonged to")                                          \
+    X(T, TEXT, name, 0, none, public, "task")                                                      \
+    X(T, ENUM, status, sykli_status_names, none, public, "how it ended")                           \
+    X(T, I64, started_at, 0, time, public, "when its last attempt started")                        \
+    X(T, U64, duration_ms, 0, ms, public, "wall time of the last attempt")                         \
+    X(T, I64, exit_code, 0, none, public, "exit code of the last attempt")                         \
+    X(T, TEXT, source, 0, none, public, "where a hit came from")                                   \
+    X(T, TEXT, reason, 0, none, observer, "why it ended so")
+SYKLI_ROW(sykli__node_history_row, SYKLI__NODE_HISTORY_COLUMNS)
+SYKLI_COLUMNS(sykli__node_history_row, SYKLI__NODE_HISTORY_COLUMNS)
+
+typedef struct sykli__node_past { sykli_emit *to; sykli__history_run run; } sykli__node_past;
+
 static int sykli__node_scan_nodes(void *user, sykli_emit *to)
 {
     sykli *s = (sykli *)user;
@@ -14852,33 +14919,6 @@ static int sykli__node_scan_workers(void *user, sykli_emit *to)
     row.task[0] = 0;
     while (!rc && row.id < s->slots) {
         row.id++;
-        rc = to->row(to, &row);
-    }
-    return rc;
-}
-
-static int sykli__node_scan_procs(void *user, sykli_emit *to)
-{
-    sykli *s = (sykli *)user;
-    const sykli__drive *d = &s->drive;
-    sykli__node_procs_row row = { .id = d->run_id, .parent = SYKLI_NULL_U64,
-        .pid = s->sys.pid(s->sys.user), .queue = d->sched.heap_count + d->sched.queue_count,
-        .memory_bytes = s->mem.total_bytes, .cpu_ms = SYKLI_NULL_U64,
-        .started_at = d->started ? d->started_at_ms : SYKLI_NULL_I64 };
-    snprintf(row.kind, sizeof row.kind, d->started ? "run" : "node");
-    snprintf(row.name, sizeof row.name, "%s", s->node_name);
-    snprintf(row.status, sizeof row.status, d->started && !d->ended ? "running" : "idle");
-    int rc = to->row(to, &row);
-    for (const sykli__drive_job *job = d->jobs; !rc && job; job = job->next) {
-        if (!job->spawned) continue;
-        const sykli__drive_task *t = &d->tasks[job->task];
-        row = (sykli__node_procs_row){ .id = t->serial, .parent = d->run_id, .pid = t->pid,
-            .memory_bytes = SYKLI_NULL_U64, .cpu_ms = t->cpu_ms, .started_at = t->started_at_ms };
-        snprintf(row.kind, sizeof row.kind, "task");
-        snprintf(row.name, sizeof row.name, "%s", t->name);
-        snprintf(row.status, sizeof row.status,
-                 job->phase == SYKLI__DRIVE_LEFTOVER ? "leftover" : "running");
-        snprintf(row.kill, sizeof row.kill, "group");
         rc = to->row(to, &row);
     }
     return rc;
@@ -14929,6 +14969,17 @@ static int sykli__node_scan_tasks(void *user, sykli_emit *to)
     return sykli__node_scan_pool((sykli *)user, SYKLI__DRIVE_POOL_TASKS, "tasks", to);
 }
 
+// The context itself where it drives no run, then what its runs and tasks are.
+static int sykli__node_scan_procs(void *user, sykli_emit *to)
+{
+    sykli *s = (sykli *)user;
+    sykli__drive_proc_row row = { .id = 0, .kind = "node", .parent = SYKLI_NULL_U64,
+        .pid = s->sys.pid(s->sys.user), .status = "running", .queue = s->request_count,
+        .memory_bytes = s->mem.total_bytes, .cpu_ms = SYKLI_NULL_U64, .started_at = s->opened_at };
+    int rc = s->drive.started ? 0 : to->row(to, &row);
+    return rc ? rc : sykli__node_scan_pool(s, SYKLI__DRIVE_POOL_PROCS, "procs", to);
+}
+
 static int sykli__node_scan_runs(void *user, sykli_emit *to)
 {
     return sykli__node_scan_pool((sykli *)user, SYKLI__DRIVE_POOL_RUNS, "runs", to);
@@ -14975,6 +15026,40 @@ static int sykli__node_scan_actions(void *user, sykli_emit *to)
     return rc ? rc : sykli__store_each_entry(&s->store, sykli__node_scan_action, &scan);
 }
 
+static int sykli__node_scan_past(void *user, const sykli__history_task *task)
+{
+    const sykli__node_past *past = (const sykli__node_past *)user;
+    sykli__node_history_row row = { .run = past->run.run, .name = task->name,
+        .status = task->status, .duration_ms = task->duration_ms,
+        .started_at = task->started_at_ms ? (int64_t)task->started_at_ms : SYKLI_NULL_I64,
+        .exit_code = task->exit_code, .source = task->from, .reason = task->reason };
+    return past->to->row(past->to, &row);
+}
+
+// The tasks of earlier runs in the project folder, the newest run first.
+static int sykli__node_scan_history(void *user, sykli_emit *to)
+{
+    sykli *s = (sykli *)user;
+    sykli__history own, *h = &s->drive.history;
+    sykli_stat stat;
+    char path[SYKLI__TREE_PATH_MAX];
+    snprintf(path, sizeof path, "%s/.sykli/runs", s->desc.project_dir);
+    if (!s->drive.history_open) {
+        if (s->sys.stat(s->sys.user, SYKLI_CWD, path, &stat) < 0) return 0;
+        h = &own;
+        if (sykli__history_open(h, &s->mem, s->desc.project_dir, s->desc.log_dir, &s->fault))
+            return s->fault.code;
+    }
+    int rc = 0;
+    for (size_t back = 0; !rc && back < SYKLI__HISTORY_RUNS_MAX; back++) {
+        sykli__node_past past = { .to = to };
+        rc = sykli__history_load(h, back, &past.run, NULL, NULL);
+        if (!rc) rc = sykli__history_load(h, back, &past.run, sykli__node_scan_past, &past);
+    }
+    if (h == &own) sykli__history_close(h);
+    return rc == SYKLI_ENOENT ? 0 : rc;
+}
+
 #define SYKLI__NODE_TABLE(name, help, row, scan, user)                                             \
     { name, help, row##_columns, sizeof row##_columns / sizeof *row##_columns, sizeof(row),        \
       (sykli_visibility)0, scan, user }
@@ -14988,7 +15073,7 @@ static int sykli__node_add_tables(sykli *s)
                           sykli__node_scan_tasks, s),
         SYKLI__NODE_TABLE("runs", "one run of a pipeline", sykli__drive_run_row,
                           sykli__node_scan_runs, s),
-        SYKLI__NODE_TABLE("procs", "one living thing", sykli__node_procs_row,
+        SYKLI__NODE_TABLE("procs", "one living thing", sykli__drive_proc_row,
                           sykli__node_scan_procs, s),
         SYKLI__NODE_TABLE("workers", "one place where a task can run", sykli__node_workers_row,
                           sykli__node_scan_workers, s),
@@ -15000,6 +15085,8 @@ static int sykli__node_add_tables(sykli *s)
                           sykli__node_scan_memory, s),
         SYKLI__NODE_TABLE("tables", "one table", sykli__node_tables_row, sykli__node_scan_tables,
                           s),
+        SYKLI__NODE_TABLE("history", "one task of an earlier run here", sykli__node_history_row,
+                          sykli__node_scan_history, s),
         SYKLI__NODE_TABLE("ops", "one thing that can be done", sykli__op_row, sykli__op_scan,
                           &s->ops),
         SYKLI__NODE_TABLE("blobs", "one stored blob", sykli__node_blobs_row,
@@ -15081,6 +15168,20 @@ static int sykli__node_op_cache_verify(sykli_call *call)
                                          (unsigned long long)all.damaged);
 }
 
+static int sykli__node_op_cache_stats(sykli_call *call)
+{
+    sykli *s = call->context;
+    sykli__store_stats stats;
+    int rc = sykli__node_store(s);
+    if (!rc) rc = sykli__store_stats_get(&s->store, &stats, &s->fault);
+    return rc ? rc : sykli_buf_print(call->result, "{\"blobs\":%llu,\"bytes\":%llu,"
+                                     "\"tasks\":%llu,\"entry_bytes\":%llu}",
+                                     (unsigned long long)stats.blobs,
+                                     (unsigned long long)stats.bytes,
+                                     (unsigned long long)stats.entries,
+                                     (unsigned long long)stats.entry_bytes);
+}
+
 static int sykli__node_op_action_get(sykli_call *call)
 {
     return sykli_entry_load(call->context, sykli_arg_text(call->args, "key", ""), call->result);
@@ -15107,6 +15208,8 @@ static int sykli__node_add_ops(sykli *s)
           set, 2, sykli__node_op_config_set, NULL },
         { 5, "cache.gc", "removes what was not used for longest", SYKLI_ROLE_operator, false, gc, 1,
           sykli__node_op_cache_gc, NULL },
+        { 9, "cache.stats", "how much the cache holds", SYKLI_ROLE_observer, false, NULL, 0,
+          sykli__node_op_cache_stats, NULL },
         { 6, "action.get", "the stored result of an action", SYKLI_ROLE_member, false, get, 1,
           sykli__node_op_action_get, NULL },
         { 7, "cache.clear", "empties the cache", SYKLI_ROLE_owner, false, NULL, 0,
@@ -15163,8 +15266,8 @@ static int sykli__node_take_name(sykli *s, const char *given)
         size_t size = strlen(given);
         if (!size || size > SYKLI_NODE_NAME_MAX
             || strspn(given, "abcdefghijklmnopqrstuvwxyz0123456789._-") != size)
-            return sykli_fail(&s->fault, SYKLI_EINVAL, "node name '%.80s': give 1 to %d of [a-z0-9._-]",
-                              given, SYKLI_NODE_NAME_MAX);
+            return sykli_fail(&s->fault, SYKLI_EINVAL, "node name '%.80s': give 1 to %d of "
+                              "[a-z0-9._-]", given, SYKLI_NODE_NAME_MAX);
         memcpy(s->node_name, given, size + 1);
         return 0;
     }
@@ -15194,7 +15297,8 @@ static int sykli__node_take_desc(sykli *s, const sykli_desc *desc)
     if (desc->state_dir) owned &= (s->desc.state_dir = sykli__node_own(s, desc->state_dir)) != NULL;
     if (desc->log_dir) owned &= (s->desc.log_dir = sykli__node_own(s, desc->log_dir)) != NULL;
     if (desc->target_fingerprint)
-        owned &= (s->desc.target_fingerprint = sykli__node_own(s, desc->target_fingerprint)) != NULL;
+        owned &= NULL != (s->desc.target_fingerprint =
+                              sykli__node_own(s, desc->target_fingerprint));
     if (!owned) return sykli_fail(&s->fault, SYKLI_ENOMEM, "out of memory");
     int rc = sykli__node_take_name(s, desc->node_name);
     s->desc.node_name = s->node_name;
@@ -15214,10 +15318,25 @@ static void sykli__node_on_config(void *user, const char *key)
 {
     sykli *s = (sykli *)user;
     uint64_t workers = sykli__config_u64(s->config.current, SYKLI__CONFIG_workers);
-    if (!strcmp(key, "workers")) sykli__node_workers(s, workers ? (uint32_t)workers : s->processors);
+    if (!strcmp(key, "workers"))
+        sykli__node_workers(s, workers ? (uint32_t)workers : s->processors);
     if (!strcmp(key, "kill.grace"))
         s->drive.sched.grace_ms =
             (uint32_t)sykli__config_u64(s->config.current, SYKLI__CONFIG_kill_grace);
+}
+
+// Keys that the environment sets: SYKLI_KILL_GRACE=2s.
+static int sykli__node_config_env(sykli *s)
+{
+    char name[SYKLI__CONFIG_NAME_MAX + 8];
+    int rc = 0;
+    for (size_t i = 0; !rc && i < s->config.count; i++) {
+        const char *key = s->config.entries[i].key.name;
+        const char *value = getenv(sykli__config_env_name(key, name));
+        if (value && *value) rc = sykli__config_set(&s->config, SYKLI_CONFIG_environment, key,
+                                                    value, &s->fault);
+    }
+    return rc;
 }
 
 static int sykli__node_open_parts(sykli *s)
@@ -15227,6 +15346,7 @@ static int sykli__node_open_parts(sykli *s)
     if (!rc) rc = sykli__config_init(&s->config, &s->mem, s->seed, &s->fault);
     s->config.changed = sykli__node_on_config;
     s->config.changed_user = s;
+    if (!rc) rc = sykli__node_config_env(s);
     if (!rc) rc = sykli__node_add_tables(s);
     if (!rc) rc = sykli__node_add_ops(s);
     if (!rc && s->sys.pipe(s->sys.user, s->wake) < 0) {
@@ -15248,6 +15368,7 @@ sykli *sykli_open(const sykli_desc *desc)
     s->sys = sys;
     s->mem.sys = &s->sys;
     s->wake[0] = s->wake[1] = -1;
+    s->opened_at = sys.wall_ms(sys.user);
     sykli_buf_init(&s->scratch, &s->mem, SYKLI_TAG_node);
     int rc = sys.random(sys.user, s->seed, sizeof s->seed);
     if (rc < 0) rc = sykli_fail_sys(&s->fault, rc, "no random numbers");
@@ -15388,8 +15509,10 @@ int sykli_start(sykli *s)
     if (s->sticky.code) return s->sticky.code;
     if (s->drive.started) return sykli_fail(&s->fault, SYKLI_EBUSY, "the run has started already");
     if (s->desc.state_dir) sykli__node_make_dirs(s, s->desc.state_dir);
+    if (s->desc.state_dir) sykli__rows_sweep(&s->mem, s->desc.state_dir, SYKLI__NODE_ROWS_AGE_MS);
     int rc = s->desc.no_cache ? 0 : sykli__node_store(s);
     s->drive.store = s->store_open ? &s->store : NULL;
+    if (!rc && (rc = sykli__drive_take(&s->drive)) == SYKLI_EBUSY) return rc;
     if (!rc) rc = sykli__drive_start(&s->drive, sykli__node_environment());
     if (rc) s->sticky = s->fault;
     return rc;
@@ -15449,7 +15572,8 @@ int sykli_poll(sykli *s, int timeout_ms)
 
 int sykli_run(sykli *s)
 {
-    int rc = sykli_start(s);
+    int rc;
+    while ((rc = sykli_start(s)) == SYKLI_EBUSY && !s->drive.started) sykli_poll(s, 100);
     if (rc) return rc;
     while ((rc = sykli_poll(s, -1)) > 0) {}
     return rc < 0 ? rc : (int)s->drive.failed;
@@ -15522,7 +15646,10 @@ int sykli_config_set(sykli *s, const char *key, const char *value)
     return sykli__config_set(&s->config, SYKLI_CONFIG_command, key, value, &s->fault);
 }
 
-const char *sykli_config_get(sykli *s, const char *key) { return sykli__config_get(&s->config, key); }
+const char *sykli_config_get(sykli *s, const char *key)
+{
+    return sykli__config_get(&s->config, key);
+}
 
 static int sykli__node_config(sykli *s, sykli_config_layer layer, const char *json, size_t size,
                               bool apply, uint64_t version)

@@ -71,7 +71,7 @@ typedef struct sykli_mesh_desc {
 // peers and links, the ops of a mesh. The loop of the context drives it.
 //   desc     copied
 //   returns  the mesh; NULL: sykli_errmsg of the context. ENONODE: (CLIENT) no node runs there,
-//            EBUSY: (NODE) one runs there already, EAUTH: the token or the keys are not ours to read
+//            EBUSY: (NODE) one runs there already, EAUTH: token or keys are not ours to read
 sykli_mesh *sykli_mesh_open(sykli *s, const sykli_mesh_desc *desc);
 // Says goodbye, closes all and detaches. NULL is allowed.
 void sykli_mesh_close(sykli_mesh *m);
@@ -6112,8 +6112,9 @@ static bool sykli__member_core_next(sykli__member_core *c, uint64_t now_ms,
 
 // >>remote ---- requests over links: serving them and asking them
 // Both ends of a stream are requests of a context: what arrives is opened with `sykli_request_open`
-// and read no faster than its link takes it; what is asked is a queue that the link's credit bounds.
-// So a request to another node, to this node's daemon or to a run beside it is one and the same.
+// and read no faster than its link takes it; what is asked is a queue that the link's credit
+// bounds. So a request to another node, to this node's daemon or to a run beside it is one and the
+// same.
 
 #define SYKLI__REMOTE_CHUNK 8192
 
@@ -7288,8 +7289,9 @@ static int sykli__mesh_op_invites(sykli_call *call)
         const sykli__roster_ticket *t = &m->book.tickets[i];
         char id[17];
         sykli_hex(id, t->token_id, 8);
-        sykli_buf_print(out, "%s{\"id\":\"%s\",\"role\":\"%s\",\"uses_left\":%u,\"expires_ms\":%llu,"
-                        "\"used_by\":", i ? "," : "", id, sykli_role_names[t->role],
+        sykli_buf_print(out, "%s{\"id\":\"%s\",\"role\":\"%s\",\"uses_left\":%u,"
+                        "\"expires_ms\":%llu,\"used_by\":", i ? "," : "", id,
+                        sykli_role_names[t->role],
                         (unsigned)(t->uses - t->used), (unsigned long long)t->expires_ms);
         if (t->used) sykli_json_quote(out, t->first, strlen(t->first));
         else sykli_buf_text(out, "null");
@@ -8176,7 +8178,8 @@ static uint64_t sykli__mesh_slots_due(const sykli_mesh *m)
 {
     uint64_t due = UINT64_MAX;
     for (const sykli__mesh_slot *slot = m->slots; slot; slot = slot->next) {
-        bool now = slot->ticket && (slot->again || (slot->ready && !slot->told && slot->request.id));
+        bool granted = slot->ready && !slot->told && slot->request.id;
+        bool now = slot->ticket && (slot->again || granted);
         uint64_t at = now ? 0 : !slot->ticket ? slot->idle_ms + SYKLI__MESH_RETRY_MS
                     : slot->request.id ? UINT64_MAX : slot->retry_ms;
         due = sykli__link_least(due, at);
@@ -8457,7 +8460,7 @@ static int sykli__mesh_op_find(sykli_call *call)
     X(T, STR, name, 68, none, public, "name in the mesh")                                          \
     X(T, STR, id, 36, none, public, "identity, from its keys")                                     \
     X(T, STR, address, 64, none, public, "where it listens")                                       \
-    X(T, ENUM, state, sykli__member_state_names, none, public, "joining, alive, suspect, dead ...") \
+    X(T, ENUM, state, sykli__member_state_names, none, public, "alive, suspect, dead, left ...")   \
     X(T, STR, role, 12, none, public, "what the roster says")                                      \
     X(T, STR, labels, 128, none, public, "for placement")                                          \
     X(T, U64, workers_busy, 0, none, public, "workers that run a task")                            \
@@ -8544,7 +8547,8 @@ static int sykli__mesh_scan_links(void *user, sykli_emit *to)
             .out_bytes = link ? link->bytes_out : 0 };
         if (link) snprintf(row.name, sizeof row.name, "%s", link->peer.name);
         snprintf(row.address, sizeof row.address, "%s", c->address);
-        snprintf(row.state, sizeof row.state, c->up ? "up" : c->dialling ? "dialling" : "handshake");
+        snprintf(row.state, sizeof row.state,
+                 c->up ? "up" : c->dialling ? "dialling" : "handshake");
         rc = to->row(to, &row);
     }
     return rc;
@@ -8885,7 +8889,8 @@ static int sykli__mesh_joined(sykli_mesh *m, const sykli__roster_invite *v, cons
     sykli_buf data, seeds;
     int rc = sykli_json_parse(&doc, m->mem, answer, strlen(answer), &m->fault);
     if (rc) return sykli__mesh_failed(m);
-    const char *cookie = sykli_arg_text(&doc, "cookie", ""), *mesh = sykli_arg_text(&doc, "mesh", "");
+    const char *cookie = sykli_arg_text(&doc, "cookie", "");
+    const char *mesh = sykli_arg_text(&doc, "mesh", "");
     uint8_t key[32];
     if (sykli_unhex(m->keys.cookie_secret, 32, cookie, strlen(cookie))
         || sykli_unhex(key, 32, mesh, strlen(mesh)) || memcmp(key, v->mesh, 32))
@@ -8907,7 +8912,8 @@ static int sykli__mesh_joined(sykli_mesh *m, const sykli__roster_invite *v, cons
     }
     sykli_json_free(&doc);
     sykli_buf_init(&seeds, m->mem, SYKLI_TAG_mesh);
-    for (unsigned i = 0; i < v->address_count; i++) sykli_buf_print(&seeds, "%s\n", v->addresses[i]);
+    for (unsigned i = 0; i < v->address_count; i++)
+        sykli_buf_print(&seeds, "%s\n", v->addresses[i]);
     if (!rc) rc = sykli__mesh_file_write(m, "seeds", seeds.data, seeds.size);
     sykli_buf_free(&seeds);
     if (!rc) rc = sykli__mesh_keys_save(m);

@@ -2,6 +2,24 @@
 #define SYKLI_IMPLEMENTATION
 #include "test.h"
 
+// The digest of one file, by way of the stat cache.
+static int digest_of(sykli__tree *t, const char *path, sykli_stat *stat, sykli_digest *out,
+                     sykli_fault *fault)
+{
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    int rc = sykli__tree_clean(path, clean, fault);
+    if (rc) return rc;
+    sykli__tree_file file = { .path = clean };
+    rc = sykli__tree_stat(t, clean, &file.stat);
+    if (!rc && file.stat.type != SYKLI_FILE_regular && file.stat.type != SYKLI_FILE_symlink)
+        return sykli_fail(fault, SYKLI_EINVAL, "%s is not a file", path);
+    if (!rc) rc = sykli__tree_digest_file(t, &file);
+    if (rc < 0) return sykli_fail_sys(fault, rc, "%s cannot be read", path);
+    *stat = file.stat;
+    *out = file.digest;
+    return 0;
+}
+
 static const char key_a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 static const char key_b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
@@ -580,7 +598,7 @@ static void paths_do_not_escape(test *t, bool walk)
         CHECK(rc < 0);
         CHECK(t->injected || rc == SYKLI_EPERM);
         sykli_stat stat; // to read, the link itself may be named, nothing through it
-        rc = sykli__tree_digest(&p.tree, bad[i], &stat, &escape, &t->fault);
+        rc = digest_of(&p.tree, bad[i], &stat, &escape, &t->fault);
         CHECK_INT(rc < 0, strcmp(bad[i], "away/") != 0);
     }
     memset(long_path, 'a', sizeof long_path);

@@ -5,6 +5,24 @@
 // A folder of our own, by the host's means: what is prepared is not under test.
 typedef struct place { char root[64], outside[64]; } place;
 
+// The digest of one file, by way of the stat cache.
+static int digest_of(sykli__tree *t, const char *path, sykli_stat *stat, sykli_digest *out,
+                     sykli_fault *fault)
+{
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    int rc = sykli__tree_clean(path, clean, fault);
+    if (rc) return rc;
+    sykli__tree_file file = { .path = clean };
+    rc = sykli__tree_stat(t, clean, &file.stat);
+    if (!rc && file.stat.type != SYKLI_FILE_regular && file.stat.type != SYKLI_FILE_symlink)
+        return sykli_fail(fault, SYKLI_EINVAL, "%s is not a file", path);
+    if (!rc) rc = sykli__tree_digest_file(t, &file);
+    if (rc < 0) return sykli_fail_sys(fault, rc, "%s cannot be read", path);
+    *stat = file.stat;
+    *out = file.digest;
+    return 0;
+}
+
 static void place_make(place *p)
 {
     snprintf(p->root, sizeof p->root, "/tmp/sykli-tree-XXXXXX");
@@ -187,7 +205,7 @@ static void an_unchanged_file_is_not_read_again(test *t)
     t->sys.wall_ms = late_wall_ms;
     late_ms = 10000; // the file has rested for ten seconds
     TRY(sykli__tree_open(&tree, &t->mem, p.root, cache, &t->fault));
-    TRY(sykli__tree_digest(&tree, "src/a.c", &stat, &first, &t->fault));
+    TRY(digest_of(&tree, "src/a.c", &stat, &first, &t->fault));
     spent = (costs){ 0 };
     TRY(find(&tree, "src/a.c", got, &t->fault));
     if (!t->injected) {
@@ -198,11 +216,11 @@ static void an_unchanged_file_is_not_read_again(test *t)
     sykli__tree_close(&tree);
     TRY(sykli__tree_open(&tree, &t->mem, p.root, cache, &t->fault)); // another process
     spent = (costs){ 0 };
-    TRY(sykli__tree_digest(&tree, "src/a.c", &stat, &again, &t->fault));
+    TRY(digest_of(&tree, "src/a.c", &stat, &again, &t->fault));
     CHECK(t->injected || spent.opens == 1); // the folder, not the file
     CHECK(!memcmp(&first, &again, 32));
     put(p.root, "src/a.c", "two"); // as long as before
-    TRY(sykli__tree_digest(&tree, "src/a.c", &stat, &again, &t->fault));
+    TRY(digest_of(&tree, "src/a.c", &stat, &again, &t->fault));
     CHECK(memcmp(&first, &again, 32) != 0);
 out:
     sykli__tree_close(&tree);
@@ -238,20 +256,20 @@ static void a_change_in_the_same_tick_is_seen(test *t)
     t->sys.fstat = frozen_fstat;
     t->sys.stat = frozen_stat;
     TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
-    TRY(sykli__tree_digest(&tree, "a", &stat, &first, &t->fault));
+    TRY(digest_of(&tree, "a", &stat, &first, &t->fault));
     put(p.root, "a", "two");
-    TRY(sykli__tree_digest(&tree, "a", &stat, &again, &t->fault));
+    TRY(digest_of(&tree, "a", &stat, &again, &t->fault));
     CHECK(memcmp(&first, &again, 32) != 0);
     t->sys.wall_ms = late_wall_ms;
     late_ms = 1000;
-    TRY(sykli__tree_digest(&tree, "a", &stat, &first, &t->fault)); // rested: believed from now on
+    TRY(digest_of(&tree, "a", &stat, &first, &t->fault)); // rested: believed from now on
     put(p.root, "a", "six");
-    TRY(sykli__tree_digest(&tree, "a", &stat, &again, &t->fault));
+    TRY(digest_of(&tree, "a", &stat, &again, &t->fault));
     CHECK(!memcmp(&first, &again, 32)); // which shows that the rule alone made the difference
     frozen.ctime_ns = frozen.mtime_ns = frozen.mtime_ns / 1000000000 * 1000000000; // a coarse clock
-    TRY(sykli__tree_digest(&tree, "a", &stat, &first, &t->fault));
+    TRY(digest_of(&tree, "a", &stat, &first, &t->fault));
     put(p.root, "a", "ten");
-    TRY(sykli__tree_digest(&tree, "a", &stat, &again, &t->fault));
+    TRY(digest_of(&tree, "a", &stat, &again, &t->fault));
     CHECK(memcmp(&first, &again, 32) != 0);
 out:
     sykli__tree_close(&tree);
@@ -272,8 +290,8 @@ static void a_damaged_stat_cache_is_empty(test *t)
     snprintf(cache, sizeof cache, "%s", below(p.outside, "stat"));
     sykli_buf_init(&good, &t->mem, SYKLI_TAG_host);
     TRY(sykli__tree_open(&tree, &t->mem, p.root, cache, &t->fault));
-    TRY(sykli__tree_digest(&tree, "a", &stat, &digest, &t->fault));
-    TRY(sykli__tree_digest(&tree, "b", &stat, &digest, &t->fault));
+    TRY(digest_of(&tree, "a", &stat, &digest, &t->fault));
+    TRY(digest_of(&tree, "b", &stat, &digest, &t->fault));
     TRY(sykli__tree_save(&tree, &t->fault));
     TRY(sykli__tree_slurp(&t->mem, SYKLI_CWD, cache, 1 << 20, &good));
     for (size_t i = 0; i < good.size && t->fail_at == 0; i++) {
@@ -350,16 +368,16 @@ static void a_folder_made_anew_is_found(test *t)
     put(p.root, "out/a", "one");
     put(p.outside, "a", "secret");
     TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
-    TRY(sykli__tree_digest(&tree, "out/a", &stat, &digest, &t->fault));
+    TRY(digest_of(&tree, "out/a", &stat, &digest, &t->fault));
     TRY(sykli__tree_remove(&tree, "out", &t->fault));
-    CHECK_INT(sykli__tree_digest(&tree, "out/a", &stat, &digest, &t->fault),
+    CHECK_INT(digest_of(&tree, "out/a", &stat, &digest, &t->fault),
               t->injected ? t->fault.code : SYKLI_ENOENT);
     put(p.root, "out/a", "three");
-    TRY(sykli__tree_digest(&tree, "out/a", &stat, &digest, &t->fault));
+    TRY(digest_of(&tree, "out/a", &stat, &digest, &t->fault));
     CHECK_INT(stat.size_bytes, 5);
     TRY(sykli__tree_remove(&tree, "out", &t->fault));
     if (symlink(p.outside, below(p.root, "out"))) abort(); // a task swaps the folder
-    CHECK(sykli__tree_digest(&tree, "out/a", &stat, &digest, &t->fault) < 0);
+    CHECK(digest_of(&tree, "out/a", &stat, &digest, &t->fault) < 0);
 out:
     sykli__tree_close(&tree);
     place_remove(&p);
