@@ -56,7 +56,7 @@ $(B)/test/%: tests/%.c $(COMMON)
 	    $(shell grep -q '<sodium.h>' $< && echo -lsodium)
 
 test: tests-build ## builds and runs all tests: no root, no network, under three minutes
-	@$(RUN) $(TESTS) tests/form.sh tests/timing.sh tests/cli.sh tests/mesh.sh
+	@$(RUN) $(TESTS) tests/sim.sh tests/form.sh tests/timing.sh tests/cli.sh tests/mesh.sh
 
 tests-build: $(TESTS) all
 
