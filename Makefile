@@ -56,12 +56,20 @@ $(B)/test/%: tests/%.c $(COMMON)
 	    $(shell grep -q '<sodium.h>' $< && echo -lsodium)
 
 test: tests-build ## builds and runs all tests: no root, no network, under three minutes
-	@$(RUN) $(TESTS) tests/sim.sh tests/form.sh tests/timing.sh tests/cli.sh tests/mesh.sh
+	@$(RUN) $(TESTS) tests/sim.sh tests/form.sh tests/timing.sh tests/cli.sh tests/config.sh tests/mesh.sh
 
 tests-build: $(TESTS) all
 
 tests-run: tests-build ## as test, the programs alone: for a matrix of compilers
 	@$(RUN) $(TESTS)
+
+demo: all ## runs this project's own pipeline twice: the second time all are hits
+	@mkdir -p $(B)/demo; for time in first second; do echo "--- the $$time time"; \
+	    SYKLI_STATE=$(B)/demo/state SYKLI_CACHE=$(B)/demo/cache SYKLI_CONFIG=/dev/null \
+	    $(B)/sykli run -f - <examples/sykli.json || exit 1; done
+
+demo-mesh: all ## shows three nodes on this machine: build, hit, watch, kill, push, heal
+	@B="$(B)" tools/demo-mesh
 
 lint: ## checks the shape of the code: sections, prefixes, comments, exports
 	@CC="$(CC)" tools/lint
@@ -91,6 +99,6 @@ help: ## prints this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo '  CC= HOSTCC= CFLAGS= STATIC=1 PREFIX= DESTDIR= SYKLI_SHARED= as usual'
 
-.PHONY: all examples test tests-build tests-run lint install clean help
+.PHONY: all demo demo-mesh examples test tests-build tests-run lint install clean help
 .DELETE_ON_ERROR:
 -include $(NODE:.o=.d)

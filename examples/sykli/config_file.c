@@ -454,28 +454,6 @@ char *config_file_json(cli *c, const config_file *file, sykli *s, bool push, int
     return text;
 }
 
-// What the environment sets, as a JSON object.      returns  NULL after an error message
-static char *environment_json(cli *c, sykli *s, int *exit)
-{
-    live_keys keys;
-    sykli_buf b;
-    *exit = read_live_keys(c, s, &keys);
-    if (*exit) return NULL;
-    sykli_buf_init(&b, &c->mem, SYKLI_TAG_host);
-    sykli_buf_text(&b, "{");
-    for (size_t i = 0; i < keys.count; i++) {
-        char *name = cli_print(c, "SYKLI_%s", keys.keys[i].name);
-        for (char *at = name; *at; at++)
-            *at = *at == '.' ? '_' : *at >= 'a' && *at <= 'z' ? (char)(*at - 32) : *at;
-        const char *value = getenv(name);
-        if (value && *value) put_member(&b, keys.keys[i].name, value);
-    }
-    sykli_buf_text(&b, "}");
-    char *text = cli_copy(c, (const char *)b.data, b.size);
-    sykli_buf_free(&b);
-    return text;
-}
-
 // Puts a layer in force.      returns  0, or the exit code after an error message
 static int load(cli *c, sykli *s, sykli_config_layer layer, const char *json, const char *where)
 {
@@ -489,8 +467,6 @@ int config_file_apply(cli *c, const config_file *file, sykli *s, uint32_t worker
     int code;
     char *json = config_file_json(c, file, s, false, &code);
     if (json) code = load(c, s, SYKLI_CONFIG_file, json, file->path);
-    json = code ? NULL : environment_json(c, s, &code);
-    if (json) code = load(c, s, SYKLI_CONFIG_environment, json, "environment");
     if (!code && workers)
         code = load(c, s, SYKLI_CONFIG_command,
                     cli_print(c, "{\"workers\":%u}", (unsigned)workers), "command line");

@@ -38,9 +38,8 @@ const char *config_file_setting(const cli *c, const config_file *file, const cha
 //   push     leaves out those that are local to this machine
 //   returns  the text, NULL after an error message; *exit is set
 char *config_file_json(cli *c, const config_file *file, sykli *s, bool push, int *exit);
-// Puts the file in force in a context, and the variables of the environment over it:
-// SYKLI_CACHE_MAX_SIZE is cache.max_size.
-//   workers  of the command line, over both; 0: not given
+// Puts the file in force in a context.
+//   workers  of the command line, over the file; 0: not given
 //   returns  0, or the exit code after an error message
 int config_file_apply(cli *c, const config_file *file, sykli *s, uint32_t workers);
 // Says on stderr which lines have no effect in this version, and why.

@@ -1,0 +1,191 @@
+#!/bin/sh
+# sykli.yaml as a user writes it: what loads, what is refused and where, what wins over what.
+set -u
+root=$(pwd)
+sykli=${SYKLI:-$root/${B-build}/sykli}
+work=$root/${B-build}/test/config
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+unset SYKLI_WORKERS SYKLI_CACHE_MAX_SIZE
+export HOME="$work" SYKLI_STATE="$work/state" SYKLI_CACHE="$work/cache" NO_COLOR=1
+export SYKLI_CONFIG="$work/sykli.yaml"
+passed=0 failed=0
+
+ok() { passed=$((passed + 1)); }
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL $1"
+    sed 's/^/    /' sykli.yaml out err
+}
+# holds KEY VALUE [SOURCE]: so it is in force.
+holds() {
+    if "$sykli" config get "$1" --json >out 2>err \
+        && grep -qF "\"value\":\"$2\",\"source\":\"${3-file}\"" out; then ok; else fail "$1 = $2"; fi
+}
+# refused TEXT: the file on stdin is, with this text.
+refused() {
+    cat >sykli.yaml
+    if "$sykli" config get workers >out 2>err; then fail "not refused: $1"; return; fi
+    if grep -qF -- "$1" err; then ok; else fail "wanted: $1"; fi
+}
+
+holds workers 0 default
+cat >sykli.yaml <<'Y'
+# what a machine may say
+workers: 4                      # tasks at once
+cache: { max_size: 20GB, env: [PATH, 'CC'] }
+
+kill:
+  grace: "7s"
+log.max_bytes: 1MiB
+mesh:
+  discovery: mdns
+  seeds:
+    - ci-runner-1@10.0.1.50:4370
+  port: 4370
+  cookie_file: ~/.config/sykli/cookie
+Y
+holds workers 4
+holds cache.max_size 20GB
+holds cache.env PATH,CC
+holds kill.grace 7s
+holds log.max_bytes 1MiB
+SYKLI_WORKERS=9 holds workers 9 environment
+holds leftover.grace 1s default
+
+# The two blocks of the vision: one loads, the other says what to write.
+cat >sykli.yaml <<'Y'
+# Mesh requires connectivity
+mesh:
+  # mDNS for local discovery (same network)
+  discovery: mdns
+
+  # Or explicit seeds for cross-network
+  seeds:
+    - ci-runner-1@10.0.1.50
+    - ci-runner-2@10.0.1.51
+
+  # Erlang distribution port
+  port: 4369  # epmd
+  port_range: 9000-9100  # node communication
+Y
+holds workers 0 default
+refused "sykli.yaml:4:11: mesh.cookie: " <<'Y'
+# Mesh is authenticated via cookie
+mesh:
+  # Shared secret (generate with: mix phx.gen.secret)
+  cookie: "super_secret_cookie_here"
+
+  # Or certificate-based auth
+  ssl:
+    cert: /etc/sykli/mesh.crt
+    key: /etc/sykli/mesh.key
+Y
+if grep -qF 'with `sykli cookie new`' err; then ok; else fail "it says what to write"; fi
+refused ":2:15: mesh.ssl.cert" <<'Y'
+mesh:
+  ssl: {cert: /etc/sykli/mesh.crt }
+Y
+
+refused "did you mean workers?" <<'Y'
+wrokers: 3
+Y
+refused "did you mean mesh.seeds?" <<'Y'
+mesh: { seed: a }
+Y
+refused "workers must be a whole number" <<'Y'
+workers: many
+Y
+refused ":2:1: a tab" <<'Y'
+cache:
+	max_size: 1GB
+Y
+refused ":1:10: a plain value does not begin like this" <<'Y'
+workers: &four 4
+Y
+refused ":1:10: a plain value does not begin like this" <<'Y'
+workers: |
+  4
+Y
+refused ":2:1: this key is here already" <<'Y'
+workers: 3
+workers: 4
+Y
+refused ":3:1: this key is here already" <<'Y'
+cache: { max_size: 1GB }
+workers: 2
+cache: { env: PATH }
+Y
+refused ":1:1: this key has no value" <<'Y'
+workers:
+kill.grace: 3s
+Y
+refused ":1:8: this bracket is not closed" <<'Y'
+cache: { max_size: 1GB
+Y
+refused ":1:8: an empty map" <<'Y'
+cache: {}
+Y
+refused ":2:5: a list holds values only" <<'Y'
+mesh.seeds:
+  - [a, b]
+Y
+refused ":2:5: a list within a list" <<'Y'
+mesh.seeds:
+  - - a
+Y
+refused ":1:1: a list needs a key" <<'Y'
+- a
+Y
+refused ":3:4: this line is indented too far" <<'Y'
+mesh:
+  port: 1
+   listen: x
+Y
+refused ":1:3: the first key is indented" <<'Y'
+  workers: 4
+Y
+refused ":1:13: nothing more is wanted" <<'Y'
+workers: "4"x
+Y
+refused ":1:13: a blank is wanted before a comment" <<'Y'
+workers: "4"# four
+Y
+refused ":1:10: this quote is not closed" <<'Y'
+workers: "4
+Y
+refused ":1:13: only" <<'Y'
+workers: "4\n"
+Y
+refused ":1:11: a colon and a blank within a value" <<'Y'
+workers: 4: 5
+Y
+refused ":1:1: a line is" <<'Y'
+---
+Y
+refused "is not UTF-8" <<Y
+workers: $(printf '\377')
+Y
+refused "a carriage return" <<Y
+workers: 4$(printf '\r')
+Y
+refused "more than 8 levels" <<'Y'
+a: { b: { c: { d: { e: { f: { g: { h: { i: 1 } } } } } } } }
+Y
+refused "more than 1024 values" <<Y
+mesh.seeds:
+$(awk 'BEGIN { while (n++ < 1100) print "  - a" }')
+Y
+
+cat >sykli.yaml <<'Y'
+workers: 2
+Y
+echo '{"version":"1","tasks":[{"name":"t","command":"true"}]}' >sykli.json
+if "$sykli" run --quiet >out 2>err; then ok; else fail "a run reads it"; fi
+echo 'workres: 2' >sykli.yaml
+if "$sykli" run >out 2>err; then fail "a run refuses it"; else ok; fi
+if "$sykli" config get --json >out 2>err || ! grep -qF '"ok":false' out; then fail "as JSON"; else ok; fi
+
+echo "config: $passed passed, $failed failed"
+[ "$failed" = 0 ]
