@@ -11717,7 +11717,18 @@ typedef struct sykli__spawn_desc {
     const char *const *env; // the whole environment, NULL-terminated
     const char *workdir;    // NULL: the current one
     const char *uid;        // of this attempt, 1..SYKLI__SPAWN_UID_MAX bytes; SYKLI_TASK_UID there
+    struct sykli__spawn_host *host; // NULL: each process asks the machine anew
 } sykli__spawn_desc;
+
+// What is known of the machine and of the processes started last: after a short task the new pids
+// are mostly those of its neighbours, which need no look.
+#define SYKLI__SPAWN_RECENT 64u
+typedef struct sykli__spawn_host {
+    int loadavg_fd;                 // of /proc/loadavg; -1: none
+    sykli__spawn_containment containment;
+    struct { int pid; uint64_t started_ns; } recent[SYKLI__SPAWN_RECENT];
+    uint32_t at;                    // starts so far
+} sykli__spawn_host;
 
 typedef struct sykli__spawn_proc {
     int pid;                        // 0: never started
@@ -11726,6 +11737,7 @@ typedef struct sykli__spawn_proc {
     bool exited, reaped, group_gone;
     sykli__spawn_containment containment;
     uint64_t started_ns, ticks;     // ticks: /proc's start time, 0 until it was needed
+    sykli__spawn_host *host;
     char mark[sizeof SYKLI__SPAWN_UID + SYKLI__SPAWN_UID_MAX]; // "SYKLI_TASK_UID=..."
 } sykli__spawn_proc;
 
@@ -11930,12 +11942,43 @@ static const char **sykli__spawn_marked(sykli_mem *mem, const sykli__spawn_proc 
 }
 
 // Whether /proc counts pids as we do: in a container it may be the one of the host.
-static bool sykli__spawn_proc_is_ours(const sykli_sys *sys)
+static sykli__spawn_containment sykli__spawn_contain(const sykli_sys *sys)
 {
     char text[16];
     int64_t size = sys->readlink(sys->user, SYKLI_CWD, "/proc/self", text, sizeof text - 1);
     text[size > 0 ? size : 0] = 0;
-    return size > 0 && atoi(text) == sys->pid(sys->user);
+    bool ours = size > 0 && atoi(text) == sys->pid(sys->user);
+    return ours ? SYKLI__SPAWN_scan : SYKLI__SPAWN_group;
+}
+
+static void sykli__spawn_host_open(sykli__spawn_host *host, const sykli_sys *sys)
+{
+    memset(host, 0, sizeof *host);
+    host->containment = sykli__spawn_contain(sys);
+    host->loadavg_fd = sys->open(sys->user, SYKLI_CWD, "/proc/loadavg", SYKLI_OPEN_read, 0);
+}
+
+static void sykli__spawn_host_close(sykli__spawn_host *host, const sykli_sys *sys)
+{
+    if (host->loadavg_fd >= 0) sys->close(sys->user, host->loadavg_fd);
+    host->loadavg_fd = -1;
+}
+
+static void sykli__spawn_remember(sykli__spawn_host *host, const sykli__spawn_proc *proc)
+{
+    uint32_t at = host->at++ % SYKLI__SPAWN_RECENT;
+    host->recent[at].pid = proc->pid;
+    host->recent[at].started_ns = proc->started_ns;
+}
+
+// Whether a pid newer than this process was given to another one that we have started since.
+static bool sykli__spawn_neighbour(const sykli__spawn_proc *proc, int pid)
+{
+    const sykli__spawn_host *host = proc->host;
+    for (uint32_t i = 0; host && i < SYKLI__SPAWN_RECENT; i++)
+        if (host->recent[i].pid == pid && host->recent[i].started_ns >= proc->started_ns)
+            return true;
+    return false;
 }
 
 static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
@@ -11959,7 +12002,8 @@ static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
     out->pid = rc;
     out->exit_fd = sys->exit_fd(sys->user, out->pid);
     if (out->exit_fd < 0) out->exit_fd = -1;
-    out->containment = sykli__spawn_proc_is_ours(sys) ? SYKLI__SPAWN_scan : SYKLI__SPAWN_group;
+    out->containment = desc->host ? desc->host->containment : sykli__spawn_contain(sys);
+    if ((out->host = desc->host)) sykli__spawn_remember(out->host, out);
     return 0;
 }
 
@@ -12098,10 +12142,14 @@ typedef struct sykli__spawn_search {
 // Whether the process, started after the task's first one, is a live part of the task.
 static bool sykli__spawn_belongs(const sykli__spawn_search *s, int pid)
 {
-    const sykli__spawn_proc *proc = s->proc;
+    sykli__spawn_proc *proc = s->proc;
     sykli__spawn_stat stat;
     if (pid == proc->pid || !sykli__spawn_stat_read(s->mem, pid, &stat)) return false;
-    if (stat.ticks < proc->ticks || stat.state == 'Z' || stat.state == 'X') return false;
+    if (stat.state == 'Z' || stat.state == 'X') return false;
+    sykli__spawn_stat first;
+    if (!proc->ticks && !proc->reaped && sykli__spawn_stat_read(s->mem, proc->pid, &first))
+        proc->ticks = first.ticks;
+    if (stat.ticks < proc->ticks) return false;
     bool same_group = stat.session == proc->pid || stat.group == proc->pid;
     if (same_group && !proc->reaped) return true; // its number is still taken by the first process
     return sykli__spawn_marked_by(s->mem, pid, proc->mark);
@@ -12137,10 +12185,15 @@ static int sykli__spawn_visit_name(void *to, const char *name, int type)
 }
 
 // The newest pid of the machine: the last word of /proc/loadavg (proc(5)).   returns  0: unknown
-static int sykli__spawn_newest(sykli_mem *mem)
+static int sykli__spawn_newest(sykli_mem *mem, const sykli__spawn_host *host)
 {
+    const sykli_sys *sys = mem->sys;
     char text[128];
-    if (sykli__spawn_slurp(mem, 0, "loadavg", text, sizeof text) <= 0) return 0;
+    int64_t got = host && host->loadavg_fd >= 0
+        ? sys->pread(sys->user, host->loadavg_fd, text, sizeof text - 1, 0)
+        : sykli__spawn_slurp(mem, 0, "loadavg", text, sizeof text);
+    if (got <= 0) return 0;
+    text[got] = 0;
     const char *last = strrchr(text, ' ');
     long pid = last ? strtol(last, NULL, 10) : 0;
     return pid > 0 && pid < INT32_MAX ? (int)pid : 0;
@@ -12151,14 +12204,12 @@ static void sykli__spawn_each(sykli__spawn_search *s)
 {
     const sykli_sys *sys = s->mem->sys;
     sykli__spawn_proc *proc = s->proc;
-    sykli__spawn_stat stat;
-    if (!proc->ticks && !proc->reaped && sykli__spawn_stat_read(s->mem, proc->pid, &stat))
-        proc->ticks = stat.ticks;
     // After a short task only a few pids are new; no counter gets around 32,768 in a second.
-    int newest = sykli__spawn_newest(s->mem), near = 64;
+    int newest = sykli__spawn_newest(s->mem, proc->host), near = 64;
     if (newest >= proc->pid && newest - proc->pid <= near
         && sys->now_ns(sys->user) - proc->started_ns < 1000000000u) {
-        for (int pid = proc->pid + 1; pid <= newest; pid++) sykli__spawn_visit(s, pid);
+        for (int pid = proc->pid + 1; pid <= newest; pid++)
+            if (!sykli__spawn_neighbour(proc, pid)) sykli__spawn_visit(s, pid);
         return;
     }
     int fd = sys->open(sys->user, SYKLI_CWD, "/proc", SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
@@ -12168,7 +12219,7 @@ static void sykli__spawn_each(sykli__spawn_search *s)
 }
 
 // How many processes of the tree live, not counting the first.
-//   cost     30 us after a short task, some 10 us a process of the machine after a long one
+//   cost     2 us after a short task, some 10 us a process of the machine after a long one
 static int sykli__spawn_survivors(sykli_mem *mem, sykli__spawn_proc *proc)
 {
     const sykli_sys *sys = mem->sys;
@@ -13038,6 +13089,7 @@ typedef struct sykli__drive {
     char *arena_at;
     sykli__drive_job *jobs;
     uint32_t job_count;
+    sykli__spawn_host host;
     const char **base_env;     // inherited, NULL-terminated
     const char **drop;         // names no task inherits
     size_t drop_count;
@@ -13809,7 +13861,7 @@ static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
     int rc = sykli__drive_env(d, t, &env);
     if (!rc) rc = workdir.error;
     if (!rc) rc = sykli__spawn_start(d->mem, &(sykli__spawn_desc){
-        .command = t->command, .env = sykli__spawn_block_env(&env), .uid = uid,
+        .command = t->command, .env = sykli__spawn_block_env(&env), .uid = uid, .host = &d->host,
         .workdir = (const char *)workdir.data }, &job->proc, d->fault);
     sykli__spawn_block_free(&env);
     sykli_buf_free(&workdir);
@@ -13941,18 +13993,47 @@ static void sykli__drive_sample(sykli__drive *d, sykli__drive_job *job)
     sykli__drive_show_proc(d, job, memory);
 }
 
+// What a job waits for: its two pipes and the end of its first process; -1 where there is nothing.
+static void sykli__drive_watch(const sykli__drive_job *job, sykli_poll_fd out[3])
+{
+    bool runs = job->phase == SYKLI__DRIVE_RUNNING, on = job->phase != SYKLI__DRIVE_SLOT;
+    int fds[3] = { on && job->open[0] ? job->proc.out_fd : -1,
+                   on && job->open[1] ? job->proc.err_fd : -1, runs ? job->proc.exit_fd : -1 };
+    for (int i = 0; i < 3; i++) out[i] = (sykli_poll_fd){ fds[i], SYKLI_POLL_in, 0 };
+}
+
 // One look at a job: reads what is there, notices its end.
-static void sykli__drive_serve(sykli__drive *d, sykli__drive_job *job)
+static void sykli__drive_serve(sykli__drive *d, sykli__drive_job *job, const sykli_poll_fd news[3])
 {
     if (job->phase == SYKLI__DRIVE_SLOT) return;
     for (int stream = 1; stream <= 2; stream++)
-        if (job->open[stream - 1]) sykli__drive_read(d, job, stream);
-    if (sykli__spawn_reap(d->mem, &job->proc) > 0) {
+        if (job->open[stream - 1] && news[stream - 1].got) sykli__drive_read(d, job, stream);
+    bool look = news[2].got || job->proc.exit_fd < 0 || job->phase == SYKLI__DRIVE_LEFTOVER;
+    if (look && sykli__spawn_reap(d->mem, &job->proc) > 0) {
         // What it wrote before its end is in the pipes now.
         for (int stream = 1; stream <= 2; stream++)
             if (job->open[stream - 1]) sykli__drive_read(d, job, stream);
         sykli__drive_leftover(d, job);
     } else sykli__drive_sample(d, job);
+}
+
+// Looks at all jobs. One call asks for the news of many: few of them have any.
+static void sykli__drive_serve_all(sykli__drive *d)
+{
+    enum { BATCH = 20 };
+    sykli_poll_fd fds[BATCH * 3];
+    for (sykli__drive_job *job = d->jobs; job;) {
+        int count = 0;
+        sykli__drive_job *last = job;
+        for (; last && count < BATCH; last = last->next) sykli__drive_watch(last, &fds[3 * count++]);
+        int rc = d->mem->sys->poll(d->mem->sys->user, fds, 3 * count, 0);
+        for (int i = 0; rc < 0 && i < 3 * count; i++) fds[i].got = SYKLI_POLL_in;
+        for (int i = 0; i < count; i++) {
+            sykli__drive_job *next = job->next;
+            sykli__drive_serve(d, job, &fds[3 * i]);
+            job = next;
+        }
+    }
 }
 
 // ---- the last status of a task, and of the run
@@ -14055,12 +14136,10 @@ static int sykli__drive_fds(const sykli__drive *d, sykli_poll_fd *out, int max)
 {
     int count = 0;
     for (const sykli__drive_job *job = d->jobs; job; job = job->next) {
-        if (job->phase == SYKLI__DRIVE_SLOT) continue;
-        int fds[3] = { job->open[0] ? job->proc.out_fd : -1, job->open[1] ? job->proc.err_fd : -1,
-                       job->phase == SYKLI__DRIVE_RUNNING ? job->proc.exit_fd : -1 };
+        sykli_poll_fd fds[3];
+        sykli__drive_watch(job, fds);
         for (int i = 0; i < 3; i++)
-            if (fds[i] >= 0 && count++ < max)
-                out[count - 1] = (sykli_poll_fd){ fds[i], SYKLI_POLL_in, 0 };
+            if (fds[i].fd >= 0 && count++ < max) out[count - 1] = fds[i];
     }
     return count;
 }
@@ -14082,10 +14161,7 @@ static uint64_t sykli__drive_deadline(const sykli__drive *d)
 
 static void sykli__drive_pump(sykli__drive *d)
 {
-    for (sykli__drive_job *job = d->jobs, *next; job; job = next) {
-        next = job->next;
-        sykli__drive_serve(d, job);
-    }
+    sykli__drive_serve_all(d);
     if (sykli__sched_deadline(&d->sched) <= sykli__drive_now(d))
         sykli__drive_fact(d, SYKLI__SCHED_TICK, 0, true);
     sykli__drive_work(d);
@@ -14166,6 +14242,7 @@ static int sykli__drive_open_parts(sykli__drive *d)
     sykli_buf_free(&cache);
     if (rc) return rc;
     d->tree_open = true;
+    sykli__spawn_host_open(&d->host, d->mem->sys);
     sykli_buf_init(&d->project, d->mem, SYKLI_TAG_drive);
     sykli_buf_init(&d->platform, d->mem, SYKLI_TAG_drive);
     if (d->desc->project) rc = sykli_buf_text(&d->project, d->desc->project);
@@ -14282,6 +14359,7 @@ static void sykli__drive_init(sykli__drive *d, sykli_mem *mem, sykli_fault *faul
     d->mem = mem;
     d->fault = fault;
     d->desc = desc;
+    d->host.loadavg_fd = -1;
     sykli_map_init(&d->names, mem, seed);
     sykli_map_init(&d->secret_names, mem, seed);
     sykli__log_mask_init(&d->mask, mem);
@@ -14294,6 +14372,7 @@ static void sykli__drive_init(sykli__drive *d, sykli_mem *mem, sykli_fault *faul
 static void sykli__drive_free(sykli__drive *d)
 {
     while (d->jobs) sykli__drive_job_free(d, d->jobs); // kills what still runs
+    sykli__spawn_host_close(&d->host, d->mem->sys);
     if (d->history_open) sykli__history_close(&d->history);
     if (d->rows_open) sykli__rows_close(&d->rows);
     if (d->tree_open) {
