@@ -8,7 +8,7 @@ static const cli_option options[] = {
 };
 
 typedef struct proc {
-    const char *id, *kind, *name, *status, *parent, *pid;
+    const char *node, *id, *kind, *name, *status, *parent, *pid;
     uint64_t memory_bytes, queue, cpu_ms, started_at_ms;
 } proc;
 
@@ -39,15 +39,15 @@ static int read_procs(asking *a, const char *node, procs *out)
     cli *c = a->c;
     const look_task *tasks;
     size_t task_count, rows;
-    sykli_result *r = ask_query(a, node, "SELECT id, kind, name, status, parent, pid, queue, "
-                                         "memory_bytes, cpu_ms, started_at FROM procs");
+    sykli_result *r = ask_query(a, node, "SELECT node, id, kind, name, status, parent, pid, "
+                                         "queue, memory_bytes, cpu_ms, started_at FROM procs");
     if (!r) return c->fault.code;
     rows = sykli_result_rows(r);
     int rc = look_tasks(a, node, false, &tasks, &task_count);
     out->rows = cli_alloc(c, (rows + (rc ? 0 : task_count) + 1) * sizeof *out->rows);
     for (size_t i = 0; i < rows; i++)
         out->rows[out->count++] = (proc){
-            ask_cell(c, r, i, "id"), ask_cell(c, r, i, "kind"), ask_cell(c, r, i, "name"),
+            ask_cell(c, r, i, "node"), ask_cell(c, r, i, "id"), ask_cell(c, r, i, "kind"), ask_cell(c, r, i, "name"),
             ask_cell(c, r, i, "status"), ask_cell(c, r, i, "parent"), ask_cell(c, r, i, "pid"),
             ask_number(r, i, "memory_bytes", SYKLI_NULL_U64), ask_number(r, i, "queue", 0),
             ask_number(r, i, "cpu_ms", SYKLI_NULL_U64),
@@ -56,7 +56,7 @@ static int read_procs(asking *a, const char *node, procs *out)
     for (size_t i = 0; !rc && i < task_count; i++)
         if (!has(out, tasks[i].id))
             out->rows[out->count++] = (proc){
-                tasks[i].id, "task", tasks[i].name, tasks[i].status, tasks[i].run, "",
+                "", tasks[i].id, "task", tasks[i].name, tasks[i].status, tasks[i].run, "",
                 tasks[i].memory_bytes, 0, tasks[i].cpu_ms, tasks[i].started_at_ms };
     if (rc) return rc;
     sykli_sort(out->rows, out->count, sizeof *out->rows,
@@ -67,8 +67,8 @@ static int read_procs(asking *a, const char *node, procs *out)
 static const char *shown_name(cli *c, const proc *p)
 {
     if (!strcmp(p->kind, "task")) return cli_print(c, "Task:%s", p->name);
-    if (!strcmp(p->kind, "run")) return cli_print(c, "Run:%s", p->name);
-    return cli_print(c, "Node:%s", p->name);
+    if (!strcmp(p->kind, "run")) return cli_print(c, "Run:%s", p->id);
+    return cli_print(c, "Node:%s", p->node);
 }
 
 static void pad(int used, int width) { printf("%*s", used < width ? width - used : 1, ""); }

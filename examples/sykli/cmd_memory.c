@@ -62,19 +62,22 @@ static int read_tables(asking *a, const char *node, memory *m)
     return 0;
 }
 
+// Tasks, and the processes that drive them; the node itself is counted by its tables.
 static int read_processes(asking *a, const char *node, memory *m)
 {
-    const look_task *tasks;
-    size_t count;
-    int rc = look_tasks(a, node, false, &tasks, &count);
-    if (rc) return rc;
-    m->processes = cli_alloc(a->c, (count + 1) * sizeof *m->processes);
-    for (size_t i = 0; i < count; i++) {
-        if (!tasks[i].running || tasks[i].memory_bytes == SYKLI_NULL_U64) continue;
-        m->process_bytes += tasks[i].memory_bytes;
-        m->processes[m->process_count++] = (part){ cli_print(a->c, "Task:%s", tasks[i].name),
-                                                   "active task", tasks[i].memory_bytes, 0 };
+    sykli_result *r = ask_query(a, node, "SELECT kind, id, name, memory_bytes FROM procs");
+    if (!r) return a->c->fault.code;
+    m->processes = cli_alloc(a->c, (sykli_result_rows(r) + 1) * sizeof *m->processes);
+    for (size_t i = 0; i < sykli_result_rows(r); i++) {
+        bool task = !strcmp(ask_cell(a->c, r, i, "kind"), "task");
+        uint64_t bytes = ask_number(r, i, "memory_bytes", SYKLI_NULL_U64);
+        if (!strcmp(ask_cell(a->c, r, i, "kind"), "node") || bytes == SYKLI_NULL_U64) continue;
+        char *name = task ? cli_print(a->c, "Task:%s", ask_cell(a->c, r, i, "name"))
+                          : cli_print(a->c, "Run:%s", ask_cell(a->c, r, i, "id"));
+        m->process_bytes += bytes;
+        m->processes[m->process_count++] = (part){ name, task ? "active task" : "run", bytes, 0 };
     }
+    sykli_result_free(r);
     sort(a->c, m->processes, m->process_count);
     return 0;
 }
