@@ -870,6 +870,10 @@ int sykli_node_rename(sykli *s, const char *name); // before a run starts; retur
 uint64_t sykli_now_ms(sykli *s);
 // Puts an event into the ring and to on_event.
 void sykli_event_put(sykli *s, const sykli_event *event);
+// Why a task would run or be a hit, as JSON: {"task","cacheable","hit","key","changed","parts"}.
+// `changed` says in words what is different from the last time, `parts` is all that the key covers.
+//   returns  0, ESTALE, EINVAL (a pattern that leaves the project), ENOMEM
+int sykli_explain(sykli *s, sykli_task task, sykli_buf *out);
 // Puts another scan, and columns, behind the name of a table that is there: the mesh knows more of
 // `nodes` than a node alone.     returns  0, ENOENT, EINVAL
 int sykli_table_replace(sykli *s, const sykli_table *table);
@@ -13079,7 +13083,7 @@ typedef struct sykli__drive {
     sykli__store *store;       // of the context; NULL: no cache
     sykli__history history;
     sykli__rows rows;
-    bool tree_open, history_open, rows_open, started, ended;
+    bool ready, tree_open, history_open, rows_open, started, ended;
     sykli__drive_task *tasks;
     size_t task_count, task_capacity;
     sykli_map names;
@@ -14248,23 +14252,34 @@ static int sykli__drive_open_parts(sykli__drive *d)
     if (d->desc->project) rc = sykli_buf_text(&d->project, d->desc->project);
     else rc = sykli__key_project(d->mem, dir, &d->project, d->fault);
     if (!rc) rc = sykli__key_platform(d->mem, d->desc->target_fingerprint, &d->platform, d->fault);
-    if (!rc) rc = sykli__drive_open_rows(d);
+    return rc;
+}
+
+// The rows that others see, and the record of the run.
+static int sykli__drive_publish_run(sykli__drive *d)
+{
+    int rc = sykli__drive_open_rows(d);
     if (rc || !d->history_open) return rc;
     return sykli__history_begin(&d->history, d->run_id,
                                 (uint64_t)d->mem->sys->wall_ms(d->mem->sys->user), d->task_count,
                                 d->fault);
 }
 
+// Opens what earlier runs left in the project folder.
+static int sykli__drive_look(sykli__drive *d)
+{
+    if (d->desc->no_history || d->history_open) return 0;
+    int rc = sykli__history_open(&d->history, d->mem, d->desc->project_dir, d->desc->log_dir,
+                                 d->fault);
+    d->history_open = !rc;
+    return rc;
+}
+
 // Takes the project folder for this run.    returns  0; EBUSY: another run has it, try again later
 static int sykli__drive_take(sykli__drive *d)
 {
-    int rc = 0;
-    if (d->desc->no_history) return 0;
-    if (!d->history_open)
-        rc = sykli__history_open(&d->history, d->mem, d->desc->project_dir, d->desc->log_dir,
-                                 d->fault);
-    d->history_open = !rc;
-    return rc ? rc : sykli__history_lock(&d->history, d->fault);
+    int rc = sykli__drive_look(d);
+    return rc || !d->history_open ? rc : sykli__history_lock(&d->history, d->fault);
 }
 
 static int sykli__drive_fail_cycle(sykli__drive *d, const uint32_t *cycle, size_t count)
@@ -14278,14 +14293,73 @@ static int sykli__drive_fail_cycle(sykli__drive *d, const uint32_t *cycle, size_
                       count ? d->tasks[cycle[count - 1]].name : "");
 }
 
+// All that computing a key takes; done once, before the run or before it is asked what it would do.
+static int sykli__drive_ready(sykli__drive *d, const char *const *environment)
+{
+    if (d->ready) return 0;
+    int rc = sykli__drive_prepare(d, environment);
+    if (!rc) rc = sykli__drive_open_parts(d);
+    if (!rc) rc = sykli__drive_index(d);
+    d->ready = !rc;
+    return rc;
+}
+
+// One line of a manifest, "part name=value", as JSON. Values are escaped there already.
+static void sykli__drive_tell_part(sykli_buf *out, const char *line, size_t size)
+{
+    const char *space = (const char *)memchr(line, ' ', size);
+    const char *equals = space ? (const char *)memchr(space, '=', size - (size_t)(space - line))
+                               : NULL;
+    if (!equals) return;
+    sykli_buf_text(out, out->data[out->size - 1] == '[' ? "{\"part\":" : ",{\"part\":");
+    sykli_json_quote(out, line, (size_t)(space - line));
+    sykli_buf_text(out, ",\"name\":");
+    sykli_json_quote(out, space + 1, (size_t)(equals - space) - 1);
+    sykli_buf_text(out, ",\"value\":");
+    sykli_json_quote(out, equals + 1, (size_t)(line + size - equals) - 1);
+    sykli_buf_text(out, "}");
+}
+
+// What the key of a task would be now, what is different from the last time, and every part of it.
+static int sykli__drive_explain(sykli__drive *d, uint32_t task, sykli_buf *out)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    sykli__key key;
+    char hex[65];
+    bool keyed = d->sched.tasks[task].desc.keyed;
+    sykli__key_begin(&key, d->mem);
+    int rc = sykli__drive_key_parts(d, &key, task);
+    if (!rc) rc = sykli__key_end(&key, hex);
+    if (!rc && d->history_open) sykli__drive_changed(d, t, (const char *)key.manifest.data);
+    if (!rc) {
+        sykli__store_entry entry;
+        bool hit = keyed && d->store && !sykli__store_entry_get(d->store, hex, &entry, NULL);
+        if (hit) sykli__store_entry_free(&entry);
+        sykli_buf_text(out, "{\"task\":");
+        sykli_json_quote(out, t->name, strlen(t->name));
+        sykli_buf_print(out, ",\"cacheable\":%s,\"hit\":%s,\"key\":\"%s\",\"changed\":",
+                        keyed ? "true" : "false", hit ? "true" : "false", hex);
+        if (t->changed) sykli_json_quote(out, t->changed, strlen(t->changed));
+        else sykli_buf_text(out, "null");
+        sykli_buf_text(out, ",\"parts\":[");
+        const char *at = (const char *)key.manifest.data;
+        for (size_t size; at && *at; at += size + (at[size] == '\n')) {
+            size = strcspn(at, "\n");
+            sykli__drive_tell_part(out, at, size);
+        }
+        rc = sykli_buf_text(out, "]}");
+    }
+    sykli__key_free(&key);
+    return rc;
+}
+
 static int sykli__drive_start(sykli__drive *d, const char *const *environment)
 {
     uint32_t cycle[16];
     size_t cycle_count = 0;
+    int rc = sykli__drive_ready(d, environment);
     d->started = true;
-    int rc = sykli__drive_prepare(d, environment);
-    if (!rc) rc = sykli__drive_open_parts(d);
-    if (!rc) rc = sykli__drive_index(d);
+    if (!rc) rc = sykli__drive_publish_run(d);
     d->sched.grace_ms = (uint32_t)sykli__config_u64(d->config->current, SYKLI__CONFIG_kill_grace);
     if (rc) return rc;
     for (uint32_t i = 0; i < d->task_count && d->history_open; i++) {
@@ -15718,6 +15792,17 @@ int sykli_task_get(sykli *s, sykli_task task, sykli_task_info *out)
     out->log_path = t->log_path ? t->log_path : "";
     out->changed = t->changed ? t->changed : "";
     return 0;
+}
+
+int sykli_explain(sykli *s, sykli_task task, sykli_buf *out)
+{
+    int64_t number = sykli__node_number(s, task);
+    if (number < 0) return (int)number;
+    int rc = s->desc.no_cache ? 0 : sykli__node_store(s);
+    s->drive.store = s->store_open ? &s->store : NULL;
+    if (!rc && !s->drive.started) rc = sykli__drive_look(&s->drive);
+    if (!rc) rc = sykli__drive_ready(&s->drive, sykli__node_environment());
+    return rc ? rc : sykli__drive_explain(&s->drive, (uint32_t)number, out);
 }
 
 int sykli_config_set(sykli *s, const char *key, const char *value)
