@@ -14029,7 +14029,8 @@ static void sykli__drive_serve_all(sykli__drive *d)
     for (sykli__drive_job *job = d->jobs; job;) {
         int count = 0;
         sykli__drive_job *last = job;
-        for (; last && count < BATCH; last = last->next) sykli__drive_watch(last, &fds[3 * count++]);
+        for (; last && count < BATCH; last = last->next)
+            sykli__drive_watch(last, &fds[3 * count++]);
         int rc = d->mem->sys->poll(d->mem->sys->user, fds, 3 * count, 0);
         for (int i = 0; rc < 0 && i < 3 * count; i++) fds[i].got = SYKLI_POLL_in;
         for (int i = 0; i < count; i++) {
