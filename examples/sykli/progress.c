@@ -144,7 +144,7 @@ static void start(progress *d, const sykli_event *e)
     d->running[at]->task = e->task;
     d->running[at]->since_ms = sykli_now_ms(d->r->s);
     if (e->attempt > 1) say(d, "retried", e->name, NULL);
-    else say(d, "started", e->name, NULL);
+    else say(d, "started", e->name, e->text); // and what is different from the last time
 }
 
 // The text of an event is one whole line.

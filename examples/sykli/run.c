@@ -92,9 +92,23 @@ static int open_context(run *r)
     return code;
 }
 
-static int go(run *r)
+// Starts the run, as soon as no other has the folder.
+static int start(run *r)
 {
     int rc = sykli_start(r->s);
+    if (rc == SYKLI_EBUSY) fprintf(stderr, "sykli: waiting: %s\n", sykli_errmsg(r->s));
+    while (rc == SYKLI_EBUSY && !signal_got) {
+        sykli_poll(r->s, TICK_MS);
+        rc = sykli_start(r->s);
+    }
+    return rc;
+}
+
+static int go(run *r)
+{
+    int rc = start(r);
+    if (rc == SYKLI_EBUSY) r->cancelled_by = signal_got == SIGHUP ? SIGTERM : signal_got;
+    if (rc == SYKLI_EBUSY) return 128 + r->cancelled_by;
     if (rc < 0) return fail_start(r, rc);
     do {
         if (signal_got && !r->cancelled_by) {
