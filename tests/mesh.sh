@@ -256,7 +256,14 @@ expect "and is not seen" 0 "!127.0.0.1:$(cat "$work/d/port")"
 run d query nodes
 expect "nor does it see" 0 "!$work" "d"
 
-# ---- a node dies and comes back ----
+# ---- a node hangs, dies and comes back ----
+kill -STOP "$(cat "$work/b/pid")"
+run a query "SELECT node, count(*) FROM nodes GROUP BY node" --on all
+expect "partial beats hanging" 0 "a " "c " "b: timeout"
+run b nodes
+expect "a node that hangs" 3
+told "does not answer"
+kill -CONT "$(cat "$work/b/pid")"
 kill -9 "$(cat "$work/b/pid")"
 until_true "a notices" 10 \
     sees a "0" "SELECT count(*) FROM nodes WHERE name = 'b' AND state = alive"

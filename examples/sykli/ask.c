@@ -47,9 +47,12 @@ int ask_begin(asking *a, cli *c)
 {
     int code = ask_begin_anyhow(a, c);
     if (code || a->mesh) return code;
+    const char *why = sykli_errmsg(a->s);
+    bool none = !strncmp(why, "no node", 7); // else one is there that does not answer
+    code = cli_fail(c, CLI_INFRASTRUCTURE, "enonode",
+                    none ? "start one with `sykli node`" : NULL, "%s", why);
     ask_end(a);
-    return cli_fail(c, CLI_INFRASTRUCTURE, "enonode", "start one with `sykli node`",
-                    "no node runs in %s", c->state_dir);
+    return code;
 }
 
 void ask_end(asking *a)
@@ -106,20 +109,30 @@ static int took_error(asking *a)
     return sykli_fail(&a->c->fault, code < 0 ? code : SYKLI_EINVAL, "%s", sykli_errmsg(a->s));
 }
 
+// Waits for something to happen, at most until `end_ms`, 0: however long.
+//   returns  0, ETIMEOUT or the error, c->fault set
+static int wait_until(asking *a, uint64_t end_ms)
+{
+    uint64_t now = end_ms ? sykli_now_ms(a->s) : 0;
+    if (end_ms && now >= end_ms)
+        return sykli_fail(&a->c->fault, SYKLI_ETIMEOUT, "the node does not answer");
+    return sykli_poll(a->s, end_ms ? (int)(end_ms - now) : -1) < 0 ? took_error(a) : 0;
+}
+
 int ask(asking *a, const sykli_request *desc, sykli_buf *body)
 {
     char piece[4096];
     int64_t got = 0;
+    int rc = 0;
+    uint64_t end = desc->deadline_ms ? sykli_now_ms(a->s) + desc->deadline_ms : 0;
     sykli_handle request = sykli_request_open(a->s, desc);
     if (!request.id) return took_error(a);
-    while ((got = sykli_request_read(a->s, request, piece, sizeof piece)) >= 0) {
-        if (got) sykli_buf_add(body, piece, (size_t)got);
-        else if (sykli_poll(a->s, -1) < 0) break;
-    }
-    if (got == SYKLI_EOF) got = body->error;
-    if (got < 0) sykli_fail(&a->c->fault, (int)got, "%s", sykli_request_message(a->s, request));
+    while (!rc && (got = sykli_request_read(a->s, request, piece, sizeof piece)) >= 0)
+        rc = got ? sykli_buf_add(body, piece, (size_t)got) : wait_until(a, end);
+    if (!rc && got != SYKLI_EOF)
+        rc = sykli_fail(&a->c->fault, (int)got, "%s", sykli_request_message(a->s, request));
     sykli_request_close(a->s, request);
-    return (int)got;
+    return rc;
 }
 
 // Hands out the whole lines of `part`.
@@ -155,7 +168,7 @@ int ask_lines(asking *a, const sykli_request *desc, const ask_reader *reader)
             continue;
         }
         if (sykli_poll(a->s, reader->tick ? reader->tick_ms : -1) < 0) rc = took_error(a);
-        if (!rc && reader->tick) rc = reader->tick(reader->user);
+        else if (reader->tick) rc = reader->tick(reader->user);
     }
     if (!rc && got < 0 && got != SYKLI_EOF)
         rc = sykli_fail(&a->c->fault, (int)got, "%s", sykli_request_message(a->s, request));
@@ -164,18 +177,24 @@ int ask_lines(asking *a, const sykli_request *desc, const ask_reader *reader)
     return rc;
 }
 
-int ask_call(asking *a, const char *node, const char *op, const char *args,
-             sykli_json_doc *answer)
+int ask_call_text(asking *a, const char *node, const char *op, const char *args,
+                  sykli_json_doc *answer, const char **text)
 {
     sykli_buf body;
     sykli_buf_init(&body, &a->c->mem, SYKLI_TAG_host);
     int rc = ask(a, &(sykli_request){ .verb = SYKLI_VERB_call, .node = node, .what = op,
-                                      .args = args }, &body);
-    if (!rc)
-        rc = sykli_json_parse(answer, &a->c->mem, (const char *)body.data, body.size,
-                              &a->c->fault);
+                                      .args = args, .deadline_ms = ASK_CALL_MS }, &body);
+    const char *json = body.data ? (const char *)body.data : "";
+    if (!rc) rc = sykli_json_parse(answer, &a->c->mem, json, body.size, &a->c->fault);
+    if (!rc && text) *text = cli_copy(a->c, json, body.size);
     sykli_buf_free(&body);
     return rc;
+}
+
+int ask_call(asking *a, const char *node, const char *op, const char *args,
+             sykli_json_doc *answer)
+{
+    return ask_call_text(a, node, op, args, answer, NULL);
 }
 
 sykli_result *ask_query(asking *a, const char *node, const char *query)
@@ -183,7 +202,8 @@ sykli_result *ask_query(asking *a, const char *node, const char *query)
     sykli_buf body;
     sykli_result *result = NULL;
     sykli_buf_init(&body, &a->c->mem, SYKLI_TAG_host);
-    if (!ask(a, &(sykli_request){ .verb = SYKLI_VERB_query, .node = node, .what = query }, &body))
+    if (!ask(a, &(sykli_request){ .verb = SYKLI_VERB_query, .node = node, .what = query,
+                                  .deadline_ms = ASK_QUERY_MS }, &body))
         result = sykli_result_decode(&a->c->mem, body.data, body.size, &a->c->fault);
     sykli_buf_free(&body);
     return result;
@@ -327,7 +347,8 @@ void ask_answers_free(ask_answer *answers, size_t count)
 // ---- queries, printed ----
 
 // The nodes that did not answer: lines, or the member `unanswered`.
-static void print_unanswered(cli *c, const ask_answer *answers, size_t count, sykli_buf *json)
+static void print_unanswered(cli *c, const ask_answer *answers, size_t count, FILE *to,
+                             sykli_buf *json)
 {
     const char *between = "";
     if (json) sykli_buf_text(json, ",\"unanswered\":[");
@@ -338,7 +359,7 @@ static void print_unanswered(cli *c, const ask_answer *answers, size_t count, sy
         if (json)
             sykli_buf_print(json, "%s%s", between,
                             ask_args(c, "{\"node\":%s,\"reason\":%s}", answer->node->name, why));
-        else fprintf(stdout, "%s: %s\n", answer->node->name, why);
+        else fprintf(to, "%s: %s\n", answer->node->name, why);
         between = ",";
     }
     if (json) sykli_buf_text(json, "]");
@@ -354,12 +375,13 @@ static int print_result(cli *c, const sykli_result *result, sykli_format format,
     if (rc >= 0 && c->json) {
         while (out.size && (out.data[out.size - 1] == '\n' || out.data[out.size - 1] == '}'))
             out.data[--out.size] = 0;
-        if (answers) print_unanswered(c, answers, count, &out);
+        if (answers) print_unanswered(c, answers, count, NULL, &out);
         rc = sykli_buf_text(&out, "}");
         if (!rc) cli_envelope(c, true, (const char *)out.data);
     } else if (rc >= 0) {
         fwrite(out.data, 1, out.size, stdout);
-        if (answers && format == SYKLI_FORMAT_table) print_unanswered(c, answers, count, NULL);
+        FILE *to = format == SYKLI_FORMAT_table ? stdout : stderr; // what is parsed stays clean
+        if (answers) print_unanswered(c, answers, count, to, NULL);
     }
     sykli_buf_free(&out);
     return rc < 0 ? cli_fail_sykli(c, rc, NULL) : CLI_OK;

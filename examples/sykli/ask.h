@@ -6,7 +6,8 @@
 #include "cli.h"
 #include "sykli_mesh.h"
 
-enum { ASK_ALL_MS = 2000 }; // what all nodes have to answer in: partial beats hanging
+// What is waited for an answer: of all nodes (partial beats hanging), to a query, to a call.
+enum { ASK_ALL_MS = 2000, ASK_QUERY_MS = 5000, ASK_CALL_MS = 30000 };
 
 typedef struct asking {
     cli *c;
@@ -40,7 +41,7 @@ int ask_failed(asking *a);
 // uint64_t, %b true or false (an int)
 char *ask_args(cli *c, const char *format, ...);
 
-// Makes a request and reads its whole body into `body`, waiting until it ends.
+// Makes a request and reads its whole body into `body`, waiting until it ends or its deadline.
 //   returns  0, or the error with c->fault set
 int ask(asking *a, const sykli_request *desc, sykli_buf *body);
 // The same line by line, as they come, newlines taken off. `line` returns 0 to go on, else that
@@ -56,6 +57,9 @@ int ask_lines(asking *a, const sykli_request *desc, const ask_reader *reader);
 // Calls an op. answer: what it returned; to be freed when 0 came back.
 int ask_call(asking *a, const char *node, const char *op, const char *args,
              sykli_json_doc *answer);
+// The same; `text` is what it returned as JSON text, good as the data of an envelope.
+int ask_call_text(asking *a, const char *node, const char *op, const char *args,
+                  sykli_json_doc *answer, const char **text);
 // Asks a query.     returns  the result, to be freed; NULL with c->fault set
 sykli_result *ask_query(asking *a, const char *node, const char *query);
 // A cell as text ("" for NULL), as a number (`fallback` for NULL and what is none); by name of

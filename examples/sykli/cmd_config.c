@@ -166,45 +166,58 @@ static bool print_node(cli *c, const sykli_json_doc *doc, uint32_t row, const ch
     return !updated && !offline;
 }
 
+// What the nodes answered.       returns  the exit code
+static int print_push(asking *a, const sykli_json_doc *answer)
+{
+    const ask_node *nodes;
+    size_t count;
+    int code = CLI_OK;
+    uint64_t version = sykli_arg_u64(answer, "version", 0);
+    uint32_t list = sykli_json_get(answer, 0, "nodes");
+    if (ask_nodes(a, &nodes, &count)) return ask_failed(a);
+    for (uint32_t n = list ? sykli_json_first(answer, list) : 0; n;
+         n = sykli_json_next(answer, list, n)) {
+        const char *name = sykli_json_text(answer, sykli_json_get(answer, n, "node"));
+        if (print_node(a->c, answer, n, shown_name(nodes, count, name ? name : ""), version))
+            code = CLI_FAILED;
+    }
+    if (!code) puts("\nNo restart needed.\nRunning tasks unaffected.");
+    return code;
+}
+
+// With --json the exit code still says whether a node refused.
+static int judge_push(const sykli_json_doc *answer)
+{
+    uint32_t list = sykli_json_get(answer, 0, "nodes");
+    for (uint32_t n = list ? sykli_json_first(answer, list) : 0; n;
+         n = sykli_json_next(answer, list, n)) {
+        const char *state = sykli_json_text(answer, sykli_json_get(answer, n, "state"));
+        if (state && strcmp(state, "updated") && strcmp(state, "offline")) return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
 static int push(cli *c)
 {
     asking a;
-    sykli_buf body;
     sykli_json_doc answer;
-    const ask_node *nodes;
-    size_t count;
+    const char *text;
     int code = ask_begin(&a, c);
     if (code) return code;
     char *json = values(&a, &code);
-    if (!json) {
-        ask_end(&a);
-        return code;
-    }
-    char *args = ask_args(c, "{\"values\":%s,\"all_or_nothing\":%b,\"force\":%b}", json,
-                          cli_has(c, "all-or-nothing"), cli_has(c, "force"));
-    if (!c->json) puts("Pushing config to mesh...");
-    fflush(stdout);
-    sykli_buf_init(&body, &c->mem, SYKLI_TAG_host);
-    int rc = ask(&a, &(sykli_request){ .verb = SYKLI_VERB_call, .node = SYKLI_MESH_GATEWAY,
-                                       .what = "config.push", .args = args }, &body);
-    if (!rc) rc = sykli_json_parse(&answer, &c->mem, (const char *)body.data, body.size,
-                                   &c->fault);
-    if (!rc) rc = ask_nodes(&a, &nodes, &count);
-    if (rc) code = ask_failed(&a);
-    else {
-        uint64_t version = sykli_arg_u64(&answer, "version", 0);
-        uint32_t list = sykli_json_get(&answer, 0, "nodes");
-        for (uint32_t n = list ? sykli_json_first(&answer, list) : 0; n && !c->json;
-             n = sykli_json_next(&answer, list, n)) {
-            const char *name = sykli_json_text(&answer, sykli_json_get(&answer, n, "node"));
-            if (print_node(c, &answer, n, shown_name(nodes, count, name ? name : ""), version))
-                code = CLI_FAILED;
+    if (json) {
+        char *args = ask_args(c, "{\"values\":%s,\"all_or_nothing\":%b,\"force\":%b}", json,
+                              cli_has(c, "all-or-nothing"), cli_has(c, "force"));
+        if (!c->json) puts("Pushing config to mesh...");
+        fflush(stdout);
+        if (ask_call_text(&a, SYKLI_MESH_GATEWAY, "config.push", args, &answer, &text))
+            code = ask_failed(&a);
+        else {
+            if (c->json) cli_envelope(c, true, text);
+            code = c->json ? judge_push(&answer) : print_push(&a, &answer);
+            sykli_json_free(&answer);
         }
-        if (c->json) cli_envelope(c, true, (const char *)body.data);
-        else if (!code) puts("\nNo restart needed.\nRunning tasks unaffected.");
-        sykli_json_free(&answer);
     }
-    sykli_buf_free(&body);
     ask_end(&a);
     return code;
 }
@@ -213,15 +226,12 @@ static int push(cli *c)
 
 static void print_version(const sykli_json_doc *doc, uint32_t row)
 {
-    uint64_t version = 0, at = 0;
-    char time[64] = "";
+    uint64_t version = 0;
     const char *author = sykli_json_text(doc, sykli_json_get(doc, row, "author"));
     const char *state = sykli_json_text(doc, sykli_json_get(doc, row, "state"));
     const char *hash = sykli_json_text(doc, sykli_json_get(doc, row, "hash"));
     sykli_json_u64(doc, sykli_json_get(doc, row, "version"), &version);
-    if (sykli_json_u64(doc, sykli_json_get(doc, row, "at_ms"), &at))
-        sykli_format_time(time, (int64_t)at);
-    printf("v%-7llu  %-24s  ", (unsigned long long)version, time);
+    printf("v%-7llu  ", (unsigned long long)version);
     int used = cli_put(stdout, author ? author : "", 0);
     printf("%*s  %-10s  %.12s\n", used < 20 ? 20 - used : 0, "", state ? state : "",
            hash ? hash : "");
@@ -230,27 +240,22 @@ static void print_version(const sykli_json_doc *doc, uint32_t row)
 static int history(cli *c)
 {
     asking a;
-    sykli_buf body;
     sykli_json_doc answer;
+    const char *text;
     int code = cli_arguments(c, 0, 0);
     if (!code) code = ask_begin(&a, c);
     if (code) return code;
-    sykli_buf_init(&body, &c->mem, SYKLI_TAG_host);
-    int rc = ask(&a, &(sykli_request){ .verb = SYKLI_VERB_call, .node = SYKLI_MESH_GATEWAY,
-                                       .what = "config.history" }, &body);
-    if (!rc) rc = sykli_json_parse(&answer, &c->mem, (const char *)body.data, body.size,
-                                   &c->fault);
-    if (rc) code = ask_failed(&a);
-    else if (c->json) cli_envelope(c, true, (const char *)body.data);
+    if (ask_call_text(&a, SYKLI_MESH_GATEWAY, "config.history", NULL, &answer, &text))
+        code = ask_failed(&a);
     else {
         uint32_t items = sykli_json_get(&answer, 0, "items");
-        puts("VERSION   AT                        AUTHOR                STATE       HASH");
-        for (uint32_t n = items ? sykli_json_first(&answer, items) : 0; n;
+        if (c->json) cli_envelope(c, true, text);
+        else puts("VERSION   AUTHOR                STATE       HASH");
+        for (uint32_t n = items && !c->json ? sykli_json_first(&answer, items) : 0; n;
              n = sykli_json_next(&answer, items, n))
             print_version(&answer, n);
+        sykli_json_free(&answer);
     }
-    if (!rc) sykli_json_free(&answer);
-    sykli_buf_free(&body);
     ask_end(&a);
     return code;
 }

@@ -79,27 +79,22 @@ static void print_invite(cli *c, const sykli_json_doc *doc, uint32_t item)
 static int list(cli *c)
 {
     asking a;
-    sykli_buf body;
+    sykli_json_doc answer;
+    const char *text;
     int code = cli_arguments(c, 0, 0);
     if (!code) code = ask_begin(&a, c);
     if (code) return code;
-    sykli_json_doc answer = { 0 };
-    sykli_buf_init(&body, &c->mem, SYKLI_TAG_host);
-    int rc = ask(&a, &(sykli_request){ .verb = SYKLI_VERB_call, .node = SYKLI_MESH_GATEWAY,
-                                       .what = "invite.list" }, &body);
-    if (!rc) rc = sykli_json_parse(&answer, &c->mem, (const char *)body.data, body.size,
-                                   &c->fault);
-    if (rc) code = ask_failed(&a);
-    else if (c->json) cli_envelope(c, true, (const char *)body.data);
+    if (ask_call_text(&a, SYKLI_MESH_GATEWAY, "invite.list", NULL, &answer, &text))
+        code = ask_failed(&a);
     else {
         uint32_t items = sykli_json_get(&answer, 0, "items");
-        puts("ID                 ROLE      LEFT   EXPIRES   USED BY");
-        for (uint32_t n = items ? sykli_json_first(&answer, items) : 0; n;
+        if (c->json) cli_envelope(c, true, text);
+        else puts("ID                 ROLE      LEFT   EXPIRES   USED BY");
+        for (uint32_t n = items && !c->json ? sykli_json_first(&answer, items) : 0; n;
              n = sykli_json_next(&answer, items, n))
             print_invite(c, &answer, n);
+        sykli_json_free(&answer);
     }
-    if (!rc) sykli_json_free(&answer);
-    sykli_buf_free(&body);
     ask_end(&a);
     return code;
 }

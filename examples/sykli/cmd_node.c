@@ -64,10 +64,10 @@ static void catch_signals(sykli *s)
 static void on_event(void *user, const sykli_event *e)
 {
     char at[64];
-    (void)user;
+    const node *n = user;
     bool told = e->kind == SYKLI_EVENT_nodeup || e->kind == SYKLI_EVENT_nodedown
              || e->kind == SYKLI_EVENT_config || e->kind == SYKLI_EVENT_note;
-    if (!told) return;
+    if (!told || n->c->json) return;
     printf("%s %s ", sykli_format_time(at, e->at_ms), sykli_event_names[e->kind]);
     cli_put(stdout, e->name ? e->name : "", 0);
     if (e->text_size) {
@@ -247,8 +247,14 @@ static int open_node(node *n)
 static void say_ready(node *n)
 {
     learn_self(n);
-    printf("node %s listening on %s (id %s)\n", sykli_node_name(n->s),
-           *n->address ? n->address : "its own socket only", n->id);
+    if (n->c->json)
+        cli_envelope(n->c, true, ask_args(n->c, "{\"name\":%s,\"address\":%s,\"id\":%s,"
+                                                "\"pid\":%u}",
+                                          sykli_node_name(n->s), n->address, n->id,
+                                          (uint64_t)getpid()));
+    else
+        printf("node %s listening on %s (id %s)\n", sykli_node_name(n->s),
+               *n->address ? n->address : "its own socket only", n->id);
     fflush(stdout);
     if (n->ready_fd < 0) return;
     if (write(n->ready_fd, "+", 1) != 1) n->stopping = true;
@@ -334,21 +340,18 @@ static int run(cli *c)
 static int status(cli *c)
 {
     asking a;
-    sykli_buf body;
     sykli_json_doc doc;
+    const char *text;
+    char time[32];
     int code = cli_arguments(c, 0, 0);
     if (!code) code = ask_begin(&a, c);
     if (code) return code;
-    sykli_buf_init(&body, &c->mem, SYKLI_TAG_host);
-    int rc = ask(&a, &(sykli_request){ .verb = SYKLI_VERB_call, .node = SYKLI_MESH_GATEWAY,
-                                       .what = "node.status" }, &body);
-    if (!rc) rc = sykli_json_parse(&doc, &c->mem, (const char *)body.data, body.size, &c->fault);
-    if (rc) code = ask_failed(&a);
+    if (ask_call_text(&a, SYKLI_MESH_GATEWAY, "node.status", NULL, &doc, &text))
+        code = ask_failed(&a);
     else {
-        char time[32];
-        sykli_format_duration(time, sykli_arg_u64(&doc, "uptime_ms", 0));
         const char *address = sykli_arg_text(&doc, "address", "");
-        if (c->json) cli_envelope(c, true, (const char *)body.data);
+        sykli_format_duration(time, sykli_arg_u64(&doc, "uptime_ms", 0));
+        if (c->json) cli_envelope(c, true, text);
         else
             printf("node %s, up %s, pid %llu\n  Id:        %s\n  Address:   %s\n"
                    "  Peers:     %llu\n  Workers:   %llu of %llu busy\n  State:     %s\n",
@@ -360,7 +363,6 @@ static int status(cli *c)
                    (unsigned long long)sykli_arg_u64(&doc, "workers_total", 0), c->state_dir);
         sykli_json_free(&doc);
     }
-    sykli_buf_free(&body);
     ask_end(&a);
     return code;
 }
