@@ -1,6 +1,7 @@
 #!/bin/sh
 # The command as scripts see it: verbs, flags, exit codes, what is on stdout and what is not.
 set -u
+unset SYKLI_STATE SYKLI_CACHE SYKLI_CONFIG
 unset CI GITHUB_REF_TYPE GITHUB_REF_NAME CI_COMMIT_BRANCH CI_COMMIT_TAG
 root=$(pwd)
 sykli=${SYKLI:-$root/${B-build}/sykli}
