@@ -14984,7 +14984,7 @@ SYKLI_COLUMNS(sykli__node_nodes_row, SYKLI__NODE_NODES_COLUMNS)
 #define SYKLI__NODE_WORKERS_COLUMNS(X, T)                                                          \
     X(T, U64, id, 0, none, public, "number of the worker, from 1")                                 \
     X(T, STR, state, 8, none, public, "busy or idle")                                              \
-    X(T, STR, task, 128, none, public, "what it runs")
+    X(T, STR, task, 128, none, public, "what it runs, or who has borrowed it")
 SYKLI_ROW(sykli__node_workers_row, SYKLI__NODE_WORKERS_COLUMNS)
 SYKLI_COLUMNS(sykli__node_workers_row, SYKLI__NODE_WORKERS_COLUMNS)
 

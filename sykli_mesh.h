@@ -8117,8 +8117,10 @@ static void sykli__mesh_slot_return(void *user, uint64_t ticket)
 
 static int sykli__mesh_slot_ask(sykli_mesh *m, sykli__mesh_slot *slot)
 {
+    char args[64];
+    snprintf(args, sizeof args, "{\"task\":\"run of process %d\"}", m->sys->pid(m->sys->user));
     slot->request = sykli_request_open(m->core, &(sykli_request){
-        .verb = SYKLI_VERB_watch, .node = SYKLI_MESH_GATEWAY, .what = "worker",
+        .verb = SYKLI_VERB_watch, .node = SYKLI_MESH_GATEWAY, .what = "worker", .args = args,
         .ready = sykli__mesh_slot_ready, .user = slot });
     if (slot->request.id) return 0;
     int code = sykli_last_error(m->core);
