@@ -1,4 +1,4 @@
-# `make` builds the node, `make help` lists the rest. Any cross compiler: make CC=aarch64-linux-gnu-gcc
+# `make` builds the node, `make help` lists the rest; any cross compiler goes by CC=
 
 CC       = cc
 HOSTCC   = cc
@@ -28,6 +28,7 @@ SODIUM := $(shell tools/has $(CC) sodium.h)
 SKIPPED := $(if $(SODIUM),,$(shell grep -l '<sodium.h>' tests/test_*.c))
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
             $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c)))
+SCRIPTS = $(filter-out tests/run.sh,$(wildcard tests/*.sh))
 COMMON  = $(filter-out tests/test_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
 RUN     = B="$(B)" CC="$(CC)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh
 SYKLI_SHARED ?= $(if $(wildcard ../shared/vectors),$(abspath ../shared))
@@ -56,7 +57,7 @@ $(B)/test/%: tests/%.c $(COMMON)
 	    $(shell grep -q '<sodium.h>' $< && echo -lsodium)
 
 test: tests-build ## builds and runs all tests: no root, no network, under three minutes
-	@$(RUN) $(TESTS) tests/sim.sh tests/form.sh tests/timing.sh tests/cli.sh tests/config.sh tests/mesh.sh
+	@$(RUN) $(TESTS) $(SCRIPTS)
 
 tests-build: $(TESTS) all
 
