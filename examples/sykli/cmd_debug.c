@@ -48,7 +48,8 @@ static int read_procs(asking *a, const char *node, procs *out)
     for (size_t i = 0; i < rows; i++)
         out->rows[out->count++] = (proc){
             ask_cell(c, r, i, "node"), ask_cell(c, r, i, "id"), ask_cell(c, r, i, "kind"),
-            ask_cell(c, r, i, "name"), ask_cell(c, r, i, "status"), ask_cell(c, r, i, "parent"), ask_cell(c, r, i, "pid"),
+            ask_cell(c, r, i, "name"), ask_cell(c, r, i, "status"), ask_cell(c, r, i, "parent"),
+            ask_cell(c, r, i, "pid"),
             ask_number(r, i, "memory_bytes", SYKLI_NULL_U64), ask_number(r, i, "queue", 0),
             ask_number(r, i, "cpu_ms", SYKLI_NULL_U64),
             ask_number(r, i, "started_at", SYKLI_NULL_U64) };
