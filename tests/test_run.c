@@ -1,0 +1,933 @@
+// The library as a program that includes it sees it: graphs, runs, hits, failures and ends. Every
+// story is told again with one call after the other failing; then it may end early, but with an
+// error that says why, and never with something left behind or a result that is not true.
+#define SYKLI_IMPLEMENTATION
+#include "test.h"
+#include <ftw.h>
+#include <sys/wait.h>
+
+// ---- a project and a cache in folders of their own ------------------------------------------
+typedef struct place { char base[96], project[112], cache[112]; } place;
+
+static void place_make(place *p)
+{
+    struct stat st;
+    bool memory = !stat("/dev/shm", &st) && !access("/dev/shm", W_OK);
+    snprintf(p->base, sizeof p->base, "%s/sykli-run-XXXXXX", memory ? "/dev/shm" : "/tmp");
+    if (!mkdtemp(p->base)) abort();
+    snprintf(p->project, sizeof p->project, "%s/project", p->base);
+    snprintf(p->cache, sizeof p->cache, "%s/cache", p->base);
+    if (mkdir(p->project, 0755)) abort();
+}
+
+static void put(const place *p, const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", p->project, name);
+    FILE *f = fopen(path, "w");
+    if (!f || fputs(text, f) < 0 || fclose(f)) abort();
+}
+
+// What a file of the project says.     returns  "" if it is not there
+static const char *said(const place *p, const char *name, char out[256])
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", p->project, name);
+    FILE *f = fopen(path, "r");
+    out[f ? fread(out, 1, 255, f) : 0] = 0;
+    if (f) fclose(f);
+    return out;
+}
+
+static void drop(const place *p, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", p->project, name);
+    unlink(path);
+}
+
+static int place_remove(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+// The end of a story: no child is left, whatever happened.
+static void place_end(test *t, place *p)
+{
+    CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+    nftw(p->base, place_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+// ---- contexts -------------------------------------------------------------------------------
+static sykli *open_in(test *t, const place *p, sykli_desc desc)
+{
+    desc.sys = &t->sys;
+    desc.project_dir = p->project;
+    desc.cache_dir = p->cache;
+    desc.project = "story";
+    desc.target_fingerprint = "machine";
+    desc.node_name = "here";
+    if (!desc.workers_max) desc.workers_max = 2;
+    return sykli_open(&desc);
+}
+
+static void explain(test *t, const sykli *s)
+{
+    if (s) snprintf(t->fault.text, sizeof t->fault.text, "%s", sykli_errmsg(s));
+}
+
+// A call on a context that may meet the injected failure; then there are words for it.
+#define TRY_IT(s, holds)                                                                           \
+    do { if (!(holds)) { explain(t, s); CHECK(*sykli_errmsg(s)); TRY_THAT(false, #holds); }        \
+    } while (0)
+
+// Runs a graph to its end.
+//   wanted   tasks that do not pass, when no failure is injected
+//   returns  whether to go on
+static bool run_all(test *t, sykli *s, int wanted)
+{
+    int rc = sykli_run(s);
+    explain(t, s);
+    if (rc < 0) {
+        CHECK(*sykli_errmsg(s));
+        CHECK_INT(sykli_error(s), rc);
+        CHECK_INT(sykli_poll(s, -1), rc); // and it does not wait for what will never come
+    }
+    if (!t->injected) CHECK_INT(rc, wanted);
+    return !t->injected;
+}
+
+static sykli_status status_of(sykli *s, const char *name)
+{
+    sykli_task_info info;
+    return sykli_task_get(s, sykli_find(s, name), &info) ? SYKLI_STATUS_COUNT : info.status;
+}
+
+static const char *reason_of(sykli *s, const char *name)
+{
+    sykli_task_info info;
+    return sykli_task_get(s, sykli_find(s, name), &info) ? "" : info.reason;
+}
+
+#define CHECK_STATUS(s, name, wanted)                                                              \
+    CHECK_TEXT(sykli_status_names[status_of(s, name)], sykli_status_names[SYKLI_STATUS_##wanted])
+
+// ---- opening --------------------------------------------------------------------------------
+static int no_scan(void *user, sykli_emit *to) { (void)user, (void)to; return 0; }
+static int no_handler(sykli_call *call) { (void)call; return 0; }
+
+// A context that could not be opened answers every call with the error of opening.
+static void poke(test *t, sykli *s, int code)
+{
+    sykli_task_info info;
+    sykli_poll_fd fds[4];
+    sykli_digest id = { { 1 } };
+    const char *text = sykli_errmsg(s);
+    static const sykli_column column[] = { { "a", SYKLI_KIND_U64, 0, SYKLI_ROLE_member, 0, 8, NULL,
+                                             "a" } };
+    CHECK(*text);
+    CHECK(!sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "true" }).id);
+    CHECK(!sykli_find(s, "a").id);
+    CHECK(sykli_add_after(s, (sykli_task){ 1 }, (sykli_task){ 2 }) < 0);
+    CHECK_INT(sykli_start(s), code);
+    CHECK_INT(sykli_poll(s, -1), code);
+    CHECK_INT(sykli_pump(s), code);
+    CHECK_INT(sykli_run(s), code);
+    CHECK(sykli_fds(s, fds, 4) >= 1);
+    sykli_deadline_ms(s);
+    sykli_wakeup(s);
+    CHECK(sykli_run_cancel(s) < 0);
+    CHECK(sykli_task_kill(s, (sykli_task){ 1 }) < 0);
+    CHECK(sykli_task_get(s, (sykli_task){ 1 }, &info) < 0);
+    CHECK_INT(sykli_workers_scale(s, 3), code);
+    CHECK_INT(sykli_config_set(s, "workers", "3"), code);
+    sykli_config_get(s, "workers");
+    CHECK_INT(sykli_print(s, stdout, "SELECT name FROM tables"), code);
+    CHECK_INT(sykli_table_add(s, &(sykli_table){ .name = "as", .help = "a", .columns = column,
+        .column_count = 1, .row_size = 8, .scan = no_scan }), code);
+    CHECK_INT(sykli_op_add(s, &(sykli_op){ .id = SYKLI_OP_OWN, .name = "a.b", .help = "a",
+        .handler = no_handler }), code);
+    CHECK(!sykli_request_open(s, &(sykli_request){ .verb = SYKLI_VERB_query,
+                                                   .what = "SELECT name FROM tables" }).id);
+    CHECK_INT(sykli_request_read(s, (sykli_handle){ 1 }, fds, 1), SYKLI_ESTALE);
+    CHECK(!sykli_blob_have(s, &id, NULL));
+    CHECK(!sykli_blob_begin(s, &id, 1));
+    CHECK_INT(sykli_config_load(s, SYKLI_CONFIG_file, "{}"), code);
+    sykli_hooks_set(s, NULL);
+    CHECK_TEXT(sykli_errmsg(s), text);
+}
+
+static void opens_and_closes(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .log_max_bytes = 1 << 20 });
+    TRY_NOT_NULL(s);
+    if (sykli_error(s)) poke(t, s, sykli_error(s));
+    TRY_IT(s, !sykli_error(s));
+    CHECK_TEXT(sykli_errmsg(s), "");
+    CHECK_TEXT(sykli_node_name(s), "here");
+    CHECK_TEXT(sykli_config_get(s, "log.max_bytes"), "1048576");
+    CHECK_INT(sykli_pump(s), 0);
+    CHECK_INT(sykli_deadline_ms(s), -1);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_bad_desc_is_told(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .log_max_bytes = 7 });
+    CHECK_INT(sykli_error(s), SYKLI_EINVAL);
+    CHECK(strstr(sykli_errmsg(s), "log.max_bytes"));
+    poke(t, s, SYKLI_EINVAL);
+    sykli_close(s);
+    s = sykli_open(&(sykli_desc){ .sys = &t->sys, .node_name = "No Name" });
+    CHECK(strstr(sykli_errmsg(s), "No Name"));
+    poke(t, s, SYKLI_EINVAL);
+    sykli_close(s);
+    sykli_close(NULL);
+    s = sykli_open(NULL);
+    CHECK(s && !sykli_error(s));
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// ---- graphs ---------------------------------------------------------------------------------
+static void ten_lines_run(test *t)
+{
+    place p;
+    sykli_task_info info;
+    char text[256];
+    place_make(&p);
+    put(&p, "in", "hello");
+    sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+    TRY_NOT_NULL(s);
+    sykli_task lib = sykli_add(s, &(sykli_task_desc){ .name = "lib", .command = "cp in out",
+        .inputs = { "in" }, .outputs = { { "o", "out" } } });
+    sykli_add(s, &(sykli_task_desc){ .name = "test", .command = "test -s out",
+        .after = { lib }, .timeout_ms = 60000 });
+    if (!run_all(t, s, 0)) goto out;
+    CHECK_INT(sykli_task_get(s, lib, &info), 0);
+    CHECK_TEXT(info.name, "lib");
+    CHECK_TEXT(info.command, "cp in out");
+    CHECK_TEXT(info.changed, "first run here");
+    CHECK_INT(info.exit_code, 0);
+    CHECK_INT(info.attempt, 1);
+    CHECK_INT(strlen(info.key), 64);
+    CHECK_STATUS(s, "lib", passed);
+    CHECK_STATUS(s, "test", passed);
+    CHECK_TEXT(said(&p, "out", text), "hello");
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_failed_add_sticks(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true });
+    TRY_NOT_NULL(s);
+    TRY_IT(s, sykli_add(s, &(sykli_task_desc){ .name = "one", .command = "true" }).id);
+    CHECK(!sykli_add(s, &(sykli_task_desc){ .name = "one", .command = "false" }).id);
+    if (!t->injected) {
+        CHECK_INT(sykli_error(s), SYKLI_EEXIST);
+        CHECK_TEXT(sykli_errmsg(s), "task 'one': the name is taken");
+    }
+    CHECK(!sykli_add(s, &(sykli_task_desc){ .name = "two", .command = "true" }).id);
+    CHECK(!sykli_find(s, "two").id);
+    CHECK_INT(sykli_run(s), sykli_error(s));
+    CHECK_INT(sykli_poll(s, -1), sykli_error(s));
+    CHECK_INT(sykli_run_cancel(s), SYKLI_ENOENT);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void refuse(test *t, const place *p, sykli_task_desc desc, int code, const char *words)
+{
+    sykli *s = open_in(t, p, (sykli_desc){ .tasks_max = 2, .no_history = true });
+    sykli_add(s, &(sykli_task_desc){ .name = "one", .command = "true" });
+    CHECK(!sykli_add(s, &desc).id);
+    CHECK_INT(sykli_error(s), code);
+    explain(t, s);
+    CHECK(strstr(sykli_errmsg(s), words));
+    CHECK_INT(sykli_run(s), code);
+    sykli_close(s);
+}
+
+static void bad_tasks_are_refused(test *t)
+{
+    place p;
+    char name[SYKLI_NAME_MAX + 2];
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = 0;
+    place_make(&p);
+    refuse(t, &p, (sykli_task_desc){ .command = "true" }, SYKLI_EINVAL, "1 to 1024 bytes");
+    refuse(t, &p, (sykli_task_desc){ .name = name, .command = "true" }, SYKLI_EINVAL, "not 1025");
+    refuse(t, &p, (sykli_task_desc){ .name = "\xff", .command = "true" }, SYKLI_EINVAL, "UTF-8");
+    refuse(t, &p, (sykli_task_desc){ .name = "two" }, SYKLI_EINVAL, "task 'two': give it a command");
+    refuse(t, &p, (sykli_task_desc){ .name = "two", .command = "true", .after = { { 7 } } },
+           SYKLI_ESTALE, "not of this context");
+    const char *missing[] = { NULL };
+    refuse(t, &p, (sykli_task_desc){ .name = "two", .command = "true", .input_list = missing,
+                                     .input_count = 1 }, SYKLI_EINVAL, "task 'two'");
+    sykli *s = open_in(t, &p, (sykli_desc){ .tasks_max = 1, .no_history = true });
+    sykli_add(s, &(sykli_task_desc){ .name = "one", .command = "true" });
+    CHECK(!sykli_add(s, &(sykli_task_desc){ .name = "two", .command = "true" }).id);
+    CHECK(strstr(sykli_errmsg(s), "raise tasks_max"));
+    sykli_close(s);
+    s = open_in(t, &p, (sykli_desc){ .no_history = true });
+    CHECK(!sykli_add(s, NULL).id);
+    CHECK_INT(sykli_error(s), SYKLI_EINVAL);
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void count_events(void *user, const sykli_event *event) { ((int *)user)[event->kind]++; }
+
+static void a_cycle_is_named(test *t)
+{
+    place p;
+    int events[SYKLI_EVENT_COUNT] = { 0 };
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true,
+                                            .on_event = count_events, .on_event_user = events });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "root", .command = "true" });
+    sykli_task a = sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "true" });
+    sykli_task b = sykli_add(s, &(sykli_task_desc){ .name = "b", .command = "true",
+                                                    .after = { a } });
+    sykli_task c = sykli_add(s, &(sykli_task_desc){ .name = "c", .command = "true",
+                                                    .after = { b } });
+    sykli_add(s, &(sykli_task_desc){ .name = "behind", .command = "true", .after = { c } });
+    TRY_IT(s, !sykli_add_after(s, a, c));
+    int rc = sykli_run(s);
+    CHECK(rc < 0);
+    if (!t->injected) {
+        CHECK_INT(rc, SYKLI_ECYCLE);
+        const char *words = sykli_errmsg(s);
+        CHECK(strstr(words, "a -> b -> c -> a") || strstr(words, "b -> c -> a -> b")
+              || strstr(words, "c -> a -> b -> c"));
+    }
+    CHECK_INT(sykli_poll(s, -1), rc);
+    CHECK_INT(sykli_run(s), rc);
+    CHECK_INT(sykli_run_cancel(s), SYKLI_ENOENT);
+    CHECK_INT(sykli_task_kill(s, a), SYKLI_ENOENT);
+    CHECK_INT(events[SYKLI_EVENT_run_started] + events[SYKLI_EVENT_run_finished], 0);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_task_cannot_follow_itself(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true });
+    sykli_task a = sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "true" });
+    CHECK_INT(sykli_add_after(s, a, a), SYKLI_ECYCLE);
+    CHECK_TEXT(sykli_errmsg(s), "task 'a' comes after itself");
+    CHECK_INT(sykli_run(s), SYKLI_ECYCLE);
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void handles_belong_to_a_context(test *t)
+{
+    place p;
+    sykli_task_info info;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true });
+    sykli *other = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true });
+    TRY_NOT_NULL(s);
+    TRY_NOT_NULL(other);
+    sykli_task a = sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "true" });
+    sykli_task b = sykli_add(other, &(sykli_task_desc){ .name = "b", .command = "true" });
+    TRY_IT(s, a.id);
+    TRY_IT(other, b.id);
+    CHECK_INT(sykli_find(s, "a").id, a.id);
+    CHECK_INT(sykli_task_get(other, a, &info), SYKLI_ESTALE);
+    CHECK_INT(sykli_task_get(s, (sykli_task){ 0 }, &info), SYKLI_ESTALE);
+    CHECK_INT(sykli_task_get(s, (sykli_task){ a.id + 1 }, &info), SYKLI_ESTALE);
+    CHECK_INT(sykli_task_kill(other, a), SYKLI_ESTALE);
+    CHECK_INT(sykli_add_after(other, b, a), SYKLI_ESTALE); // and it sticks
+    CHECK_INT(sykli_run(other), SYKLI_ESTALE);
+out:
+    sykli_close(s);
+    sykli_close(other);
+    place_end(t, &p);
+}
+
+static void two_contexts_share_a_process(test *t)
+{
+    place p, q;
+    char text[256];
+    place_make(&p);
+    place_make(&q);
+    put(&p, "in", "one");
+    put(&q, "in", "two");
+    sykli *a = open_in(t, &p, (sykli_desc){ .no_history = true });
+    sykli *b = open_in(t, &q, (sykli_desc){ .no_history = true });
+    TRY_NOT_NULL(a);
+    TRY_NOT_NULL(b);
+    sykli_task_desc copy = { .name = "copy", .command = "cp in out", .inputs = { "in" },
+                             .outputs = { { "o", "out" } } };
+    sykli_add(a, &copy);
+    sykli_add(b, &copy);
+    TRY_IT(a, !sykli_start(a));
+    TRY_IT(b, !sykli_start(b));
+    for (int ends = 0; ends != 3;) {
+        if (!(ends & 1) && sykli_poll(a, 2) <= 0) ends |= 1;
+        if (!(ends & 2) && sykli_poll(b, 2) <= 0) ends |= 2;
+    }
+    if (t->injected) goto out;
+    CHECK_STATUS(a, "copy", passed);
+    CHECK_STATUS(b, "copy", passed);
+    CHECK_TEXT(said(&p, "out", text), "one");
+    CHECK_TEXT(said(&q, "out", text), "two");
+out:
+    sykli_close(a);
+    sykli_close(b);
+    place_end(t, &p);
+    place_end(t, &q);
+}
+
+// ---- the cache ------------------------------------------------------------------------------
+static sykli *copying(test *t, const place *p)
+{
+    sykli *s = open_in(t, p, (sykli_desc){ 0 });
+    if (s) sykli_add(s, &(sykli_task_desc){ .name = "copy", .command = "cp in out",
+        .inputs = { "in" }, .outputs = { { "o", "out" } } });
+    return s;
+}
+
+static void a_second_run_hits(test *t)
+{
+    place p;
+    char text[256];
+    sykli_task_info info;
+    place_make(&p);
+    put(&p, "in", "first");
+    sykli *s = copying(t, &p);
+    TRY_NOT_NULL(s);
+    bool sound = run_all(t, s, 0);
+    sykli_close(s);
+    drop(&p, "out");
+    s = copying(t, &p);
+    TRY_NOT_NULL(s);
+    int rc = sykli_run(s);
+    // What failed may have cost the hit, but what is said of the task is true.
+    if (rc == 0) CHECK_TEXT(said(&p, "out", text), "first");
+    if (!sound || t->injected) goto out;
+    CHECK_STATUS(s, "copy", cached);
+    CHECK_INT(sykli_task_get(s, sykli_find(s, "copy"), &info), 0);
+    CHECK_TEXT(info.from, "local");
+    CHECK_TEXT(info.changed, "");
+    CHECK_INT(info.attempt, 0);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_changed_input_misses(test *t)
+{
+    place p;
+    char text[256];
+    sykli_task_info info;
+    place_make(&p);
+    put(&p, "in", "first");
+    sykli *s = copying(t, &p);
+    CHECK_INT(sykli_run(s), 0);
+    sykli_close(s);
+    put(&p, "in", "second");
+    s = copying(t, &p);
+    CHECK_INT(sykli_run(s), 0);
+    CHECK_STATUS(s, "copy", passed);
+    CHECK_INT(sykli_task_get(s, sykli_find(s, "copy"), &info), 0);
+    CHECK_TEXT(info.changed, "input in changed");
+    CHECK_TEXT(said(&p, "out", text), "second");
+    sykli_close(s);
+    put(&p, "in", "first"); // back again: the old result is still there
+    s = copying(t, &p);
+    CHECK_INT(sykli_run(s), 0);
+    CHECK_STATUS(s, "copy", cached);
+    CHECK_TEXT(said(&p, "out", text), "first");
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// Runs one task twice in contexts of their own: neither time it is a hit.
+static void never_cached(test *t, sykli_task_desc desc, sykli_status wanted, const char *why)
+{
+    place p;
+    sykli_task_info info;
+    place_make(&p);
+    put(&p, "in", "x");
+    for (int round = 0; round < 2; round++) {
+        sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true });
+        if (!s) break;
+        sykli_task task = sykli_add(s, &desc);
+        int rc = sykli_run(s);
+        CHECK(rc); // no failure of the machine makes a bad task good
+        if (!t->injected) {
+            CHECK_INT(rc, 1);
+            CHECK_INT(sykli_task_get(s, task, &info), 0);
+            CHECK_TEXT(sykli_status_names[info.status], sykli_status_names[wanted]);
+            CHECK_TEXT(info.reason, why);
+        }
+        FILE *nowhere = fopen("/dev/null", "w");
+        rc = sykli_print(s, nowhere, "SELECT key FROM actions");
+        if (!t->injected) CHECK_INT(rc, 0);
+        fclose(nowhere);
+        sykli_close(s);
+    }
+    place_end(t, &p);
+}
+
+static void a_missing_output_is_a_failure(test *t)
+{
+    never_cached(t, (sykli_task_desc){ .name = "a", .command = "true in", .inputs = { "in" },
+                                       .outputs = { { "o", "never" } } },
+                 SYKLI_STATUS_failed, "output 'o' was not made: never");
+}
+
+static void a_failure_is_never_cached(test *t)
+{
+    never_cached(t, (sykli_task_desc){ .name = "a", .command = "cp in out; exit 3",
+                                       .inputs = { "in" }, .outputs = { { "o", "out" } } },
+                 SYKLI_STATUS_failed, "exit code 3");
+}
+
+static void a_lost_cache_costs_no_build(test *t)
+{
+    place p;
+    char command[256];
+    place_make(&p);
+    put(&p, "in", "x");
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true });
+    snprintf(command, sizeof command, "cp in out; rm -rf %s", p.cache);
+    sykli_add(s, &(sykli_task_desc){ .name = "a", .command = command, .inputs = { "in" },
+                                     .outputs = { { "o", "out" } } });
+    CHECK_INT(sykli_run(s), 0);
+    CHECK_STATUS(s, "a", passed);
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// ---- environment and secrets ----------------------------------------------------------------
+typedef struct heard { char text[4096]; size_t size; sykli *s; int count[SYKLI_EVENT_COUNT]; } heard;
+
+static void hear(void *user, const sykli_event *event)
+{
+    heard *h = (heard *)user;
+    h->count[event->kind]++;
+    if (event->kind != SYKLI_EVENT_task_output && event->kind != SYKLI_EVENT_task_finished) return;
+    if (h->size + event->text_size + 2 > sizeof h->text) return;
+    if (event->text_size) memcpy(h->text + h->size, event->text, event->text_size);
+    h->size += event->text_size;
+    h->text[h->size++] = '\n';
+    h->text[h->size] = 0;
+}
+
+static bool file_has(const char *path, const char *word)
+{
+    char text[4096];
+    FILE *f = fopen(path, "r");
+    if (!f) return false;
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    return strstr(text, word) != NULL;
+}
+
+static void secrets_stay_secret(test *t)
+{
+    place p;
+    heard h = { .size = 0 };
+    sykli_task_info info;
+    place_make(&p);
+    setenv("STORY_SECRET", "hunter2-hunter2", 1);
+    unsetenv("STORY_ABSENT");
+    sykli *s = open_in(t, &p, (sykli_desc){ .on_event = hear, .on_event_user = &h,
+                                            .keep_going = true, .workers_max = 1 });
+    TRY_NOT_NULL(s);
+    sykli_task with = sykli_add(s, &(sykli_task_desc){ .name = "with",
+        .command = "echo got $STORY_SECRET $PLAIN; test $STORY_SECRET = hunter2-hunter2",
+        .env = { { "PLAIN", "spoken" } }, .secrets = { "STORY_SECRET" } });
+    sykli_add(s, &(sykli_task_desc){ .name = "without", .command = "test -z \"$STORY_SECRET\"" });
+    sykli_add(s, &(sykli_task_desc){ .name = "absent", .command = "true",
+                                     .secrets = { "STORY_ABSENT" } });
+    bool sound = run_all(t, s, 1);
+    CHECK(!strstr(h.text, "hunter2"));
+    if (!sykli_task_get(s, with, &info) && *info.log_path)
+        CHECK(!file_has(info.log_path, "hunter2"));
+    if (!sound) goto out;
+    CHECK_STATUS(s, "with", passed);
+    CHECK_STATUS(s, "without", passed);
+    CHECK_STATUS(s, "absent", errored);
+    CHECK_TEXT(reason_of(s, "absent"), "task requires secrets: STORY_ABSENT is not set");
+    CHECK(strstr(h.text, "spoken"));
+    CHECK_INT(sykli_task_get(s, with, &info), 0);
+    CHECK(file_has(info.log_path, "spoken"));
+out:
+    sykli_close(s);
+    unsetenv("STORY_SECRET");
+    place_end(t, &p);
+}
+
+// ---- how tasks end --------------------------------------------------------------------------
+static void a_timeout_ends_the_stubborn(test *t)
+{
+    place p;
+    sykli_task_info info;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true });
+    TRY_NOT_NULL(s);
+    TRY_IT(s, sykli_config_set(s, "kill.grace", "30ms") >= 0);
+    sykli_task task = sykli_add(s, &(sykli_task_desc){ .name = "slow", .timeout_ms = 40,
+        .command = "trap '' TERM; while :; do sleep 5; done" });
+    if (!run_all(t, s, 1)) goto out;
+    CHECK_STATUS(s, "slow", errored);
+    CHECK_TEXT(reason_of(s, "slow"), "timeout after 40 ms");
+    CHECK_INT(sykli_task_get(s, task, &info), 0);
+    CHECK_INT(info.signal, 9);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_retry_may_pass(test *t)
+{
+    place p;
+    heard h = { .size = 0 };
+    sykli_task_info info;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_cache = true, .on_event = hear,
+                                            .on_event_user = &h });
+    TRY_NOT_NULL(s);
+    sykli_task task = sykli_add(s, &(sykli_task_desc){ .name = "flaky", .retries = 1,
+        .command = "echo try; test -e flag || { : >flag; exit 1; }" });
+    if (!run_all(t, s, 0)) goto out;
+    CHECK_INT(sykli_task_get(s, task, &info), 0);
+    CHECK_INT(info.attempt, 2);
+    CHECK_INT(info.exit_code, 0);
+    CHECK_INT(h.count[SYKLI_EVENT_task_retry], 1);
+    CHECK_INT(h.count[SYKLI_EVENT_task_started], 2);
+    CHECK_INT(h.count[SYKLI_EVENT_task_output], 2);
+    CHECK(file_has(info.log_path, "try\ntry\n")); // the second attempt goes on behind the first
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void programs_that_are_not_there(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true,
+                                            .keep_going = true });
+    TRY_NOT_NULL(s);
+    sykli_task gone = sykli_add(s, &(sykli_task_desc){ .name = "gone", .command = "no-such-program" });
+    sykli_task folder = sykli_add(s, &(sykli_task_desc){ .name = "folder", .command = "./" });
+    sykli_add(s, &(sykli_task_desc){ .name = "lost", .command = "true", .workdir = "nowhere" });
+    if (!run_all(t, s, 3)) goto out;
+    sykli_task_info info;
+    CHECK_INT(sykli_task_get(s, gone, &info), 0);
+    CHECK_INT(info.exit_code, 127);
+    CHECK_INT(info.status, SYKLI_STATUS_failed);
+    CHECK_INT(sykli_task_get(s, folder, &info), 0);
+    CHECK_INT(info.exit_code, 126);
+    CHECK_STATUS(s, "lost", errored);
+    CHECK(strstr(reason_of(s, "lost"), "nowhere"));
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// Ends a task or the run from inside its own event.
+static void kill_it(void *user, const sykli_event *event)
+{
+    heard *h = (heard *)user;
+    if (event->kind == SYKLI_EVENT_task_started) sykli_task_kill(h->s, event->task);
+}
+
+static void cancel_it(void *user, const sykli_event *event)
+{
+    heard *h = (heard *)user;
+    if (event->kind == SYKLI_EVENT_task_started) sykli_run_cancel(h->s);
+}
+
+static void ends(test *t, void (*how)(void *user, const sykli_event *event), int bad,
+                 const char *why, const char *why_behind)
+{
+    place p;
+    heard h = { .size = 0 };
+    place_make(&p);
+    h.s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true, .on_event = how,
+                                       .on_event_user = &h, .keep_going = true });
+    TRY_NOT_NULL(h.s);
+    TRY_IT(h.s, sykli_config_set(h.s, "kill.grace", "50ms") >= 0);
+    sykli_task long_one = sykli_add(h.s, &(sykli_task_desc){ .name = "long",
+                                                             .command = "sleep 20" });
+    sykli_add(h.s, &(sykli_task_desc){ .name = "behind", .command = "true",
+                                       .after = { long_one } });
+    if (!run_all(t, h.s, bad)) goto out;
+    CHECK_STATUS(h.s, "long", cancelled);
+    CHECK_TEXT(reason_of(h.s, "long"), why);
+    CHECK_TEXT(reason_of(h.s, "behind"), why_behind);
+    CHECK_INT(sykli_run_cancel(h.s), SYKLI_ENOENT);
+    CHECK_INT(sykli_task_kill(h.s, long_one), SYKLI_ENOENT);
+out:
+    sykli_close(h.s);
+    place_end(t, &p);
+}
+
+static void a_task_is_killed(test *t)
+{
+    ends(t, kill_it, 2, "killed", "needs 'long', which did not pass");
+}
+
+static void a_run_is_cancelled(test *t)
+{
+    ends(t, cancel_it, 2, "the run was cancelled", "the run was cancelled");
+}
+
+// Each of two tasks waits for the other, so one worker is not enough.
+static void scale_it(void *user, const sykli_event *event)
+{
+    heard *h = (heard *)user;
+    if (event->kind == SYKLI_EVENT_task_started) sykli_workers_scale(h->s, 2);
+}
+
+static void workers_scale_during_a_run(test *t)
+{
+    place p;
+    heard h = { .size = 0 };
+    uint32_t busy, total;
+    place_make(&p);
+    h.s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true, .workers_max = 1,
+                                       .on_event = scale_it, .on_event_user = &h });
+    TRY_NOT_NULL(h.s);
+    TRY_IT(h.s, sykli_config_set(h.s, "kill.grace", "50ms") >= 0);
+    // The one that fails to be scaled up for gives up by its timeout.
+    sykli_add(h.s, &(sykli_task_desc){ .name = "a", .timeout_ms = t->fail_at ? 300 : 20000,
+        .command = ": >a; until test -e b; do sleep 0.01; done" });
+    sykli_add(h.s, &(sykli_task_desc){ .name = "b", .timeout_ms = t->fail_at ? 300 : 20000,
+        .command = ": >b; until test -e a; do sleep 0.01; done" });
+    if (!run_all(t, h.s, 0)) goto out;
+    sykli_workers(h.s, &busy, &total);
+    CHECK_INT(busy, 0);
+    CHECK_INT(total, 2);
+    CHECK_INT(sykli_workers_scale(h.s, 0), SYKLI_EINVAL);
+    CHECK_INT(sykli_workers_scale(h.s, 4097), SYKLI_EINVAL);
+out:
+    sykli_close(h.s);
+    place_end(t, &p);
+}
+
+static void failing(test *t, bool keep_going, int bad, const char *other, const char *why)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true, .workers_max = 1,
+                                            .keep_going = keep_going });
+    TRY_NOT_NULL(s);
+    sykli_task first = sykli_add(s, &(sykli_task_desc){ .name = "bad", .command = "false" });
+    sykli_task next = sykli_add(s, &(sykli_task_desc){ .name = "next", .command = "/bin/true",
+                                                       .after = { first } });
+    sykli_add(s, &(sykli_task_desc){ .name = "last", .command = "/bin/true", .after = { next } });
+    sykli_add(s, &(sykli_task_desc){ .name = "other", .command = "/bin/true" });
+    sykli_add(s, &(sykli_task_desc){ .name = "left out", .skip_reason = "not on this branch" });
+    if (!run_all(t, s, bad)) goto out;
+    CHECK_STATUS(s, "bad", failed);
+    CHECK_STATUS(s, "next", blocked);
+    CHECK_STATUS(s, "last", blocked);
+    CHECK_STATUS(s, "left out", skipped);
+    CHECK_TEXT(reason_of(s, "bad"), "exit code 1");
+    CHECK_TEXT(reason_of(s, "next"), "needs 'bad', which did not pass");
+    CHECK_TEXT(reason_of(s, "last"), "needs 'bad', which did not pass");
+    CHECK_TEXT(reason_of(s, "left out"), "not on this branch");
+    CHECK_TEXT(sykli_status_names[status_of(s, "other")], other);
+    CHECK_TEXT(reason_of(s, "other"), why);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_failure_ends_the_run(test *t) { failing(t, false, 4, "blocked", "'bad' failed first"); }
+static void a_failure_blocks_what_follows(test *t) { failing(t, true, 3, "passed", ""); }
+
+// Closing in the midst of a run ends what runs, also what has left its session.
+static void a_close_ends_what_runs(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "sleep 20" });
+    sykli_add(s, &(sykli_task_desc){ .name = "b",
+                                     .command = "echo $$ >pid; trap '' TERM; sleep 20 & wait" });
+    TRY_IT(s, !sykli_start(s));
+    for (int i = 0; i < 3; i++) sykli_poll(s, 5);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// ---- paths ----------------------------------------------------------------------------------
+static void escape(test *t, sykli_task_desc desc, const char *words)
+{
+    place p;
+    char text[256], mark[160];
+    place_make(&p);
+    put(&p, "in", "x");
+    snprintf(mark, sizeof mark, "%s/link", p.project);
+    if (symlink("..", mark)) abort();
+    snprintf(mark, sizeof mark, "%s/precious", p.base);
+    FILE *f = fopen(mark, "w");
+    if (!f || fclose(f)) abort();
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true });
+    TRY_NOT_NULL(s);
+    desc.name = "thief";
+    desc.command = "touch ran";
+    sykli_add(s, &desc);
+    if (!run_all(t, s, 1)) goto out;
+    CHECK(strstr(reason_of(s, "thief"), words));
+    snprintf(t->fault.text, sizeof t->fault.text, "%s", reason_of(s, "thief"));
+    CHECK(status_of(s, "thief") == SYKLI_STATUS_errored || status_of(s, "thief") == SYKLI_STATUS_failed);
+    CHECK_TEXT(said(&p, "../ran", text), "");
+out:
+    CHECK(!access(mark, F_OK));
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void no_path_leaves_the_project(test *t)
+{
+    escape(t, (sykli_task_desc){ .inputs = { "../precious" } }, "../precious");
+    escape(t, (sykli_task_desc){ .inputs = { "/etc/passwd" } }, "/etc/passwd");
+    escape(t, (sykli_task_desc){ .inputs = { "a/../../precious" } }, "a/../../precious");
+    escape(t, (sykli_task_desc){ .outputs = { { "o", "../precious" } } }, "../precious");
+    escape(t, (sykli_task_desc){ .outputs = { { "o", "/tmp/x" } } }, "/tmp/x");
+    escape(t, (sykli_task_desc){ .outputs = { { "o", "link/precious" } } }, "link/precious");
+    escape(t, (sykli_task_desc){ .outputs = { { "o", "." } } }, "\".\" is never removed");
+    escape(t, (sykli_task_desc){ .outputs = { { "o", ".git" } } }, "\".git\" is never removed");
+    escape(t, (sykli_task_desc){ .workdir = "../" }, "../");
+    escape(t, (sykli_task_desc){ .workdir = "/tmp" }, "/tmp");
+    escape(t, (sykli_task_desc){ .workdir = "link" }, "working folder link");
+    escape(t, (sykli_task_desc){ .workdir = "a/../.." }, "a/../..");
+}
+
+// ---- callbacks that call back ---------------------------------------------------------------
+typedef struct meddler { sykli *s; int busy; char text[512]; sykli_handle watch; } meddler;
+
+static void meddle(void *user, const sykli_event *event)
+{
+    meddler *m = (meddler *)user;
+    char body[600];
+    if (event->kind == SYKLI_EVENT_audit || event->kind == SYKLI_EVENT_run_started) return;
+    m->busy += sykli_poll(m->s, -1) == SYKLI_EBUSY && sykli_pump(m->s) == SYKLI_EBUSY;
+    sykli_handle q = sykli_request_open(m->s, &(sykli_request){ .verb = SYKLI_VERB_query,
+        .what = "SELECT name, status FROM tasks" });
+    while (sykli_request_read(m->s, q, body, sizeof body) > 0) {}
+    sykli_request_close(m->s, q);
+    if (event->kind == SYKLI_EVENT_task_started)
+        m->watch = sykli_request_open(m->s, &(sykli_request){ .verb = SYKLI_VERB_watch,
+            .what = "output", .args = "{\"task\":\"a\"}" });
+    sykli_request_read(m->s, m->watch, body, sizeof body);
+    if (event->kind == SYKLI_EVENT_task_output && strlen(m->text) + event->text_size < 500)
+        strncat(m->text, event->text, event->text_size);
+}
+
+static void callbacks_may_call_back(test *t)
+{
+    place p;
+    meddler m = { .busy = 0 };
+    place_make(&p);
+    m.s = open_in(t, &p, (sykli_desc){ .no_cache = true, .on_event = meddle, .on_event_user = &m });
+    TRY_NOT_NULL(m.s);
+    sykli_add(m.s, &(sykli_task_desc){ .name = "a", .command = "echo one; echo two; echo three" });
+    if (!run_all(t, m.s, 0)) goto out;
+    CHECK_TEXT(m.text, "onetwothree");
+    CHECK(m.busy >= 4);
+    CHECK(!sykli_add(m.s, &(sykli_task_desc){ .name = "late", .command = "true" }).id);
+out:
+    sykli_close(m.s);
+    place_end(t, &p);
+}
+
+// ---- large graphs ---------------------------------------------------------------------------
+enum { MANY = 2000 };
+
+static void many(test *t, int shape, int first_real)
+{
+    static sykli_task tasks[MANY];
+    place p;
+    char name[16];
+    uint32_t random = 7;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true,
+                                            .workers_max = 4 });
+    for (int i = 0; i < MANY; i++) {
+        sykli_task_desc desc = { .name = name, .command = "/bin/true" };
+        snprintf(name, sizeof name, "t%d", i);
+        if (i >= first_real) desc.skip_reason = "enough of it";
+        if (shape == 1 && i) desc.after[0] = tasks[i - 1];
+        for (int edge = 0; shape == 2 && i && edge < 4; edge++) {
+            random = random * 1664525u + 1013904223u;
+            desc.after[edge] = tasks[(random >> 8) % (uint32_t)i];
+        }
+        tasks[i] = sykli_add(s, &desc);
+        CHECK(tasks[i].id);
+    }
+    uint64_t begun = sykli_now_ms(s);
+    CHECK_INT(sykli_run(s), 0);
+    CHECK(sykli_now_ms(s) - begun < 60000);
+    CHECK_STATUS(s, "t1999", skipped);
+    CHECK_STATUS(s, "t0", passed);
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_wide_graph(test *t) { many(t, 0, 600); }
+static void a_deep_graph(test *t) { many(t, 1, 200); }
+static void a_random_graph(test *t) { many(t, 2, 300); }
+
+int main(int argc, char **argv)
+{
+    alarm(280); // a story that hangs is a failure too
+    TEST_STORY(opens_and_closes);
+    TEST_ONCE(a_bad_desc_is_told);
+    TEST_STORY(ten_lines_run);
+    TEST_STORY(a_failed_add_sticks);
+    TEST_ONCE(bad_tasks_are_refused);
+    TEST_STORY(a_cycle_is_named);
+    TEST_ONCE(a_task_cannot_follow_itself);
+    TEST_EVERY(3, handles_belong_to_a_context);
+    TEST_EVERY(3, two_contexts_share_a_process);
+    TEST_EVERY(2, a_second_run_hits);
+    TEST_ONCE(a_changed_input_misses);
+    TEST_EVERY(3, a_missing_output_is_a_failure);
+    TEST_EVERY(5, a_failure_is_never_cached);
+    TEST_ONCE(a_lost_cache_costs_no_build);
+    TEST_STORY(secrets_stay_secret);
+    TEST_EVERY(11, a_timeout_ends_the_stubborn);
+    TEST_EVERY(2, a_retry_may_pass);
+    TEST_EVERY(3, programs_that_are_not_there);
+    TEST_EVERY(3, a_task_is_killed);
+    TEST_EVERY(3, a_run_is_cancelled);
+    TEST_EVERY(7, workers_scale_during_a_run);
+    TEST_EVERY(3, a_failure_ends_the_run);
+    TEST_EVERY(5, a_failure_blocks_what_follows);
+    TEST_EVERY(3, a_close_ends_what_runs);
+    TEST_ONCE(no_path_leaves_the_project);
+    TEST_EVERY(5, callbacks_may_call_back);
+    TEST_ONCE(a_wide_graph);
+    TEST_ONCE(a_deep_graph);
+    TEST_ONCE(a_random_graph);
+    return test_end(argc, argv);
+}
