@@ -339,7 +339,8 @@ typedef struct sykli_desc {
 //            returns that error); NULL only when there is no memory for the context itself
 sykli *sykli_open(const sykli_desc *desc);
 
-// Ends every task still running (TERM, grace, KILL), closes all and frees. NULL is allowed.
+// Ends every task still running at once (KILL; sykli_run_cancel is the gentle way), closes all and
+// frees. NULL is allowed; not from inside a callback.
 void sykli_close(sykli *s);
 
 // The text of the last error with its context, or "" if there was none. Never NULL.
@@ -397,7 +398,8 @@ int sykli_run(sykli *s);
 //   returns  0 or the error; EBUSY: another run has the project folder, the message names its
 //            process; try again when that has ended
 int sykli_start(sykli *s);
-// Waits at most timeout_ms (-1: until something happens), handles it.   returns  1 running, 0 ended
+// Waits at most timeout_ms (-1: until something happens), handles it. Not from inside a callback.
+//   returns  1 running, 0 ended, < 0 the error
 int sykli_poll(sykli *s, int timeout_ms);
 // For a foreign loop: the descriptors to watch.
 //   returns  how many there are (may be more than `max`: call again with more room)
@@ -6547,9 +6549,11 @@ static size_t sykli__sched_order(sykli__sched *s, uint32_t *order)
 
 // Follows unfinished predecessors from a task that Kahn left over until one repeats.
 //   out      the cycle in order, at most `max` tasks       returns  how many there are
-static size_t sykli__sched_cycle(const sykli__sched *s, uint32_t *out, size_t max)
+static size_t sykli__sched_cycle(sykli__sched *s, uint32_t *out, size_t max)
 {
-    uint32_t at = 0;
+    uint32_t at = 0, *unfinished = s->timed; // one predecessor of each; nothing is timed yet
+    for (size_t e = 0; e < s->edge_count; e++)
+        if (s->tasks[s->edges[e].before].missing) unfinished[s->edges[e].after] = s->edges[e].before;
     while (at < s->task_count && !s->tasks[at].missing) at++;
     for (size_t round = 0, count = 0; round < 2; round++) {
         uint32_t first = at;
@@ -6557,11 +6561,7 @@ static size_t sykli__sched_cycle(const sykli__sched *s, uint32_t *out, size_t ma
         for (size_t steps = 0; steps <= s->task_count; steps++) {
             if (round && count < max) out[count] = at;
             count++;
-            for (size_t e = 0; e < s->edge_count; e++)
-                if (s->edges[e].after == at && s->tasks[s->edges[e].before].missing) {
-                    at = s->edges[e].before;
-                    break;
-                }
+            at = unfinished[at];
             if (round && at == first) return count < max ? count : max;
         }
     }
@@ -12272,7 +12272,10 @@ static void sykli__spawn_close(sykli_mem *mem, sykli__spawn_proc *proc)
         }
     }
     sykli_exit again;
-    if (proc->pid && !proc->reaped) sys->wait(sys->user, proc->pid, &again);
+    for (int tries = 0; proc->pid && !proc->reaped && tries < 3; tries++) {
+        int rc = sys->wait(sys->user, proc->pid, &again); // or it stays a zombie of our host
+        proc->reaped = rc == 1 || rc == -ECHILD;
+    }
     sykli__spawn_fd_close(mem, &proc->out_fd);
     sykli__spawn_fd_close(mem, &proc->err_fd);
     sykli__spawn_fd_close(mem, &proc->exit_fd);
@@ -12977,7 +12980,8 @@ typedef struct sykli__drive_job {
     sykli__drive_phase phase;
     sykli__spawn_proc proc;
     int row;                  // among the procs, -1: none
-    bool spawned, slot, open[2], killed, deaf[2]; // deaf: its text can no longer be masked
+    bool spawned, slot, granted, open[2], killed; // granted: a job in phase SLOT may start
+    bool deaf[2];             // its text can no longer be masked
     int log_fd;               // -1 until there is output
     uint64_t phase_deadline_ms, sample_at_ms, started_ms;
     sykli__log_cap cap;
@@ -12992,7 +12996,7 @@ typedef struct sykli__drive_task {
     const char **inputs, **secrets;
     sykli_pair *outputs, *env;
     uint32_t input_count, output_count, env_count, secret_count;
-    bool no_cache, has_key, upstream_known;
+    bool no_cache, has_key, upstream_known, asked; // asked: a lookup elsewhere is under way
     int exit_code, signal, pid;
     sykli_digest key;
     sykli_digest upstream;    // over the outputs, for the keys of tasks behind this one
@@ -13083,7 +13087,9 @@ typedef struct sykli__drive {
     sykli__store *store;       // of the context; NULL: no cache
     sykli__history history;
     sykli__rows rows;
-    bool ready, tree_open, history_open, rows_open, started, ended;
+    bool ready, tree_open, history_open, rows_open;
+    bool started, live, ended; // live: starting succeeded
+    uint32_t tag;              // of the handles of this context's tasks
     sykli__drive_task *tasks;
     size_t task_count, task_capacity;
     sykli_map names;
@@ -13113,6 +13119,11 @@ typedef struct sykli__drive {
 static uint64_t sykli__drive_now(const sykli__drive *d)
 {
     return d->mem->sys->now_ns(d->mem->sys->user) / 1000000u;
+}
+
+static sykli_task sykli__drive_handle(const sykli__drive *d, uint32_t task)
+{
+    return (sykli_task){ (uint64_t)d->tag << 32 | ((uint64_t)task + 1) };
 }
 
 // Memory that lives as long as the graph: texts and lists of tasks.
@@ -13207,7 +13218,7 @@ static int sykli__drive_keep_lists(sykli__drive *d, const sykli_task_desc *desc,
 
 static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
 {
-    size_t name_size = desc->name ? strlen(desc->name) : 0;
+    size_t name_size = desc && desc->name ? strlen(desc->name) : 0;
     if (!name_size || name_size > SYKLI_NAME_MAX || !sykli_utf8_valid(desc->name, name_size))
         return sykli_fail(d->fault, SYKLI_EINVAL, "task name: give 1 to %d bytes of UTF-8, not %zu",
                           SYKLI_NAME_MAX, name_size);
@@ -13218,6 +13229,11 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
     if (desc->command && strlen(desc->command) > SYKLI_COMMAND_MAX)
         return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': command longer than %u bytes",
                           desc->name, SYKLI_COMMAND_MAX);
+    bool gap = false;
+    for (size_t i = 0; i < desc->input_count; i++) gap |= !desc->input_list[i];
+    for (size_t i = 0; i < desc->secret_count; i++) gap |= !desc->secret_list[i];
+    if (gap) return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': NULL in a list of inputs or secrets",
+                               desc->name);
     return 0;
 }
 
@@ -13226,7 +13242,7 @@ static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
 {
     if (d->started)
         return sykli_fail(d->fault, SYKLI_EBUSY, "task '%s': the run has started, add tasks before "
-                          "it", desc->name ? desc->name : "");
+                          "it", desc && desc->name ? desc->name : "");
     int rc = sykli__drive_check_desc(d, desc);
     if (rc) return rc;
     if (!sykli__base_room(d->mem, SYKLI_TAG_drive, &d->tasks, &d->task_capacity, d->task_count,
@@ -13264,7 +13280,7 @@ static void sykli__drive_event(sykli__drive *d, sykli_event *event, uint32_t tas
     event->at_ms = d->mem->sys->wall_ms(d->mem->sys->user);
     event->run = d->run_id;
     if (task != SYKLI__SCHED_NONE) {
-        event->task.id = (uint64_t)task + 1;
+        event->task = sykli__drive_handle(d, task);
         event->name = d->tasks[task].name;
         event->attempt = (int)d->sched.tasks[task].attempt;
     }
@@ -13624,10 +13640,13 @@ static void sykli__drive_lookup(sykli__drive *d, uint32_t task)
     sykli_hex(hex, d->tasks[task].key.bytes, 32);
     bool here = !sykli__store_entry_get(d->store, hex, &entry, NULL);
     if (here) sykli__store_entry_free(&entry);
-    if (!here && d->hooks->lookup
-        && !d->hooks->lookup(d->hooks->user, sykli__drive_ticket(SYKLI__DRIVE_TICKET_LOOKUP, task),
-                             hex, SYKLI__DRIVE_LOOKUP_MS))
-        return; // sykli__drive_hook_done goes on
+    if (!here && d->hooks->lookup) {
+        uint64_t ticket = sykli__drive_ticket(SYKLI__DRIVE_TICKET_LOOKUP, task);
+        d->tasks[task].asked = true;
+        int rc = d->hooks->lookup(d->hooks->user, ticket, hex, SYKLI__DRIVE_LOOKUP_MS);
+        if (!rc || !d->tasks[task].asked) return; // sykli__drive_hook_done goes on, or did already
+        d->tasks[task].asked = false;
+    }
     sykli__drive_fact(d, SYKLI__SCHED_FOUND, task, here);
 }
 
@@ -13700,7 +13719,10 @@ static void sykli__drive_restore(sykli__drive *d, uint32_t task)
         if (!t->from) sykli__drive_set_from(d, t, own ? "local" : entry.writer_name);
         sykli__store_entry_free(&entry);
     }
-    if (rc) t->from = NULL;
+    if (rc) {
+        t->from = NULL;
+        t->from_ref = 0;
+    }
     sykli__drive_fact(d, SYKLI__SCHED_RESTORED, task, !rc);
 }
 
@@ -13722,18 +13744,22 @@ static int sykli__drive_publish_output(void *user, const sykli__tree_file *file)
     return walk->rc = sykli__store_entry_add_file(walk->entry, walk->name, file, walk->fault);
 }
 
+//   made     whether all outputs are there, whatever becomes of them in the store
 static int sykli__drive_collect(sykli__drive *d, sykli__drive_task *t, sykli__store_entry *entry,
-                                bool keep)
+                                bool keep, bool *made)
 {
+    *made = false;
     for (uint32_t i = 0; i < t->output_count; i++) {
         sykli__drive_publish_walk walk = { entry, t->outputs[i].name, d->fault, 0, 0 };
         int rc = sykli__tree_files(&d->tree, &t->outputs[i].value, 1, sykli__drive_publish_output,
                                    &walk, d->fault);
+        *made = rc == SYKLI_EPERM || rc == SYKLI_ELIMIT; // there, but not to be read or too many
         if (rc) return rc;
         if (!walk.found)
             return sykli_fail(d->fault, SYKLI_ENOENT, "output '%s' was not made: %s",
                               t->outputs[i].name, t->outputs[i].value);
     }
+    *made = true;
     for (size_t i = 0; keep && i < entry->output_count; i++) {
         int rc = sykli__store_put_output(d->store, &d->tree, &entry->outputs[i], d->fault);
         if (rc) return rc;
@@ -13748,9 +13774,8 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
     char hex[65];
     sykli_hex(hex, t->key.bytes, 32);
     sykli__store_entry_init(&entry, d->mem);
-    bool keep = t->has_key && d->store;
-    int rc = sykli__drive_collect(d, t, &entry, keep);
-    bool made = rc != SYKLI_ENOENT && rc != SYKLI_EINVAL;
+    bool keep = t->has_key && d->store, made;
+    int rc = sykli__drive_collect(d, t, &entry, keep, &made);
     if (!rc && keep) {
         entry.duration_ms = t->run_ms;
         entry.created_ms = (uint64_t)d->mem->sys->wall_ms(d->mem->sys->user);
@@ -13761,7 +13786,7 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
     sykli__store_entry_free(&entry);
     // A store that cannot take the result costs a later hit, never this build.
     if (rc) sykli__drive_set_reason(d, t, d->fault->text);
-    sykli__drive_fact(d, SYKLI__SCHED_PUBLISHED, task, !rc || made);
+    sykli__drive_fact(d, SYKLI__SCHED_PUBLISHED, task, made);
 }
 
 // ---- starting and ending
@@ -13851,6 +13876,20 @@ static int sykli__drive_env(sykli__drive *d, const sykli__drive_task *t, sykli__
     return rc;
 }
 
+// Whether a task's working folder is one of the project, also when links lead there.
+static int sykli__drive_check_workdir(sykli__drive *d, const char *workdir)
+{
+    const sykli_sys *sys = d->mem->sys;
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    int rc = sykli__tree_clean(workdir, clean, d->fault);
+    if (rc || !*clean) return rc;
+    rc = sys->open(sys->user, d->tree.root_fd, clean,
+                   SYKLI_OPEN_read | SYKLI_OPEN_directory | SYKLI_OPEN_beneath, 0);
+    if (rc < 0) return sykli_fail_sys(d->fault, rc, "working folder %s", workdir);
+    sys->close(sys->user, rc);
+    return 0;
+}
+
 static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
 {
     sykli__drive_task *t = &d->tasks[job->task];
@@ -13862,8 +13901,10 @@ static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
     sykli_buf_init(&workdir, d->mem, SYKLI_TAG_drive);
     sykli_buf_text(&workdir, d->desc->project_dir);
     if (t->workdir) sykli_buf_print(&workdir, "/%s", t->workdir);
-    int rc = sykli__drive_env(d, t, &env);
-    if (!rc) rc = workdir.error;
+    memset(&env, 0, sizeof env);
+    int rc = workdir.error ? sykli_fail(d->fault, workdir.error, "out of memory") : 0;
+    if (!rc && t->workdir) rc = sykli__drive_check_workdir(d, t->workdir);
+    if (!rc) rc = sykli__drive_env(d, t, &env);
     if (!rc) rc = sykli__spawn_start(d->mem, &(sykli__spawn_desc){
         .command = t->command, .env = sykli__spawn_block_env(&env), .uid = uid, .host = &d->host,
         .workdir = (const char *)workdir.data }, &job->proc, d->fault);
@@ -14009,7 +14050,10 @@ static void sykli__drive_watch(const sykli__drive_job *job, sykli_poll_fd out[3]
 // One look at a job: reads what is there, notices its end.
 static void sykli__drive_serve(sykli__drive *d, sykli__drive_job *job, const sykli_poll_fd news[3])
 {
-    if (job->phase == SYKLI__DRIVE_SLOT) return;
+    if (job->phase == SYKLI__DRIVE_SLOT) {
+        if (job->granted) sykli__drive_launch(d, job);
+        return;
+    }
     for (int stream = 1; stream <= 2; stream++)
         if (job->open[stream - 1] && news[stream - 1].got) sykli__drive_read(d, job, stream);
     bool look = news[2].got || job->proc.exit_fd < 0 || job->phase == SYKLI__DRIVE_LEFTOVER;
@@ -14156,7 +14200,8 @@ static uint64_t sykli__drive_deadline(const sykli__drive *d)
     if (d->sched.queue_count || (d->sched.heap_count && d->sched.running < d->sched.workers))
         return now;
     for (const sykli__drive_job *job = d->jobs; job; job = job->next) {
-        uint64_t due = job->phase == SYKLI__DRIVE_SLOT ? SYKLI__SCHED_NEVER
+        uint64_t due = job->phase == SYKLI__DRIVE_SLOT
+                     ? job->granted ? now : SYKLI__SCHED_NEVER
                      : job->phase == SYKLI__DRIVE_LEFTOVER || job->proc.exit_fd < 0
                      ? now + SYKLI__DRIVE_POLL_MS : job->sample_at_ms;
         if (due < first) first = due;
@@ -14173,19 +14218,34 @@ static void sykli__drive_pump(sykli__drive *d)
     if (d->rows_open) sykli__rows_flush(&d->rows);
 }
 
-// The answer to a hook. Late answers to what is no longer waited for are ignored.
+// The answer to a hook. Late answers to what is no longer waited for are ignored. It may come from
+// inside an event, so a job is only marked: the next turn starts it.
 static void sykli__drive_hook_done(sykli__drive *d, uint64_t ticket, int code, const char *from)
 {
     uint32_t task = (uint32_t)ticket;
     if (task >= d->task_count) return;
     sykli__drive_task *t = &d->tasks[task];
     if (ticket >> 32 == SYKLI__DRIVE_TICKET_LOOKUP) {
-        if (d->sched.tasks[task].status != SYKLI_STATUS_lookup) return;
+        if (!t->asked) return;
+        t->asked = false;
         if (!code && from) sykli__drive_set_from(d, t, from);
         sykli__drive_fact(d, SYKLI__SCHED_FOUND, task, code == 0);
-    } else if (t->job && t->job->phase == SYKLI__DRIVE_SLOT) {
+    } else if (t->job && t->job->phase == SYKLI__DRIVE_SLOT && !t->job->granted) {
         if (code) t->job->slot = false; // no node, no slot to give back: the run goes on alone
-        sykli__drive_launch(d, t->job);
+        t->job->granted = true;
+    }
+}
+
+// Whoever was asked is gone and will not answer: the run goes on alone.
+static void sykli__drive_unhook(sykli__drive *d)
+{
+    for (uint32_t i = 0; i < d->task_count; i++)
+        if (d->tasks[i].asked)
+            sykli__drive_hook_done(d, sykli__drive_ticket(SYKLI__DRIVE_TICKET_LOOKUP, i),
+                                   SYKLI_ECLOSED, NULL);
+    for (sykli__drive_job *job = d->jobs; job; job = job->next) {
+        job->slot = false;
+        job->granted = true;
     }
 }
 
@@ -14374,6 +14434,7 @@ static int sykli__drive_start(sykli__drive *d, const char *const *environment)
     if (rc == SYKLI_ECYCLE) return sykli__drive_fail_cycle(d, cycle, cycle_count);
     if (rc) return sykli_fail(d->fault, rc, "starting the run: %s", sykli_error_text(rc));
     for (uint32_t i = 0; i < d->task_count; i++) sykli__drive_show_task(d, i, SYKLI_NULL_U64);
+    d->live = true;
     sykli__drive_show_run(d);
     sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_run_started,
                                           .tasks = (uint32_t)d->task_count,
@@ -14409,7 +14470,7 @@ static size_t sykli__drive_critical(const sykli__drive *d, const char *path[SYKL
 // Once nothing is left: the record is closed and the last event goes out.    returns  1 ended
 static int sykli__drive_end(sykli__drive *d)
 {
-    if (d->ended || d->sched.unfinished || d->sched.queue_count || d->jobs) return d->ended;
+    if (!d->live || d->ended || d->sched.unfinished || d->sched.queue_count || d->jobs) return d->ended;
     d->ended = true;
     sykli_status status = d->failed ? SYKLI_STATUS_failed : SYKLI_STATUS_passed;
     uint64_t wall = sykli__drive_now(d) - d->started_ms;
@@ -14435,6 +14496,7 @@ static void sykli__drive_init(sykli__drive *d, sykli_mem *mem, sykli_fault *faul
     d->fault = fault;
     d->desc = desc;
     d->host.loadavg_fd = -1;
+    d->tag = (uint32_t)seed[1] | 1;
     sykli_map_init(&d->names, mem, seed);
     sykli_map_init(&d->secret_names, mem, seed);
     sykli__log_mask_init(&d->mask, mem);
@@ -14446,7 +14508,11 @@ static void sykli__drive_init(sykli__drive *d, sykli_mem *mem, sykli_fault *faul
 // Ends what still runs, at once, and frees everything.
 static void sykli__drive_free(sykli__drive *d)
 {
-    while (d->jobs) sykli__drive_job_free(d, d->jobs); // kills what still runs
+    while (d->jobs) {
+        // What an ended task left behind too.
+        if (d->jobs->spawned) sykli__spawn_signal(d->mem, &d->jobs->proc, SIGKILL);
+        sykli__drive_job_free(d, d->jobs);
+    }
     sykli__spawn_host_close(&d->host, d->mem->sys);
     if (d->history_open) sykli__history_close(&d->history);
     if (d->rows_open) sykli__rows_close(&d->rows);
@@ -14479,7 +14545,6 @@ static void sykli__drive_free(sykli__drive *d)
 // than the link takes.
 
 #define SYKLI__NODE_REQUESTS_MAX 4096u
-#define SYKLI__NODE_FDS_MAX 4096
 #define SYKLI__NODE_LINE_MAX (64u << 10)
 #define SYKLI__NODE_ROWS_AGE_MS (24 * 3600 * INT64_C(1000)) // what killed processes leave behind
 #define SYKLI__NODE_HOLD_MS (10 * 60 * 1000)                // a blob that is being fetched
@@ -14527,14 +14592,25 @@ struct sykli {
     uint32_t processors, slots;  // slots: workers in force
     uint32_t slots_busy;         // of them lent to runs of other processes
     int wake[2];
+    bool opened;                 // opening succeeded
+    bool pumping;                // inside sykli_pump
     bool store_open, events_open, news, watched;
-    sykli_buf scratch;           // what errmsg-like calls point into
+    sykli_buf scratch;           // a piece of a log on its way to a reader
 };
+
+// What a call on a context that could not be opened returns.     returns  0 or the error
+static int sykli__node_check(sykli *s)
+{
+    if (s->opened) return 0;
+    s->fault = s->sticky;
+    return s->sticky.code;
+}
 
 // Opens the store when it is first needed.
 static int sykli__node_store(sykli *s)
 {
     if (s->store_open) return 0;
+    if (!s->opened) return sykli__node_check(s);
     uint64_t max_bytes = sykli__config_u64(s->config.current, SYKLI__CONFIG_cache_max);
     int rc = sykli__store_open(&s->store, &s->mem, s->desc.cache_dir, max_bytes, &s->fault);
     s->store_open = !rc;
@@ -14596,6 +14672,7 @@ static void sykli__node_audit(sykli *s, const sykli_op *op, const sykli_call *ca
     char text[200];
     int size = snprintf(text, sizeof text, "%s (%s): %s", call->origin,
                         sykli_role_names[call->role], code < 0 ? s->fault.text : "ok");
+    if (size < 0 || (size_t)size >= sizeof text) size = (int)strlen(text);
     sykli_event_put(s, &(sykli_event){ .kind = SYKLI_EVENT_audit, .name = op->name, .text = text,
                                        .text_size = (size_t)size, .exit_code = code });
 }
@@ -14762,11 +14839,15 @@ static int sykli__node_open(sykli *s, size_t index, const sykli_request *desc)
 
 sykli_handle sykli_request_open(sykli *s, const sykli_request *desc)
 {
-    int64_t index = sykli__node_request_new(s);
+    int64_t index = s->opened ? sykli__node_request_new(s) : sykli__node_check(s);
     if (index < 0) return (sykli_handle){ 0 };
     sykli__node_request *r = s->requests[index];
     sykli_request full = *desc;
     if (!full.role) full.role = SYKLI_ROLE_owner;
+    if ((unsigned)full.role >= SYKLI_ROLE_COUNT) {
+        sykli_fail(&s->fault, SYKLI_EINVAL, "role: there is no role %d", (int)full.role);
+        return (sykli_handle){ 0 };
+    }
     if (!full.origin) full.origin = "local";
     if (!full.what) full.what = "";
     uint32_t generation = r->generation + 1;
@@ -14794,7 +14875,7 @@ sykli_handle sykli_request_open(sykli *s, const sykli_request *desc)
 static void sykli__node_tell(sykli__node_request *r, sykli *s, sykli_event *event)
 {
     event->run = s->drive.run_id;
-    event->task.id = (uint64_t)r->task + 1;
+    event->task = sykli__drive_handle(&s->drive, r->task);
     event->name = s->drive.tasks[r->task].name;
     sykli_event_json(event, &r->body);
     sykli_buf_text(&r->body, "\n");
@@ -14803,15 +14884,21 @@ static void sykli__node_tell(sykli__node_request *r, sykli *s, sykli_event *even
 // Appends whole lines of the log since the last time; the rest of a line once the task has ended.
 static void sykli__node_tell_log(sykli *s, sykli__node_request *r, bool ended)
 {
-    uint8_t *buffer = s->drive.buffer;
+    // Not the drive's buffer: it may be in use, a reader may be called from inside an event.
+    sykli_buf_reset(&s->scratch);
+    uint8_t *buffer = sykli_buf_grow(&s->scratch, SYKLI__NODE_LINE_MAX);
+    if (!buffer) {
+        r->body.error = SYKLI_ENOMEM;
+        return;
+    }
     if (r->log_fd < 0) r->log_fd = sykli__drive_log_reader(&s->drive, r->task);
     if (r->log_fd < 0) return;
-    int64_t got = s->sys.pread(s->sys.user, r->log_fd, buffer, sizeof s->drive.buffer, r->at);
+    int64_t got = s->sys.pread(s->sys.user, r->log_fd, buffer, SYKLI__NODE_LINE_MAX, r->at);
     if (got <= 0) return;
     size_t size = (size_t)got, whole = size;
     while (whole && buffer[whole - 1] != '\n') whole--;
-    if (!whole && (ended || size == sizeof s->drive.buffer)) whole = size;
-    if (ended && size < sizeof s->drive.buffer) whole = size;
+    if (!whole && (ended || size == SYKLI__NODE_LINE_MAX)) whole = size;
+    if (ended && size < SYKLI__NODE_LINE_MAX) whole = size;
     for (size_t at = 0; at < whole;) {
         const uint8_t *newline = (const uint8_t *)memchr(buffer + at, '\n', whole - at);
         size_t line = newline ? (size_t)(newline - buffer) - at : whole - at;
@@ -14907,7 +14994,10 @@ int64_t sykli_request_read(sykli *s, sykli_handle request, void *out, size_t siz
         if (!r->ended) sykli_buf_reset(&r->body);
         else r->body.size = 0;
         sykli__node_make(s, r);
-        if (r->body.error) return r->body.error;
+        if (r->body.error) { // what is lost leaves a hole: there is no going on behind it
+            sykli__node_request_end(r, r->body.error, "no memory for the next piece");
+            sykli_buf_reset(&r->body);
+        }
     }
     size_t left = r->body.size - r->read_at, take = left < size ? left : size;
     if (take) memcpy(out, r->body.data + r->read_at, take);
@@ -14941,9 +15031,10 @@ void sykli_request_close(sykli *s, sykli_handle request)
 int sykli_call_done(sykli *s, sykli_handle call, int code, const char *result, const char *message)
 {
     sykli__node_request *r = sykli__node_request_of(s, call);
-    if (!r) return SYKLI_ESTALE;
+    if (!r || r->ended) return sykli_fail(&s->fault, SYKLI_ESTALE, "nobody waits for this call");
     if (code >= 0) sykli_buf_text(&r->body, result ? result : "null");
-    sykli__node_request_end(r, code >= 0 ? SYKLI_EOF : code, message);
+    int rc = r->body.error;
+    sykli__node_request_end(r, rc ? rc : code >= 0 ? SYKLI_EOF : code, rc ? "out of memory" : message);
     if (r->ready) r->ready(r->user, call);
     return 0;
 }
@@ -15262,7 +15353,8 @@ static int sykli__node_op_kill(sykli_call *call)
 {
     int64_t task = sykli__node_task(call->context, sykli_arg_text(call->args, "task", ""));
     if (task < 0) return (int)task;
-    return sykli_task_kill(call->context, (sykli_task){ (uint64_t)task + 1 });
+    return sykli_task_kill(call->context,
+                           sykli__drive_handle(&call->context->drive, (uint32_t)task));
 }
 
 static int sykli__node_op_scale(sykli_call *call)
@@ -15508,6 +15600,11 @@ static int sykli__node_open_parts(sykli *s)
         rc = sykli_fail(&s->fault, SYKLI_EIO, "cannot make the pipe that wakes the loop");
     }
     if (!rc) s->sys.nonblock(s->sys.user, s->wake[1]);
+    if (!rc && s->desc.log_max_bytes) {
+        char text[24];
+        snprintf(text, sizeof text, "%llu", (unsigned long long)s->desc.log_max_bytes);
+        rc = sykli__config_set(&s->config, SYKLI_CONFIG_command, "log.max_bytes", text, &s->fault);
+    }
     return rc;
 }
 
@@ -15536,6 +15633,7 @@ sykli *sykli_open(const sykli_desc *desc)
     s->drive.on_event = sykli__node_on_event;
     s->drive.on_event_user = s;
     if (!rc) rc = sykli__node_open_parts(s);
+    s->opened = !rc;
     if (rc) s->sticky = s->fault;
     return s;
 }
@@ -15543,6 +15641,7 @@ sykli *sykli_open(const sykli_desc *desc)
 void sykli_close(sykli *s)
 {
     if (!s) return;
+    assert(!s->pumping); // not from inside a callback
     for (size_t i = 0; i < s->request_count; i++) {
         if (s->requests[i]->used) sykli_request_close(s, sykli__node_handle(s, i));
         sykli_mem_resize(&s->mem, SYKLI_TAG_node, s->requests[i], sizeof *s->requests[i], 0);
@@ -15597,16 +15696,20 @@ void sykli_event_put(sykli *s, const sykli_event *event)
 
 // ---- the public calls on tasks and runs
 
+// Makes an error stick. One that came without words of its own gets those of its code.
 static sykli_task sykli__node_stick(sykli *s, int64_t rc)
 {
-    if (rc >= 0) return (sykli_task){ (uint64_t)rc + 1 };
+    if (rc >= 0) return sykli__drive_handle(&s->drive, (uint32_t)rc);
+    if (s->fault.code != (int)rc) sykli_fail(&s->fault, (int)rc, "%s", sykli_error_text((int)rc));
     if (!s->sticky.code) s->sticky = s->fault;
     return (sykli_task){ 0 };
 }
 
 static int64_t sykli__node_number(sykli *s, sykli_task task)
 {
-    if (task.id && task.id <= s->drive.task_count) return (int64_t)task.id - 1;
+    uint64_t number = task.id & UINT32_MAX;
+    if (task.id >> 32 == s->drive.tag && number && number <= s->drive.task_count)
+        return (int64_t)number - 1;
     return sykli_fail(&s->fault, SYKLI_ESTALE, "task handle %llu is not of this context",
                       (unsigned long long)task.id);
 }
@@ -15614,6 +15717,7 @@ static int64_t sykli__node_number(sykli *s, sykli_task task)
 int sykli_add_after(sykli *s, sykli_task task, sykli_task before)
 {
     if (s->sticky.code) return s->sticky.code;
+    s->fault.code = 0;
     int64_t after_number = sykli__node_number(s, task);
     int64_t before_number = sykli__node_number(s, before);
     int64_t rc = after_number < 0 ? after_number : before_number;
@@ -15631,10 +15735,11 @@ int sykli_add_after(sykli *s, sykli_task task, sykli_task before)
 sykli_task sykli_add(sykli *s, const sykli_task_desc *desc)
 {
     if (s->sticky.code) return (sykli_task){ 0 };
+    s->fault.code = 0;
     sykli_task task = sykli__node_stick(s, sykli__drive_add(&s->drive, desc));
-    for (size_t i = 0; i < SYKLI_INLINE_MAX && desc->after[i].id && task.id; i++)
+    for (size_t i = 0; task.id && i < SYKLI_INLINE_MAX && desc->after[i].id; i++)
         if (sykli_add_after(s, task, desc->after[i])) task.id = 0;
-    for (size_t i = 0; i < desc->after_count && task.id; i++)
+    for (size_t i = 0; task.id && i < desc->after_count; i++)
         if (sykli_add_after(s, task, desc->after_list[i])) task.id = 0;
     return task;
 }
@@ -15642,7 +15747,7 @@ sykli_task sykli_add(sykli *s, const sykli_task_desc *desc)
 sykli_task sykli_find(sykli *s, const char *name)
 {
     const uint64_t *number = sykli_map_get(&s->drive.names, name, strlen(name));
-    return (sykli_task){ number ? *number + 1 : 0 };
+    return number ? sykli__drive_handle(&s->drive, (uint32_t)*number) : (sykli_task){ 0 };
 }
 
 // Makes every folder of a path that is not there.
@@ -15662,13 +15767,14 @@ int sykli_start(sykli *s)
 {
     if (s->sticky.code) return s->sticky.code;
     if (s->drive.started) return sykli_fail(&s->fault, SYKLI_EBUSY, "the run has started already");
+    s->fault.code = 0;
     if (s->desc.state_dir) sykli__node_make_dirs(s, s->desc.state_dir);
     if (s->desc.state_dir) sykli__rows_sweep(&s->mem, s->desc.state_dir, SYKLI__NODE_ROWS_AGE_MS);
     int rc = s->desc.no_cache ? 0 : sykli__node_store(s);
     s->drive.store = s->store_open ? &s->store : NULL;
     if (!rc && (rc = sykli__drive_take(&s->drive)) == SYKLI_EBUSY) return rc;
     if (!rc) rc = sykli__drive_start(&s->drive, sykli__node_environment());
-    if (rc) s->sticky = s->fault;
+    if (rc) sykli__node_stick(s, rc);
     return rc;
 }
 
@@ -15684,9 +15790,9 @@ int sykli_deadline_ms(sykli *s)
 {
     uint64_t now = sykli_now_ms(s), due = sykli__drive_deadline(&s->drive);
     for (size_t i = 0; i < s->request_count; i++)
-        if (s->requests[i]->used && !s->requests[i]->ended && s->requests[i]->deadline_ms
-            && s->requests[i]->deadline_ms < due)
-            due = s->requests[i]->deadline_ms;
+        if (s->requests[i]->used && !s->requests[i]->ended && !s->requests[i]->routed
+            && s->requests[i]->deadline_ms && s->requests[i]->deadline_ms < due)
+            due = s->requests[i]->deadline_ms; // whoever routes a request keeps its deadline
     int hook_ms = s->hooks.deadline_ms ? s->hooks.deadline_ms(s->hooks.user) : -1;
     if (hook_ms >= 0 && now + (uint64_t)hook_ms < due) due = now + (uint64_t)hook_ms;
     if (s->news) due = now;
@@ -15697,17 +15803,23 @@ int sykli_deadline_ms(sykli *s)
 int sykli_pump(sykli *s)
 {
     char drain[64];
-    if (s->sticky.code && !s->drive.started) return s->sticky.code;
+    if (s->sticky.code && !s->drive.live) return s->sticky.code;
+    if (s->pumping)
+        return sykli_fail(&s->fault, SYKLI_EBUSY, "the loop runs already: not from a callback");
+    s->pumping = true;
     while (s->sys.read(s->sys.user, s->wake[0], drain, sizeof drain) == (int64_t)sizeof drain) {}
-    sykli__drive_pump(&s->drive);
+    if (s->drive.live) sykli__drive_pump(&s->drive);
     sykli__node_notify(s);
     if (s->hooks.pump) s->hooks.pump(s->hooks.user);
-    return s->drive.started && !sykli__drive_end(&s->drive);
+    bool running = s->drive.live && !sykli__drive_end(&s->drive);
+    s->pumping = false;
+    return running;
 }
 
 int sykli_poll(sykli *s, int timeout_ms)
 {
     sykli_poll_fd some[64], *fds = some;
+    if (s->pumping || (s->sticky.code && !s->drive.live)) return sykli_pump(s); // says why not
     int room = 64, count = sykli_fds(s, fds, room);
     if (count > room) {
         fds = (sykli_poll_fd *)sykli_mem_resize(&s->mem, SYKLI_TAG_node, NULL, 0,
@@ -15736,12 +15848,14 @@ int sykli_run(sykli *s)
 void sykli_wakeup(sykli *s)
 {
     char byte = 1;
+    int saved = errno; // it may be whoever we interrupted who looks at it next
     if (s->wake[1] >= 0) s->sys.write(s->sys.user, s->wake[1], &byte, 1);
+    errno = saved;
 }
 
 int sykli_run_cancel(sykli *s)
 {
-    if (!s->drive.started || s->drive.ended)
+    if (!s->drive.live || s->drive.ended)
         return sykli_fail(&s->fault, SYKLI_ENOENT, "no run is in progress here");
     sykli__drive_fact(&s->drive, SYKLI__SCHED_CANCEL, 0, true);
     sykli_wakeup(s);
@@ -15752,7 +15866,7 @@ int sykli_task_kill(sykli *s, sykli_task task)
 {
     int64_t number = sykli__node_number(s, task);
     if (number < 0) return (int)number;
-    if (!s->drive.started || s->drive.sched.tasks[number].status != SYKLI_STATUS_running)
+    if (!s->drive.live || s->drive.sched.tasks[number].status != SYKLI_STATUS_running)
         return sykli_fail(&s->fault, SYKLI_ENOENT, "task '%s' is not running",
                           s->drive.tasks[number].name);
     sykli__drive_fact(&s->drive, SYKLI__SCHED_KILL, (uint32_t)number, true);
@@ -15763,6 +15877,7 @@ int sykli_task_kill(sykli *s, sykli_task task)
 int sykli_workers_scale(sykli *s, uint32_t count)
 {
     char text[16];
+    if (!s->opened) return sykli__node_check(s);
     if (!count) return sykli_fail(&s->fault, SYKLI_EINVAL, "workers: give 1 to 4096");
     snprintf(text, sizeof text, "%u", count);
     return sykli__config_set(&s->config, SYKLI_CONFIG_override, "workers", text, &s->fault);
@@ -15808,7 +15923,8 @@ int sykli_explain(sykli *s, sykli_task task, sykli_buf *out)
 
 int sykli_config_set(sykli *s, const char *key, const char *value)
 {
-    return sykli__config_set(&s->config, SYKLI_CONFIG_command, key, value, &s->fault);
+    return s->opened ? sykli__config_set(&s->config, SYKLI_CONFIG_command, key, value, &s->fault)
+                     : sykli__node_check(s);
 }
 
 const char *sykli_config_get(sykli *s, const char *key)
@@ -15820,7 +15936,8 @@ static int sykli__node_config(sykli *s, sykli_config_layer layer, const char *js
                               bool apply, uint64_t version)
 {
     sykli_json_doc doc;
-    int rc = sykli_json_parse(&doc, &s->mem, json, size, &s->fault);
+    int rc = s->opened ? sykli_json_parse(&doc, &s->mem, json, size, &s->fault)
+                       : sykli__node_check(s);
     if (rc) return rc;
     rc = apply ? sykli__config_apply(&s->config, layer, &doc, version, &s->fault)
                : sykli__config_verify(&s->config, layer, &doc, &s->fault);
@@ -15845,7 +15962,7 @@ int sykli_config_load(sykli *s, sykli_config_layer layer, const char *json)
 
 int sykli_config_key_add(sykli *s, const sykli_config_key *key)
 {
-    return sykli__config_key_add(&s->config, key, &s->fault);
+    return s->opened ? sykli__config_key_add(&s->config, key, &s->fault) : sykli__node_check(s);
 }
 
 void sykli_workers(sykli *s, uint32_t *busy, uint32_t *total)
@@ -15858,18 +15975,29 @@ void sykli_workers(sykli *s, uint32_t *busy, uint32_t *total)
 
 int sykli_table_add(sykli *s, const sykli_table *table)
 {
-    return sykli__table_add(&s->tables, table, &s->fault);
+    return s->opened ? sykli__table_add(&s->tables, table, &s->fault) : sykli__node_check(s);
 }
 
 int sykli_table_replace(sykli *s, const sykli_table *table)
 {
-    return sykli__table_replace(&s->tables, table, &s->fault);
+    return s->opened ? sykli__table_replace(&s->tables, table, &s->fault) : sykli__node_check(s);
 }
 
-int sykli_op_add(sykli *s, const sykli_op *op) { return sykli__op_add(&s->ops, op, &s->fault); }
+int sykli_op_add(sykli *s, const sykli_op *op)
+{
+    return s->opened ? sykli__op_add(&s->ops, op, &s->fault) : sykli__node_check(s);
+}
 
 void sykli_hooks_set(sykli *s, const sykli_hooks *hooks)
 {
+    sykli__drive_unhook(&s->drive);
+    for (size_t i = 0; i < s->request_count; i++) {
+        sykli__node_request *r = s->requests[i];
+        if (!r->used || !r->routed) continue;
+        r->routed = false;
+        sykli__node_request_end(r, SYKLI_ECLOSED, "the way to the other node was taken away");
+        if (r->ready) r->ready(r->user, sykli__node_handle(s, i));
+    }
     if (hooks) s->hooks = *hooks;
     else memset(&s->hooks, 0, sizeof s->hooks);
 }
@@ -15884,8 +16012,9 @@ int sykli_print(sykli *s, void *file, const char *query)
     sykli_buf body, text;
     sykli_buf_init(&body, &s->mem, SYKLI_TAG_query);
     sykli_buf_init(&text, &s->mem, SYKLI_TAG_query);
-    int rc = sykli__query_run(&s->tables, &s->mem, query, SYKLI_ROLE_owner, s->node_name, false,
-                              &body, &s->fault);
+    int rc = sykli__node_check(s);
+    if (!rc) rc = sykli__query_run(&s->tables, &s->mem, query, SYKLI_ROLE_owner, s->node_name,
+                                   false, &body, &s->fault);
     sykli_result *result = rc < 0 ? NULL : sykli_result_decode(&s->mem, body.data, body.size,
                                                                &s->fault);
     if (rc >= 0 && !result) rc = s->fault.code;
