@@ -877,8 +877,11 @@ void sykli_event_put(sykli *s, const sykli_event *event);
 //   returns  0, ESTALE, EINVAL (a pattern that leaves the project), ENOMEM
 int sykli_explain(sykli *s, sykli_task task, sykli_buf *out);
 // Puts another scan, and columns, behind the name of a table that is there: the mesh knows more of
-// `nodes` than a node alone.     returns  0, ENOENT, EINVAL
-int sykli_table_replace(sykli *s, const sykli_table *table);
+// `nodes` than a node alone.
+//   out_before  what was there, to put it back; NULL: not wanted     returns  0, ENOENT, EINVAL
+int sykli_table_replace(sykli *s, const sykli_table *table, sykli_table *out_before);
+// Takes away the tables and ops that were added with this `user`, which is about to go.
+void sykli_forget(sykli *s, const void *user);
 // Workers in force, and how many of them run a task.
 void sykli_workers(sykli *s, uint32_t *busy, uint32_t *total);
 // A pushed configuration, {"key": value, ...}: would it be accepted, and making it the one in force
@@ -2662,16 +2665,35 @@ static int sykli__table_add(sykli__table_registry *r, const sykli_table *table, 
     return 0;
 }
 
+// Takes away the tables of a user. The map has room for what is left: nothing here can fail.
+static void sykli__table_forget(sykli__table_registry *r, const void *user)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        sykli_table table = r->tables[i];
+        if (table.user == user) {
+            sykli_map_remove(&r->by_name, table.name, strlen(table.name));
+            continue;
+        }
+        *sykli_map_get(&r->by_name, table.name, strlen(table.name)) = kept;
+        r->tables[kept++] = table;
+    }
+    r->count = kept;
+}
+
 // Puts another description behind a name that is there.
-static int sykli__table_replace(sykli__table_registry *r, const sykli_table *table, sykli_fault *f)
+static int sykli__table_replace(sykli__table_registry *r, const sykli_table *table,
+                                sykli_table *out_before, sykli_fault *f)
 {
     const uint64_t *index = table->name ? sykli_map_get(&r->by_name, table->name,
                                                         strlen(table->name)) : NULL;
     if (!index) return sykli_fail(f, SYKLI_ENOENT, "no table '%s' to replace",
                                   table->name ? table->name : "");
     int rc = sykli__table_check(table, f);
-    if (!rc) r->tables[*index] = *table;
-    return rc;
+    if (rc) return rc;
+    if (out_before) *out_before = r->tables[*index];
+    r->tables[*index] = *table;
+    return 0;
 }
 
 // Whether a role may see what has that visibility; a secret nobody does.
@@ -4723,6 +4745,23 @@ static const sykli_op *sykli__op_find(const sykli__op_registry *reg, const char 
 {
     const uint64_t *index = sykli_map_get(&reg->names, name, strlen(name));
     return index ? reg->ops[*index] : NULL;
+}
+
+// Takes away the ops of a user.
+static void sykli__op_forget(sykli__op_registry *reg, const void *user)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < reg->count; i++) {
+        sykli_op *op = reg->ops[i];
+        if (op->user == user) {
+            sykli_map_remove(&reg->names, op->name, strlen(op->name));
+            sykli_mem_resize(reg->mem, SYKLI_TAG_table, op, sizeof *op, 0);
+            continue;
+        }
+        *sykli_map_get(&reg->names, op->name, strlen(op->name)) = kept;
+        reg->ops[kept++] = op;
+    }
+    reg->count = kept;
 }
 
 static const sykli_op *sykli__op_find_id(const sykli__op_registry *reg, uint32_t id)
@@ -14988,6 +15027,7 @@ int64_t sykli_request_read(sykli *s, sykli_handle request, void *out, size_t siz
 {
     sykli__node_request *r = sykli__node_request_of(s, request);
     if (!r) return SYKLI_ESTALE;
+    if (r->routed && !s->hooks.route_read) return SYKLI_ECLOSED; // whoever took it has gone
     if (r->routed) return s->hooks.route_read(s->hooks.user, request.id, out, size);
     if (r->read_at == r->body.size) {
         r->read_at = 0;
@@ -15010,8 +15050,8 @@ const char *sykli_request_message(sykli *s, sykli_handle request)
 {
     sykli__node_request *r = sykli__node_request_of(s, request);
     if (!r) return "";
-    if (r->routed) return s->hooks.route_message(s->hooks.user, request.id);
-    return r->message;
+    if (!r->routed) return r->message;
+    return s->hooks.route_message ? s->hooks.route_message(s->hooks.user, request.id) : "";
 }
 
 void sykli_request_close(sykli *s, sykli_handle request)
@@ -15047,10 +15087,13 @@ static void sykli__node_notify(sykli *s)
     s->news = false;
     for (size_t i = 0; i < s->request_count; i++) {
         sykli__node_request *r = s->requests[i];
-        if (!r->used || r->routed || r->ended) continue;
-        if (r->deadline_ms && now >= r->deadline_ms)
+        if (!r->used || r->ended) continue;
+        if (r->deadline_ms && now >= r->deadline_ms) {
+            if (r->routed && s->hooks.route_close)
+                s->hooks.route_close(s->hooks.user, sykli__node_handle(s, i).id);
+            r->routed = false;
             sykli__node_request_end(r, SYKLI_ETIMEOUT, "the deadline passed");
-        else if (!news || r->source == SYKLI__NODE_BODY) continue;
+        } else if (!news || r->routed || r->source == SYKLI__NODE_BODY) continue;
         if (r->ready) r->ready(r->user, sykli__node_handle(s, i));
     }
 }
@@ -15978,9 +16021,16 @@ int sykli_table_add(sykli *s, const sykli_table *table)
     return s->opened ? sykli__table_add(&s->tables, table, &s->fault) : sykli__node_check(s);
 }
 
-int sykli_table_replace(sykli *s, const sykli_table *table)
+int sykli_table_replace(sykli *s, const sykli_table *table, sykli_table *out_before)
 {
-    return s->opened ? sykli__table_replace(&s->tables, table, &s->fault) : sykli__node_check(s);
+    return s->opened ? sykli__table_replace(&s->tables, table, out_before, &s->fault)
+                     : sykli__node_check(s);
+}
+
+void sykli_forget(sykli *s, const void *user)
+{
+    sykli__table_forget(&s->tables, user);
+    sykli__op_forget(&s->ops, user);
 }
 
 int sykli_op_add(sykli *s, const sykli_op *op)

@@ -4595,6 +4595,7 @@ enum {
     SYKLI__MEMBER_PING_MS = 1000,
     SYKLI__MEMBER_SILENCE_MS = 3000,
     SYKLI__MEMBER_FRESH_MS = 2000,     // so young must evidence of life be
+    SYKLI__MEMBER_BRIEF_MS = 1000,     // a session that ends sooner was of no use
     SYKLI__MEMBER_REDIAL_MS = 1000,    // for one re-dial and the witnesses' answers
     SYKLI__MEMBER_WITNESS_MS = 500,
     SYKLI__MEMBER_SUSPECT_MS = 3000,
@@ -4658,10 +4659,10 @@ typedef struct sykli__member_row {
     bool rostered;
     sykli__member_session live, loser, newcomer;
     uint64_t since_ms;                 // of the state
-    uint64_t heard_ms, ping_ms, accused_ms, witness_ms;
+    uint64_t live_ms, heard_ms, ping_ms, accused_ms, witness_ms;
     uint64_t loser_due_ms, newcomer_due_ms, rival_ms; // rival_ms: 0, or when a loser came
     uint64_t dial_ms, dial_due_ms;     // dial_ms: begun, 0: none is under way
-    uint32_t dials;                    // in vain, since the last session
+    uint32_t dials;                    // in vain, since the last session that was of use
     uint32_t rtt_ms;
     int mismatches;
     uint64_t sync_ms, sync_due_ms;
@@ -5305,8 +5306,7 @@ static void sykli__member_adopt(sykli__member_table *t, sykli__member_row *row,
                                 const sykli__member_session *session)
 {
     row->live = *session;
-    row->heard_ms = row->ping_ms = t->now_ms;
-    row->dials = 0;
+    row->heard_ms = row->ping_ms = row->live_ms = t->now_ms;
     row->dial_ms = 0;
     row->check.on = false;
     row->mismatches = 0;
@@ -5360,6 +5360,15 @@ static int sykli__member_link_up(sykli__member_table *t, const sykli__link_peer 
     return 0;
 }
 
+// 1, 2, 4 .. 60 s, less up to a quarter.
+static uint64_t sykli__member_backoff(sykli__member_table *t, uint32_t dials)
+{
+    uint64_t ms = dials < 6 ? 1000ull << dials : SYKLI__MEMBER_BACKOFF_MAX_MS;
+    return ms - sykli__member_random(t) % (ms / 4);
+}
+
+// A session ended. One that is ended as soon as it is up (who is banned hears so then) is no reason
+// to dial again and again.
 static void sykli__member_link_down(sykli__member_table *t, sykli__member_row *row, int conn)
 {
     static const sykli__member_session none = { 0, 0, 0, false };
@@ -5371,19 +5380,16 @@ static void sykli__member_link_down(sykli__member_table *t, sykli__member_row *r
     row->syncing = false;
     t->changed = true;
     if (!next.conn) {
-        sykli__member_check_broken(t, row, true, false);
+        bool brief = t->now_ms - row->live_ms < SYKLI__MEMBER_BRIEF_MS;
+        if (!brief) row->dials = 0;
+        sykli__member_check_broken(t, row, !row->dials, false);
+        if (row->dials) row->dial_due_ms = t->now_ms + sykli__member_backoff(t, row->dials - 1);
+        row->dials++;
         return;
     }
     if (row->loser.conn) row->loser = none;
     else row->newcomer = none;
     sykli__member_adopt(t, row, &next);
-}
-
-// 1, 2, 4 .. 60 s, less up to a quarter.
-static uint64_t sykli__member_backoff(sykli__member_table *t, uint32_t dials)
-{
-    uint64_t ms = dials < 6 ? 1000ull << dials : SYKLI__MEMBER_BACKOFF_MAX_MS;
-    return ms - sykli__member_random(t) % (ms / 4);
 }
 
 // A dial came to nothing.    seed: index + 1 if it was one   refused: somebody said so
@@ -6519,6 +6525,7 @@ struct sykli_mesh {
     size_t psk_count;
     sykli__roster_envelope config; // the pushed configuration in force; version 0: none
     sykli_buf config_body;
+    sykli_table nodes_before;      // the context's own table of nodes
     uint32_t busy_told, total_told;
     uint8_t wire[SYKLI__MESH_READ_BYTES];   // what was read from a socket
     uint8_t buffer[SYKLI__MESH_READ_BYTES]; // what was read from a request
@@ -6856,7 +6863,7 @@ static void sykli__mesh_jobs_pump(sykli_mesh *m)
     uint64_t now = sykli__mesh_now(m);
     for (bool again = true; again;) { // `done` may begin and end others
         again = false;
-        for (sykli__mesh_job *job = m->jobs; job && !again; job = job->next) {
+        for (sykli__mesh_job *job = m->jobs; job; job = job->next) {
             bool late = now >= job->due_ms;
             if (!job->ready && !late) continue;
             job->ready = false;
@@ -6869,6 +6876,7 @@ static void sykli__mesh_jobs_pump(sykli_mesh *m)
             job->done(m, job);
             sykli__mesh_job_free(m, job);
             again = true;
+            break;
         }
     }
 }
@@ -8149,29 +8157,48 @@ static int sykli__mesh_slot_borrow(void *user, uint64_t ticket)
     return rc;
 }
 
-// Moves on what waits for a worker, and gives back those that nobody took again.
-static void sykli__mesh_slots_pump(sykli_mesh *m)
+// Moves on what waits for a worker.    returns  whether the context is to be told
+static bool sykli__mesh_slot_answer(sykli_mesh *m, sykli__mesh_slot *slot, uint64_t now,
+                                    uint64_t *out_ticket, int *out_code)
 {
     char line[256];
-    uint64_t now = sykli__mesh_now(m);
+    *out_ticket = slot->ticket;
+    *out_code = 0;
+    if (!slot->ticket) return false;
+    if (slot->again) {
+        slot->again = false;
+        return true;
+    }
+    if (!slot->request.id) {
+        if (now < slot->retry_ms) return false;
+        *out_code = sykli__mesh_slot_ask(m, slot);
+        return *out_code != 0;
+    }
+    if (!slot->ready || slot->told) return false;
+    slot->ready = false;
+    int64_t got = sykli_request_read(m->core, slot->request, line, sizeof line);
+    if (!got) return false;
+    slot->told = got > 0;
+    slot->granted_ms = now;
+    *out_code = got > 0 ? 0 : (int)got;
+    return true;
+}
+
+// Gives back the workers that nobody took again and moves on what waits for one.
+static void sykli__mesh_slots_pump(sykli_mesh *m)
+{
+    uint64_t now = sykli__mesh_now(m), ticket;
+    int code;
     for (sykli__mesh_slot *slot = m->slots, *next; slot; slot = next) {
         next = slot->next;
-        uint64_t ticket = slot->ticket;
-        if (!ticket) {
-            if (now - slot->idle_ms >= SYKLI__MESH_RETRY_MS) sykli__mesh_slot_free(m, slot);
-        } else if (slot->again) {
-            slot->again = false;
-            sykli_hook_done(m->core, ticket, 0, NULL);
-        } else if (!slot->request.id) {
-            if (now >= slot->retry_ms) sykli__mesh_slot_ask(m, slot);
-        } else if (slot->ready && !slot->told) {
-            slot->ready = false;
-            int64_t got = sykli_request_read(m->core, slot->request, line, sizeof line);
-            if (!got) continue;
-            slot->told = got > 0;
-            slot->granted_ms = now;
-            sykli_hook_done(m->core, ticket, got > 0 ? 0 : (int)got, NULL);
-        }
+        if (!slot->ticket && now - slot->idle_ms >= SYKLI__MESH_RETRY_MS)
+            sykli__mesh_slot_free(m, slot);
+    }
+    for (sykli__mesh_slot *slot = m->slots; slot;) {
+        bool answered = sykli__mesh_slot_answer(m, slot, now, &ticket, &code);
+        if (answered && code) slot->ticket = 0; // nothing to give back: it goes at the next turn
+        if (answered) sykli_hook_done(m->core, ticket, code, NULL); // may end and begin others
+        slot = answered ? m->slots : slot->next;
     }
 }
 
@@ -8568,7 +8595,7 @@ static int sykli__mesh_add_tables(sykli_mesh *m)
                                           sykli__mesh_peers_row, public, sykli__mesh_scan_peers);
     sykli_table links = SYKLI__MESH_TABLE("links", "one connection of any kind",
                                           sykli__mesh_links_row, observer, sykli__mesh_scan_links);
-    int rc = sykli_table_replace(m->core, &nodes);
+    int rc = sykli_table_replace(m->core, &nodes, &m->nodes_before);
     if (!rc) rc = sykli_table_add(m->core, &peers);
     return rc ? rc : sykli_table_add(m->core, &links);
 }
@@ -8655,6 +8682,8 @@ static void sykli__mesh_free(sykli_mesh *m)
     sykli__roster_book_free(&m->book);
     sykli_buf_free(&m->config_body);
     sykli_mem_text_free(m->mem, SYKLI_TAG_mesh, m->state_dir);
+    if (m->nodes_before.scan) sykli_table_replace(m->core, &m->nodes_before, NULL);
+    sykli_forget(m->core, m);
     sykli_mem *mem = m->mem;
     sykli__crypto_wipe(m, sizeof *m);
     sykli_mem_resize(mem, SYKLI_TAG_mesh, m, sizeof *m, 0);

@@ -1,0 +1,628 @@
+// Whole nodes in one process, over loopback, each with its own state and cache. They are driven in
+// turn; a call that waits (to join, to open a session) drives the others from inside its poll. The
+// clock of all can be moved on, so nothing here sleeps.
+#define SYKLI_IMPLEMENTATION
+#include "test.h"
+#define SYKLI_MESH_IMPLEMENTATION
+#include "../sykli_mesh.h"
+#include <sys/wait.h>
+
+enum { PLACES_MAX = 10, TURNS = 4000 };
+
+typedef struct place {
+    sykli *s;
+    sykli_mesh *m;
+    char name[16], state[80], cache[80], work[80], address[32];
+    char events[8000];        // "nodeup:b:alive config:pushed:v0 -> v1 "
+    bool still;               // gets no turns: it hangs
+    int running;              // tasks, most of them at once, and those it began
+    int running_max, begun;
+} place;
+
+typedef struct world {
+    test *t;
+    sykli_sys sys;
+    char root[48], text[20000];
+    place places[PLACES_MAX];
+    int count;
+    place *waiting;           // is in a call that waits
+    bool inside;
+} world;
+
+static world *driven; // by calls that wait
+static uint64_t moved_ms;
+static const char *program;
+
+// ---- the world
+
+static uint64_t world_now_ns(void *u)
+{
+    test *t = (test *)u;
+    return t->real.now_ns(t->real.user) + moved_ms * 1000000u;
+}
+
+static int64_t world_wall_ms(void *u)
+{
+    test *t = (test *)u;
+    return t->real.wall_ms(t->real.user) + (int64_t)moved_ms;
+}
+
+static void turn_all(world *w, int wait_ms)
+{
+    for (int i = 0; i < w->count; i++) {
+        place *p = &w->places[i];
+        if (p->s && !p->still && p != w->waiting) sykli_poll(p->s, wait_ms);
+        wait_ms = 0;
+    }
+}
+
+static int world_poll(void *u, sykli_poll_fd *fds, int count, int timeout_ms)
+{
+    test *t = (test *)u;
+    if (driven && driven->waiting && !driven->inside) {
+        driven->inside = true;
+        turn_all(driven, 0);
+        driven->inside = false;
+        if (timeout_ms > 2) timeout_ms = 2;
+    }
+    return t->real.poll(t->real.user, fds, count, timeout_ms);
+}
+
+static void turn(world *w) { turn_all(w, 1); }
+
+// Moves the clock on, as if all had been driven all the time.
+static void pass_ms(world *w, uint64_t ms)
+{
+    for (uint64_t at = 0; at < ms; at += 100) {
+        moved_ms += 100;
+        for (int i = 0; i < 3; i++) turn_all(w, 0);
+    }
+}
+
+#define UNTIL(condition)                                                                           \
+    do { for (int i_ = 0; i_ < TURNS && !(condition); i_++) turn(w); CHECK(condition); } while (0)
+// The same for what takes its time.
+#define LATER(condition)                                                                           \
+    do { for (int i_ = 0; i_ < 300 && !(condition); i_++) pass_ms(w, 100); CHECK(condition);       \
+    } while (0)
+#define WAITING(place, call) (w->waiting = (place), (call))
+#define WAITED(w) ((w)->waiting = NULL)
+
+static void remove_tree(const char *path)
+{
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf '%s'", path);
+    if (system(command)) printf("  %s stays\n", path);
+}
+
+static void world_begin(world *w, test *t)
+{
+    const char *base = getenv("TMPDIR");
+    memset(w, 0, sizeof *w);
+    w->t = t;
+    w->sys = t->sys;
+    w->sys.poll = world_poll;
+    w->sys.now_ns = world_now_ns;
+    w->sys.wall_ms = world_wall_ms;
+    if (!base || strlen(base) > 20) base = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
+    snprintf(w->root, sizeof w->root, "%s/sykli-mesh-XXXXXX", base);
+    if (!mkdtemp(w->root)) w->root[0] = 0;
+    driven = w;
+}
+
+// A port that nobody listens on now.
+static int free_port(void)
+{
+    struct sockaddr_in a;
+    socklen_t size = sizeof a;
+    memset(&a, 0, sizeof a);
+    a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool ok = fd >= 0 && !bind(fd, (struct sockaddr *)&a, sizeof a)
+           && !getsockname(fd, (struct sockaddr *)&a, &size);
+    if (fd >= 0) close(fd);
+    return ok ? ntohs(a.sin_port) : 0;
+}
+
+static void hear(void *user, const sykli_event *e)
+{
+    place *p = (place *)user;
+    size_t used = strlen(p->events);
+    if (e->kind == SYKLI_EVENT_task_started) {
+        p->begun++;
+        if (++p->running > p->running_max) p->running_max = p->running;
+    }
+    if (e->kind == SYKLI_EVENT_task_finished && e->status != SYKLI_STATUS_cached
+        && e->status != SYKLI_STATUS_blocked)
+        p->running--;
+    if (e->kind < SYKLI_EVENT_nodeup || used > sizeof p->events - 300) return;
+    snprintf(p->events + used, sizeof p->events - used, "%s:%s:%.*s ", sykli_event_names[e->kind],
+             e->name ? e->name : "", (int)(e->text_size > 200 ? 200 : e->text_size),
+             e->text ? e->text : "");
+}
+
+static int place_open(world *w, place *p)
+{
+    p->s = sykli_open(&(sykli_desc){ .sys = &w->sys, .workers_max = 2, .project = "demo",
+        .project_dir = p->work, .cache_dir = p->cache, .state_dir = p->state,
+        .node_name = p->name, .target_fingerprint = "test", .no_history = true, .on_event = hear,
+        .on_event_user = p });
+    return p->s ? sykli_error(p->s) : SYKLI_ENOMEM;
+}
+
+// A context with folders of its own, or with the state directory of another.
+static place *place_add(world *w, const char *name, const place *beside)
+{
+    place *p = &w->places[w->count++];
+    char folder[80];
+    snprintf(p->name, sizeof p->name, "%s", name);
+    snprintf(folder, sizeof folder, "%s/%s", w->root, name);
+    mkdir(folder, 0700);
+    snprintf(p->cache, sizeof p->cache, "%s/%s/cache", w->root, name);
+    snprintf(p->work, sizeof p->work, "%s/%s/work", w->root, name);
+    snprintf(p->state, sizeof p->state, "%s/%s/state", w->root, beside ? beside->name : name);
+    snprintf(p->address, sizeof p->address, "127.0.0.1:%d", free_port());
+    mkdir(p->work, 0700);
+    place_open(w, p);
+    return p;
+}
+
+static int node_up(place *p)
+{
+    p->m = sykli_mesh_open(p->s, &(sykli_mesh_desc){ .mode = SYKLI_MESH_NODE,
+                                                     .state_dir = p->state, .listen = p->address });
+    return p->m ? 0 : sykli_last_error(p->s);
+}
+
+static int client_up(world *w, place *p, bool borrow)
+{
+    p->m = WAITING(p, sykli_mesh_open(p->s, &(sykli_mesh_desc){
+        .mode = SYKLI_MESH_CLIENT, .state_dir = p->state, .borrow = borrow }));
+    WAITED(w);
+    return p->m ? 0 : sykli_last_error(p->s);
+}
+
+static void place_close(place *p)
+{
+    sykli_mesh_close(p->m);
+    sykli_close(p->s);
+    p->m = NULL;
+    p->s = NULL;
+    p->events[0] = 0;
+    p->still = false;
+}
+
+// Ends a node as a crash does: its sockets close, nobody is told.
+static void place_crash(place *p)
+{
+    p->m->mode = SYKLI_MESH_CLIENT; // says no goodbye
+    place_close(p);
+}
+
+static void world_end(world *w)
+{
+    w->waiting = NULL;
+    while (w->count > 0) {
+        place *p = &w->places[--w->count];
+        if (p->s) place_close(p);
+    }
+    if (w->root[0]) remove_tree(w->root);
+    driven = NULL;
+}
+
+static void write_file(const place *p, const char *name, const char *text)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", p->work, name);
+    FILE *f = fopen(path, "w");
+    if (f) fputs(text, f);
+    if (f) fclose(f);
+}
+
+// ---- asking
+
+// Reads a request to its end.    returns  0 or its code; the text is the body or the message
+static int ask_more(world *w, place *p, const sykli_request *desc, size_t *out_size)
+{
+    size_t used = 0;
+    int64_t got = 0;
+    sykli_handle r = sykli_request_open(p->s, desc);
+    w->text[0] = 0;
+    if (!r.id) {
+        snprintf(w->text, sizeof w->text, "%s", sykli_errmsg(p->s));
+        return sykli_last_error(p->s);
+    }
+    for (int i = 0; i < TURNS && got >= 0; i++) {
+        got = sykli_request_read(p->s, r, w->text + used, sizeof w->text - 1 - used);
+        if (got > 0) used += (size_t)got;
+        else if (!got) turn(w);
+    }
+    w->text[used] = 0;
+    if (got != SYKLI_EOF) snprintf(w->text, sizeof w->text, "%s", sykli_request_message(p->s, r));
+    sykli_request_close(p->s, r);
+    *out_size = used;
+    return got == SYKLI_EOF ? 0 : got < 0 ? (int)got : SYKLI_ETIMEOUT;
+}
+
+static int call(world *w, place *p, const char *node, const char *op, const char *args)
+{
+    size_t size;
+    return ask_more(w, p, &(sykli_request){ .verb = SYKLI_VERB_call, .node = node, .what = op,
+                                            .args = args }, &size);
+}
+
+// The answer to a query, as text.
+static const char *rows(world *w, place *p, const char *node, const char *query, int format)
+{
+    size_t size;
+    sykli_fault fault;
+    sykli_buf out;
+    int rc = ask_more(w, p, &(sykli_request){ .verb = SYKLI_VERB_query, .node = node,
+                                              .what = query }, &size);
+    if (rc) return w->text;
+    sykli_result *r = sykli_result_decode(sykli_memory(p->s), w->text, size, &fault);
+    if (!r) return "no result";
+    sykli_buf_init(&out, sykli_memory(p->s), SYKLI_TAG_host);
+    sykli_result_render(r, (sykli_format)format, &out);
+    snprintf(w->text, sizeof w->text, "%s", out.data ? (const char *)out.data : "");
+    sykli_buf_free(&out);
+    sykli_result_free(r);
+    return w->text;
+}
+
+// The same without its header line.
+static const char *cells(world *w, place *p, const char *node, const char *query)
+{
+    const char *text = rows(w, p, node, query, SYKLI_FORMAT_csv), *line = strchr(text, '\n');
+    char *end = w->text + strlen(w->text);
+    while (end > w->text && (end[-1] == '\n' || end[-1] == '\r')) *--end = 0;
+    return line && *line ? line + 1 : text;
+}
+
+#define HAS(text, part)                                                                            \
+    do { const char *t_ = (text);                                                                  \
+         if (!strstr(t_, part)) test_fail_text(t, __FILE__, __LINE__, #text, t_, part); } while (0)
+
+// What is between quotes behind a member's name.
+static const char *member(world *w, const char *name, char *out, size_t size)
+{
+    char key[40];
+    snprintf(key, sizeof key, "\"%s\":\"", name);
+    const char *at = strstr(w->text, key);
+    size_t length = at ? strcspn(at + strlen(key), "\"") : 0;
+    snprintf(out, size, "%.*s", (int)length, at ? at + strlen(key) : "");
+    return out;
+}
+
+// ---- meshes
+
+static int create(world *w, place *p)
+{
+    (void)w;
+    int rc = sykli_mesh_create(p->s, p->state);
+    return rc ? rc : node_up(p);
+}
+
+static const char *invite(world *w, place *p, const char *args)
+{
+    static char token[1000];
+    token[0] = 0;
+    if (!call(w, p, NULL, "invite.create", args)) member(w, "token", token, sizeof token);
+    return token;
+}
+
+static int join(world *w, place *p, const char *token)
+{
+    int rc = WAITING(p, sykli_mesh_join(p->s, p->state, token));
+    WAITED(w);
+    return rc;
+}
+
+static size_t alive(const place *p)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->m->links.table.count; i++)
+        count += sykli__member_at(&p->m->links.table, i)->fact.state == SYKLI__MEMBER_ALIVE;
+    return count;
+}
+
+static size_t sessions(const place *p)
+{
+    size_t count = 0;
+    for (const sykli__mesh_conn *c = p->m->conns; c; c = c->next)
+        count += c->kind == SYKLI__MESH_PEER && c->up;
+    return count;
+}
+
+// a is its admin, b an observer, c a member.
+static bool trio(world *w, test *t, place *who[3])
+{
+    static const char *const names[] = { "a", "b", "c" };
+    static const char *const roles[] = { "", "{\"role\":\"observer\"}", "{\"role\":\"member\"}" };
+    world_begin(w, t);
+    for (int i = 0; i < 3; i++) who[i] = place_add(w, names[i], NULL);
+    CHECK_INT(create(w, who[0]), 0);
+    for (int i = 1; i < 3 && !t->failed; i++) {
+        CHECK_INT(join(w, who[i], invite(w, who[0], roles[i])), 0);
+        CHECK_INT(node_up(who[i]), 0);
+    }
+    if (t->failed) return false;
+    UNTIL(sessions(who[0]) == 2 && sessions(who[1]) == 2 && sessions(who[2]) == 2);
+    UNTIL(alive(who[0]) == 3 && alive(who[1]) == 3 && alive(who[2]) == 3);
+    return !t->failed;
+}
+
+// ---- the idea: a table and an op of one's own are everywhere
+
+#define LAMP_COLUMNS(X, T)                                                                         \
+    X(T, STR, room, 32, none, public, "where it hangs")                                            \
+    X(T, BOOL, lit, 0, none, public, "whether it is lit")                                          \
+    X(T, U64, power, 0, none, observer, "watts")
+SYKLI_ROW(lamp, LAMP_COLUMNS)
+SYKLI_COLUMNS(lamp, LAMP_COLUMNS)
+
+static int lamp_scan(void *user, sykli_emit *to) { return to->row(to, user); }
+
+static int lamp_switch(sykli_call *call)
+{
+    lamp *l = (lamp *)call->user;
+    l->lit = !l->lit;
+    return sykli_buf_print(call->result, "{\"lit\":%s,\"by\":\"%s\"}", l->lit ? "true" : "false",
+                           call->origin);
+}
+
+static void own_tables_and_ops_are_on_every_node(test *t)
+{
+    world world_, *w = &world_;
+    place *n[3];
+    lamp hall = { "hall", false, 60 };
+    if (!trio(w, t, n)) goto out;
+    CHECK_INT(sykli_table_add(n[1]->s, &(sykli_table){ "lamps", "one lamp", lamp_columns, 3,
+                                                       sizeof(lamp), (sykli_visibility)0, lamp_scan,
+                                                       &hall }), 0);
+    CHECK_INT(sykli_op_add(n[1]->s, &(sykli_op){ SYKLI_OP_OWN, "lamp.toggle", "lights a lamp",
+                                                 SYKLI_ROLE_operator, false, NULL, 0, lamp_switch,
+                                                 &hall }), 0);
+    place *client = place_add(w, "client", n[0]);
+    CHECK_INT(client_up(w, client, false), 0);
+    place *from[2] = { n[0], client };
+    for (int i = 0; i < 2 && !t->failed; i++) {
+        CHECK_TEXT(cells(w, from[i], "b", "SELECT * FROM lamps"),
+                   i ? "b,hall,true,60" : "b,hall,false,60");
+        HAS(rows(w, from[i], "b", "SELECT room, power FROM lamps", SYKLI_FORMAT_json),
+            "\"room\":\"hall\",\"power\":60");
+        HAS(cells(w, from[i], "b", "SELECT name, role FROM ops WHERE name = 'lamp.toggle'"),
+            "operator");
+        CHECK_TEXT(cells(w, from[i], "b", "SELECT name, columns FROM tables WHERE name = 'lamps'"),
+                   "lamps,3");
+        CHECK_INT(call(w, from[i], "b", "lamp.toggle", NULL), 0);
+        HAS(w->text, i ? "{\"lit\":false" : "{\"lit\":true");
+    }
+    CHECK_TEXT(cells(w, n[2], "b", "SELECT * FROM lamps"), "b,hall,false"); // c is a member
+    HAS(cells(w, n[2], "b", "SELECT power FROM lamps"), "column power of lamps needs role observer");
+    CHECK_INT(call(w, n[2], "b", "lamp.toggle", NULL), SYKLI_EPERM);
+    CHECK_TEXT(w->text, "op lamp.toggle needs the role operator, the caller has member");
+    CHECK_INT(call(w, n[1], "a", "workers.scale", "{\"count\":9}"), SYKLI_EPERM);
+    HAS(w->text, "the caller has observer");
+    CHECK_INT(call(w, n[0], "nowhere", "lamp.toggle", NULL), SYKLI_ENONODE);
+    HAS(w->text, "node 'nowhere' is not reachable from 'a'");
+    CHECK_INT(call(w, client, "nowhere", "lamp.toggle", NULL), SYKLI_ENONODE);
+    HAS(w->text, "node 'nowhere' is not reachable from 'a'");
+    CHECK(!hall.lit);
+    HAS(n[1]->events, "audit:lamp.toggle:");
+out:
+    world_end(w);
+}
+
+// ---- joining
+
+static void a_token_is_used_once(test *t)
+{
+    world world_, *w = &world_;
+    char token[1000], other[1000], id[40];
+    world_begin(w, t);
+    place *a = place_add(w, "a", NULL), *b = place_add(w, "b", NULL), *c = place_add(w, "c", NULL);
+    CHECK_INT(call(w, a, NULL, "invite.create", NULL), SYKLI_ENOENT); // no mesh is attached
+    CHECK_INT(node_up(a), 0);
+    CHECK_INT(call(w, a, NULL, "invite.create", NULL), SYKLI_ENOENT);
+    HAS(w->text, "this node is in no mesh");
+    sykli_mesh_close(a->m);
+    CHECK_INT(create(w, a), 0);
+    CHECK_INT(sykli_mesh_create(b->s, a->state), SYKLI_EEXIST);
+    CHECK_INT(sykli_mesh_id(b->s, a->state, token), 0);
+    CHECK_INT(strlen(token), 32);
+    CHECK_INT(sykli_mesh_id(b->s, b->state, token), SYKLI_ENOENT);
+
+    static const char *const bad[] = { "{\"role\":\"admin\"}", "{\"role\":\"root\"}",
+        "{\"role\":\"observer\",\"uses\":2}", "{\"uses\":0}", "{\"uses\":65}" };
+    for (int i = 0; i < 5; i++) {
+        int rc = call(w, a, NULL, "invite.create", bad[i]);
+        CHECK(rc == SYKLI_EINVAL || rc == SYKLI_EPERM);
+    }
+    snprintf(token, sizeof token, "%s", invite(w, a, NULL));
+    snprintf(other, sizeof other, "%s", token);
+    other[20] = other[20] == 'A' ? 'B' : 'A';
+    CHECK(join(w, b, other) < 0);
+    CHECK(join(w, b, "") < 0 && join(w, b, "garbage") < 0);
+    CHECK_INT(join(w, b, token), 0);
+    CHECK_INT(join(w, b, token), SYKLI_EEXIST);
+    HAS(sykli_errmsg(b->s), "belongs to a mesh already");
+    CHECK_INT(join(w, c, token), SYKLI_EEXIST);
+    HAS(sykli_errmsg(c->s), "the invite was already used by b (");
+    CHECK_INT(call(w, a, NULL, "invite.list", NULL), 0);
+    HAS(w->text, "\"role\":\"observer\",\"uses_left\":0");
+    HAS(w->text, "\"used_by\":\"b\"");
+    CHECK(!strstr(w->text, token + 30));
+
+    snprintf(token, sizeof token, "%s", invite(w, a, "{\"expires_ms\":1000}"));
+    moved_ms += 5000;
+    CHECK_INT(join(w, c, token), SYKLI_ETIMEOUT);
+    HAS(sykli_errmsg(c->s), "the invite expired");
+    snprintf(token, sizeof token, "%s", invite(w, a, NULL));
+    CHECK_INT(call(w, a, NULL, "invite.list", NULL), 0);
+    const char *last = w->text; // the newest is the last
+    for (const char *at = w->text; (at = strstr(at, "\"id\":\"")) != NULL; at++) last = at;
+    snprintf(id, sizeof id, "{%.23s}", last);
+    CHECK_INT(call(w, a, NULL, "invite.revoke", id), 0);
+    CHECK_INT(call(w, a, NULL, "invite.revoke", id), SYKLI_ENOENT);
+    CHECK_INT(join(w, c, token), SYKLI_EAUTH);
+    HAS(sykli_errmsg(c->s), "does not know this invite");
+
+    // A token that leads to another node, and one that names another inviter.
+    sykli__roster_invite v;
+    sykli_buf out;
+    CHECK_INT(node_up(b), 0);
+    for (int i = 0; i < 2; i++) {
+        snprintf(token, sizeof token, "%s", invite(w, a, NULL));
+        CHECK_INT(sykli__roster_invite_decode(&v, token, strlen(token), &t->fault), 0);
+        if (i) v.inviter_exchange[3] ^= 1;
+        else snprintf(v.addresses[0], sizeof v.addresses[0], "%s", b->address);
+        sykli_buf_init(&out, &t->mem, SYKLI_TAG_host);
+        CHECK_INT(sykli__roster_invite_encode(&v, &out, &t->fault), 0);
+        CHECK_INT(join(w, c, (const char *)out.data), SYKLI_EAUTH);
+        HAS(sykli_errmsg(c->s), i ? "is not the inviter" : "does not know this invite");
+        sykli_buf_free(&out);
+    }
+
+    // Beside a node that runs: it learns of it at once.
+    CHECK_INT(node_up(c), 0);
+    place *j = place_add(w, "c", c);
+    snprintf(token, sizeof token, "%s", invite(w, a, "{\"role\":\"member\",\"uses\":2}"));
+    CHECK_INT(join(w, j, token), 0);
+    UNTIL(alive(c) == 3 && alive(a) == 3);
+    CHECK_TEXT(cells(w, a, NULL, "SELECT name, role FROM nodes ORDER BY name"),
+               "a,admin\r\nb,observer\r\nc,member");
+    world_end(w);
+}
+
+// ---- strangers
+
+static void strangers_are_not_let_in(test *t)
+{
+    world world_, *w = &world_;
+    place *n[3];
+    if (!trio(w, t, n)) goto out;
+    place *s = place_add(w, "stranger", NULL);
+    CHECK_INT(create(w, s), 0); // a mesh of its own: another cookie
+    size_t strangers = n[0]->m->conn_count;
+    for (int i = 0; i < 4; i++) {
+        sykli__link_psk psk;
+        const sykli__link_psk *use = NULL;
+        uint8_t purpose = SYKLI__LINK_CTL;
+        if (i == 1) use = &n[0]->m->psks[1];                  // an invite's, to be a member
+        if (i == 2) purpose = SYKLI__LINK_CLIENT;
+        if (i == 3) {                                         // the id of the right one
+            psk = n[0]->m->psks[0];
+            psk.key_secret[5] ^= 1;
+            use = &psk;
+        }
+        int number = sykli__member_core_dial(&s->m->links, sykli_now_ms(s->s), SYKLI__LINK_NOISE,
+                                             purpose, n[0]->address, use);
+        CHECK(number > 0);
+        CHECK(sykli__mesh_dial(s->m, SYKLI__MESH_PEER, number, n[0]->address) != NULL);
+        UNTIL(!sykli__mesh_conn_of(s->m, number) && n[0]->m->conn_count == strangers);
+        CHECK_INT(n[0]->m->links.table.count, 3);
+        CHECK_INT(sykli__mesh_conn_to(n[0]->m, "stranger") != NULL, 0);
+    }
+    HAS(cells(w, n[0], NULL, "SELECT count(*) FROM nodes"), "3");
+
+    // A banned node is put out by all, and stays out.
+    CHECK_INT(call(w, n[1], "a", "roster.revoke", "{\"node\":\"c\"}"), SYKLI_EPERM);
+    CHECK_INT(call(w, n[0], NULL, "roster.revoke", "{\"node\":\"a\"}"), SYKLI_EINVAL);
+    CHECK_INT(call(w, n[0], NULL, "roster.revoke", "{\"node\":\"c\"}"), 0);
+    LATER(sessions(n[0]) == 1 && sessions(n[1]) == 1 && sessions(n[2]) == 0);
+    int before = n[2]->m->links.last_id;
+    pass_ms(w, 5000);
+    CHECK_INT(sessions(n[2]), 0);
+    CHECK(n[2]->m->links.last_id - before < 20); // it does not storm the doors
+    CHECK_INT(call(w, n[2], "a", "roster.get", NULL), SYKLI_ENONODE);
+    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"admin\"}"),
+              SYKLI_EPERM);
+    HAS(w->text, "is banned, and bans stay");
+out:
+    world_end(w);
+}
+
+// A session of the node of a state directory asks for one op.    returns  the exit code
+static int child_client(const char *state, const char *op)
+{
+    sykli *s = sykli_open(&(sykli_desc){ .cache_dir = state });
+    sykli_mesh *m = sykli_mesh_open(s, &(sykli_mesh_desc){ .mode = SYKLI_MESH_CLIENT,
+                                                           .state_dir = state });
+    char text[300];
+    int64_t got = m ? 0 : sykli_last_error(s);
+    sykli_handle r = { 0 };
+    if (m) r = sykli_request_open(s, &(sykli_request){ .verb = SYKLI_VERB_call, .what = op,
+                                                       .node = SYKLI_MESH_GATEWAY });
+    while (m && (got = sykli_request_read(s, r, text, sizeof text)) == 0) sykli_poll(s, 1000);
+    sykli_mesh_close(m);
+    sykli_close(s);
+    return got > 0 ? 0 : (int)-got;
+}
+
+static int child_run(world *w, const char *state, bool task)
+{
+    char command[600];
+    const char *run = getenv("TEST_RUN");
+    int status;
+    snprintf(command, sizeof command, "%s exec %s '%s' --client '%s' invite.list",
+             task ? "SYKLI_TASK_UID=1-1-1" : "unset SYKLI_TASK_UID;", run ? run : "", program,
+             state);
+    pid_t pid = fork();
+    if (!pid) {
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(126);
+    }
+    for (;;) {
+        turn(w);
+        if (waitpid(pid, &status, WNOHANG)) return WIFEXITED(status) ? WEXITSTATUS(status) : 127;
+    }
+}
+
+static void the_control_socket_is_its_owners(test *t)
+{
+    world world_, *w = &world_;
+    char path[160], link_to[120];
+    world_begin(w, t);
+    place *a = place_add(w, "a", NULL), *c = place_add(w, "c", NULL);
+    CHECK_INT(create(w, a), 0);
+    CHECK_INT(node_up(c), 0);
+    CHECK_INT(client_up(w, place_add(w, "d", a), false), 0);
+
+    // Its socket, with the token of another.
+    place *s = place_add(w, "s", NULL);
+    mkdir(s->state, 0700);
+    snprintf(path, sizeof path, "%s/token", s->state);
+    snprintf(link_to, sizeof link_to, "%s/token", c->state);
+    CHECK_INT(client_up(w, s, false), SYKLI_ENONODE);
+    HAS(sykli_errmsg(s->s), "no node runs in");
+    CHECK(!symlink(link_to, path)); // and no links are followed
+    snprintf(path, sizeof path, "%s/sock", s->state);
+    snprintf(link_to, sizeof link_to, "%s/sock", a->state);
+    CHECK(!symlink(link_to, path));
+    CHECK_INT(client_up(w, s, false), SYKLI_EAUTH);
+    snprintf(path, sizeof path, "cd '%s' && cat ../../c/state/token >t && mv t token", s->state);
+    CHECK(!system(path));
+    CHECK_INT(client_up(w, s, false), SYKLI_ENONODE);
+    HAS(sykli_errmsg(s->s), "does not answer");
+
+    CHECK_INT(child_run(w, a->state, false), 0);
+    CHECK_INT(child_run(w, a->state, true), -SYKLI_EPERM);
+
+    place *two = place_add(w, "two", a); // one node a state directory
+    CHECK_INT(node_up(two), SYKLI_EBUSY);
+    HAS(sykli_errmsg(two->s), "a node runs in");
+    world_end(w);
+}
+
+int main(int argc, char **argv)
+{
+    program = argv[0];
+    if (argc == 4 && !strcmp(argv[1], "--client")) return child_client(argv[2], argv[3]);
+    TEST_ONCE(own_tables_and_ops_are_on_every_node);
+    TEST_ONCE(a_token_is_used_once);
+    TEST_ONCE(strangers_are_not_let_in);
+    TEST_ONCE(the_control_socket_is_its_owners);
+    return test_end(argc, argv);
+}
