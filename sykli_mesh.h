@@ -4662,7 +4662,8 @@ typedef struct sykli__member_row {
     uint64_t live_ms, heard_ms, ping_ms, accused_ms, witness_ms;
     uint64_t loser_due_ms, newcomer_due_ms, rival_ms; // rival_ms: 0, or when a loser came
     uint64_t dial_ms, dial_due_ms;     // dial_ms: begun, 0: none is under way
-    uint32_t dials;                    // in vain, since the last session that was of use
+    uint32_t dials;                    // in vain, since the last session
+    uint32_t briefs;                   // sessions in a row that were of no use
     uint32_t rtt_ms;
     int mismatches;
     uint64_t sync_ms, sync_due_ms;
@@ -5307,6 +5308,7 @@ static void sykli__member_adopt(sykli__member_table *t, sykli__member_row *row,
 {
     row->live = *session;
     row->heard_ms = row->ping_ms = row->live_ms = t->now_ms;
+    row->dials = 0;
     row->dial_ms = 0;
     row->check.on = false;
     row->mismatches = 0;
@@ -5381,10 +5383,10 @@ static void sykli__member_link_down(sykli__member_table *t, sykli__member_row *r
     t->changed = true;
     if (!next.conn) {
         bool brief = t->now_ms - row->live_ms < SYKLI__MEMBER_BRIEF_MS;
-        if (!brief) row->dials = 0;
-        sykli__member_check_broken(t, row, !row->dials, false);
-        if (row->dials) row->dial_due_ms = t->now_ms + sykli__member_backoff(t, row->dials - 1);
-        row->dials++;
+        if (!brief) row->briefs = 0;
+        sykli__member_check_broken(t, row, !row->briefs, false);
+        if (row->briefs) row->dial_due_ms = t->now_ms + sykli__member_backoff(t, row->briefs - 1);
+        row->briefs++;
         return;
     }
     if (row->loser.conn) row->loser = none;
@@ -6781,17 +6783,30 @@ static sykli_role sykli__mesh_role(sykli_mesh *m, const sykli__mesh_conn *c,
     return sykli__roster_role(&m->roster, peer->id);
 }
 
-// The session over which a node can be asked, by name or id.
+// A member's session over which requests go: not that of a newcomer or of a run elsewhere.
+static bool sykli__mesh_askable(const sykli__mesh_conn *c, const sykli__link_core *link)
+{
+    return c->kind == SYKLI__MESH_PEER && c->up && !c->invited && link
+           && link->peer.purpose == SYKLI__LINK_CTL;
+}
+
+// The session over which a node can be asked, by name or id. A name of the roster is that node's,
+// whoever else says to have it; one that two others have is nobody's.
 static sykli__mesh_conn *sykli__mesh_conn_to(const sykli_mesh *m, const char *node)
 {
+    const sykli__roster_entry *known = sykli__roster_by_name(&m->roster, node);
+    sykli__mesh_conn *found = NULL;
     for (sykli__mesh_conn *c = m->conns; c; c = c->next) {
         const sykli__link_core *link = sykli__mesh_link(m, c);
         char id[33];
-        if (c->kind != SYKLI__MESH_PEER || !c->up || c->invited || !link) continue;
+        if (!sykli__mesh_askable(c, link)) continue;
         sykli_hex(id, link->peer.id, 16);
-        if (!strcmp(link->peer.name, node) || !strcmp(id, node)) return c;
+        if (!strcmp(id, node)) return c;
+        if (known ? memcmp(known->id, link->peer.id, 16) : strcmp(link->peer.name, node)) continue;
+        if (found && memcmp(sykli__mesh_link(m, found)->peer.id, link->peer.id, 16)) return NULL;
+        found = c;
     }
-    return NULL;
+    return found;
 }
 
 // ---- requests of our own, read in the background
@@ -6977,9 +6992,10 @@ static void sykli__mesh_finds_pump(sykli_mesh *m)
 static void sykli__mesh_find_name(sykli_mesh *m, sykli__mesh_find *find, const char *node)
 {
     const sykli__mesh_conn *c = sykli__mesh_conn_to(m, node);
+    const sykli__link_core *link = c ? sykli__mesh_link(m, c) : NULL;
     snprintf(find->node, sizeof find->node, "%s", node);
-    snprintf(find->from, sizeof find->from, "%s", node);
-    if (!c) return;
+    snprintf(find->from, sizeof find->from, "%s", link ? link->peer.name : node);
+    if (!link) return;
     size_t used = strlen(find->from), host = strlen(c->address);
     const char *colon = strrchr(c->address, ':');
     if (colon) host = (size_t)(colon - c->address);
@@ -7023,9 +7039,11 @@ static int sykli__mesh_find_begin(sykli_mesh *m, const char *key, uint64_t ticke
     for (sykli__mesh_conn *c = m->conns, *next; c; c = next) {
         next = c->next;
         const sykli__link_core *link = sykli__mesh_link(m, c);
-        if (c->kind != SYKLI__MESH_PEER || !c->up || c->invited || !link) continue;
+        char id[33];
+        if (!sykli__mesh_askable(c, link)) continue;
+        sykli_hex(id, link->peer.id, 16); // names may be taken twice
         sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
-            .verb = SYKLI_VERB_call, .node = link->peer.name, .what = "action.get",
+            .verb = SYKLI_VERB_call, .node = id, .what = "action.get",
             .args = args, .deadline_ms = SYKLI__MESH_FIND_MS }, sykli__mesh_find_answer);
         if (!job) continue;
         job->user = find;
@@ -7082,6 +7100,16 @@ static void sykli__mesh_versions(sykli_mesh *m)
     sykli__member_update(&m->links.table);
 }
 
+// Whether a version was made beside ours and not from it. Of one that is further on we cannot tell.
+static bool sykli__mesh_config_conflicts(const sykli_mesh *m, const sykli__roster_envelope *e)
+{
+    uint8_t hash[32];
+    if (!m->config.version) return false;
+    sykli__roster_envelope_hash(&m->config, hash);
+    return e->version <= m->config.version
+        || (e->version == m->config.version + 1 && memcmp(e->parent, hash, sizeof hash));
+}
+
 // Makes a checked configuration the one in force: tried first, then kept, then applied for good.
 static int sykli__mesh_config_take(sykli_mesh *m, const sykli__roster_envelope *e,
                                    const void *body, size_t size)
@@ -7089,6 +7117,7 @@ static int sykli__mesh_config_take(sykli_mesh *m, const sykli__roster_envelope *
     sykli_buf packed;
     char kept[48];
     uint64_t previous = m->config.version;
+    bool conflict = sykli__mesh_config_conflicts(m, e);
     int rc = sykli_config_verify(m->core, (const char *)body, size);
     if (rc) return sykli_fail(&m->fault, rc, "%s", sykli_errmsg(m->core));
     sykli_buf_init(&packed, m->mem, SYKLI_TAG_mesh);
@@ -7111,8 +7140,8 @@ static int sykli__mesh_config_take(sykli_mesh *m, const sykli__roster_envelope *
     char text[96];
     int text_size = snprintf(text, sizeof text, "v%llu -> v%llu", (unsigned long long)previous,
                              (unsigned long long)e->version);
-    sykli_event_put(m->core, &(sykli_event){ .kind = SYKLI_EVENT_config, .name = "pushed",
-                                             .text = text, .text_size = (size_t)text_size });
+    sykli_event_put(m->core, &(sykli_event){ .kind = SYKLI_EVENT_config,
+                                             .name = conflict ? "conflict" : "pushed", .text = text, .text_size = (size_t)text_size });
     sykli__mesh_versions(m);
     return m->config_body.error;
 }
@@ -7186,20 +7215,49 @@ static int sykli__mesh_roster_accept(sykli_mesh *m, const void *data, size_t siz
     return 0;
 }
 
-// Signs the roster as it stands now, keeps it and makes it known. Only where the mesh key lives.
+// Signs the roster as it stands now and keeps it.
 static int sykli__mesh_roster_publish(sykli_mesh *m)
 {
     sykli_buf out;
-    if (!(m->keys.has & SYKLI__ROSTER_HAS_MESH_SECRET))
-        return sykli_fail(&m->fault, SYKLI_EPERM,
-                          "the mesh key is not on this machine; do this where `sykli cookie new` "
-                          "was run");
     sykli_buf_init(&out, m->mem, SYKLI_TAG_mesh);
     int rc = sykli__roster_publish(&m->roster, &m->crypto, m->keys.mesh_secret, &out);
     if (!rc) rc = sykli__mesh_file_write(m, "roster", out.data, out.size);
     sykli_buf_free(&out);
     if (rc) return sykli_fail(&m->fault, rc, "the roster cannot be published: %s",
                               sykli_error_text(rc));
+    return 0;
+}
+
+// The roster on disk, after a change that could not be kept.
+static void sykli__mesh_roster_back(sykli_mesh *m)
+{
+    sykli_buf data;
+    sykli__roster kept;
+    sykli_buf_init(&data, m->mem, SYKLI_TAG_mesh);
+    sykli__roster_init(&kept, m->mem, m->keys.mesh);
+    if (!sykli__mesh_file_read(m, "roster", &data)
+        && !sykli__roster_decode(&kept, &m->crypto, data.data, data.size, NULL)) {
+        sykli__roster_free(&m->roster);
+        m->roster = kept;
+    } else sykli__roster_free(&kept);
+    sykli_buf_free(&data);
+}
+
+// Grants what an entry says, or bans an id; then it is signed, kept and made known. Only where the
+// mesh key lives: elsewhere nothing changes.
+static int sykli__mesh_roster_change(sykli_mesh *m, const sykli__roster_entry *grant,
+                                     const uint8_t *ban)
+{
+    if (!(m->keys.has & SYKLI__ROSTER_HAS_MESH_SECRET))
+        return sykli_fail(&m->fault, SYKLI_EPERM,
+                          "the mesh key is not on this machine; do this where `sykli cookie new` "
+                          "was run");
+    int rc = grant ? sykli__roster_grant(&m->roster, grant, &m->fault)
+                   : sykli__roster_ban(&m->roster, ban, &m->fault);
+    if (!rc && (rc = sykli__mesh_roster_publish(m))) sykli__mesh_roster_back(m);
+    if (rc) return rc;
+    sykli__mesh_versions(m);
+    sykli__mesh_roster_enforce(m);
     return 0;
 }
 
@@ -7333,9 +7391,7 @@ static int sykli__mesh_welcome(sykli_mesh *m, const sykli__link_peer *peer, sykl
         memcpy(entry.exchange, peer->key, 32);
         memcpy(entry.sign, peer->sign_key, 32);
         snprintf(entry.name, sizeof entry.name, "%s", peer->name);
-        rc = sykli__roster_grant(&m->roster, &entry, &m->fault);
-        if (!rc) rc = sykli__mesh_roster_publish(m);
-        if (!rc) sykli__mesh_versions(m);
+        rc = sykli__mesh_roster_change(m, &entry, NULL);
     }
     if (rc) return rc;
     sykli_buf roster;
@@ -7743,26 +7799,36 @@ static void sykli__mesh_behind(sykli_mesh *m, const char *node, int what)
 
 // ---- roles
 
-// What the roster would say of a node, found among members by name or id.
+// What the roster would say of a node, found among members and in the roster by name or id. A name
+// that two have is refused: the one who means the other would give its role away.
 static int sykli__mesh_subject(sykli_mesh *m, const char *node, sykli__roster_entry *out)
 {
+    const sykli__roster_entry *known = sykli__roster_by_name(&m->roster, node);
+    size_t found = known != NULL;
+    char ids[2][33] = { "", "" };
+    if (known) *out = *known;
+    if (known) sykli_hex(ids[0], known->id, 16);
     for (size_t i = 0; i < m->links.table.count; i++) {
         const sykli__member_fact *f = &sykli__member_at(&m->links.table, i)->fact;
         char id[33];
         sykli_hex(id, f->id, 16);
-        if (strcmp(f->name, node) && strcmp(id, node)) continue;
-        const sykli__roster_entry *known = sykli__roster_by_id(&m->roster, f->id);
+        bool by_id = !strcmp(id, node);
+        if ((strcmp(f->name, node) && !by_id) || (found && !strcmp(id, ids[0]))) continue;
+        memcpy(ids[by_id || !found ? 0 : 1], id, sizeof id);
+        found = by_id ? 1 : found + 1;
+        known = sykli__roster_by_id(&m->roster, f->id);
         memset(out, 0, sizeof *out);
         if (known) *out = *known;
         memcpy(out->id, f->id, sizeof out->id);
         memcpy(out->exchange, f->key, 32);
         memcpy(out->sign, f->sign_key, 32);
         snprintf(out->name, sizeof out->name, "%s", f->name);
-        return 0;
+        if (by_id) break;
     }
-    const sykli__roster_entry *known = sykli__roster_by_name(&m->roster, node);
-    if (!known) return sykli_set_error(m->core, SYKLI_ENOENT, "no node '%s' is known", node);
-    *out = *known;
+    if (!found) return sykli_set_error(m->core, SYKLI_ENOENT, "no node '%s' is known", node);
+    if (found > 1)
+        return sykli_set_error(m->core, SYKLI_EINVAL, "more than one node is named '%s', give the "
+                               "id: %s, %s", node, ids[0], ids[1]);
     return 0;
 }
 
@@ -7781,12 +7847,7 @@ static int sykli__mesh_op_grant(sykli_call *call)
                                "role: give member, observer, operator or admin, not '%s'", role);
     entry.writer = sykli_json_bool(call->args, sykli_json_get(call->args, 0, "writer"), false);
     entry.executor = sykli_json_bool(call->args, sykli_json_get(call->args, 0, "executor"), false);
-    rc = sykli__roster_grant(&m->roster, &entry, &m->fault);
-    if (!rc) rc = sykli__mesh_roster_publish(m);
-    if (rc) return sykli__mesh_failed(m);
-    sykli__mesh_versions(m);
-    sykli__mesh_roster_enforce(m);
-    return 0;
+    return sykli__mesh_roster_change(m, &entry, NULL) ? sykli__mesh_failed(m) : 0;
 }
 
 static int sykli__mesh_op_revoke(sykli_call *call)
@@ -7797,12 +7858,7 @@ static int sykli__mesh_op_revoke(sykli_call *call)
     if (rc) return rc;
     if (!memcmp(entry.id, m->keys.id, sizeof entry.id))
         return sykli_set_error(m->core, SYKLI_EINVAL, "a node does not ban itself");
-    rc = sykli__roster_ban(&m->roster, entry.id, &m->fault);
-    if (!rc) rc = sykli__mesh_roster_publish(m);
-    if (rc) return sykli__mesh_failed(m);
-    sykli__mesh_versions(m);
-    sykli__mesh_roster_enforce(m);
-    return 0;
+    return sykli__mesh_roster_change(m, NULL, entry.id) ? sykli__mesh_failed(m) : 0;
 }
 
 // ---- keys, and coming up

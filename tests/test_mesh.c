@@ -151,7 +151,7 @@ static int place_open(world *w, place *p)
     return p->s ? sykli_error(p->s) : SYKLI_ENOMEM;
 }
 
-// A context with folders of its own, or with the state directory of another.
+// A context with folders of its own, or with state and cache of another.
 static place *place_add(world *w, const char *name, const place *beside)
 {
     place *p = &w->places[w->count++];
@@ -159,7 +159,7 @@ static place *place_add(world *w, const char *name, const place *beside)
     snprintf(p->name, sizeof p->name, "%s", name);
     snprintf(folder, sizeof folder, "%s/%s", w->root, name);
     mkdir(folder, 0700);
-    snprintf(p->cache, sizeof p->cache, "%s/%s/cache", w->root, name);
+    snprintf(p->cache, sizeof p->cache, "%s/%s/cache", w->root, beside ? beside->name : name);
     snprintf(p->work, sizeof p->work, "%s/%s/work", w->root, name);
     snprintf(p->state, sizeof p->state, "%s/%s/state", w->root, beside ? beside->name : name);
     snprintf(p->address, sizeof p->address, "127.0.0.1:%d", free_port());
@@ -616,6 +616,318 @@ static void the_control_socket_is_its_owners(test *t)
     world_end(w);
 }
 
+// ---- results of others
+
+static sykli_task add_task(place *p, const char *name, const char *command)
+{
+    write_file(p, "in.txt", "in\n");
+    return sykli_add(p->s, &(sykli_task_desc){ .name = name, .command = command,
+        .inputs = { "in.txt" }, .outputs = { { "o", "out.txt" } } });
+}
+
+static sykli_status status_of(place *p, sykli_task task, sykli_task_info *info)
+{
+    sykli_task_get(p->s, task, info);
+    return info->status;
+}
+
+static const char *lie; // what a peer says instead of its result
+static int lie_tell(sykli_call *call) { return sykli_buf_text(call->result, lie); }
+
+static void lie_at(place *p)
+{
+    const sykli_op *op = sykli__op_find(&p->s->ops, "action.get");
+    ((sykli_op *)(uintptr_t)op)->handler = lie_tell;
+}
+
+static int found_code;
+static void found(sykli_mesh *m, sykli__mesh_find *find, int code)
+{
+    (void)m;
+    (void)find;
+    found_code = code;
+}
+
+static void find_begin(place *p, const char *key)
+{
+    found_code = 1;
+    sykli__mesh_find_begin(p->m, key, 0, (sykli_handle){ 0 }, found);
+}
+
+// Puts one text in the place of another.
+static const char *changed(const char *text, const char *from, const char *to, char *out)
+{
+    const char *at = strstr(text, from);
+    snprintf(out, 6000, "%.*s%s%s", at ? (int)(at - text) : 0, text, at ? to : "",
+             at ? at + strlen(from) : "");
+    return out;
+}
+
+static void results_of_a_peer_are_hits(test *t)
+{
+    world world_, *w = &world_;
+    place *n[3];
+    sykli_task_info info;
+    char entry[6000], said[6000], digest[65], size[40];
+    const char *command = "cat in.txt > out.txt; echo made >> out.txt";
+    if (!trio(w, t, n)) goto out;
+    sykli_task made = add_task(n[0], "t", command);
+    CHECK_INT(sykli_start(n[0]->s), 0);
+    UNTIL(status_of(n[0], made, &info) < SYKLI_ENDINGS);
+    CHECK_INT(info.status, SYKLI_STATUS_passed);
+    char key[65];
+    snprintf(key, sizeof key, "%s", info.key);
+    snprintf(said, sizeof said, "{\"key\":\"%s\"}", key);
+    CHECK_INT(call(w, n[1], "a", "action.get", said), 0);
+    snprintf(entry, sizeof entry, "%.5000s", w->text);
+    HAS(entry, "\"path\":\"out.txt\"");
+    const char *o = strstr(entry, "\"path\":\"out.txt\"");
+    snprintf(digest, sizeof digest, "%.64s", strstr(o, "\"digest\":\"") + 10);
+    snprintf(size, sizeof size, "\"size\":%d", atoi(strstr(o, "\"size\":") + 7));
+    CHECK_TEXT(size, "\"size\":8");
+    CHECK_INT(call(w, n[1], "a", "action.get", "{\"key\":\"../../../../etc/passwd\"}"),
+              SYKLI_EINVAL);
+
+    // Whatever a peer says, nothing wrong is believed.
+    sykli_digest id;
+    sykli_unhex(id.bytes, 32, digest, 64);
+    int (*honest)(sykli_call *) = sykli__op_find(&n[0]->s->ops, "action.get")->handler;
+    const char *const lies[][2] = {
+        { size, "\"size\":9" }, { size, "\"size\":7" }, { size, "\"size\":549755813888" },
+        { size, "\"size\":18446744073709551615" }, { size, "\"size\":-1" }, { size, "\"size\":\"8\"" },
+        { "out.txt", "../out.txt" }, { "out.txt", "/tmp/out.txt" }, { "out.txt", "a/../../x" },
+        { "out.txt", "" }, { "\"outputs\"", "\"other\"" }, { "\"outputs\":[", "\"outputs\":[1," },
+        { "{", "" }, { "{", "[" }, { "{", "{\"outputs\":[]," }, { key, "00" },
+        { digest, "0000000000000000000000000000000000000000000000000000000000000001" },
+        { digest, "../../x" }, { digest, "" } };
+    lie_at(n[0]);
+    // The right entry, with a blob that is not what it says.
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", n[0]->cache, sykli__store_blob_path(&id).text);
+    CHECK(!chmod(path, 0600));
+    FILE *f = fopen(path, "r+");
+    CHECK(f && fputs("IN\nMADE\n", f) > 0 && !fclose(f));
+    lie = entry;
+    uint64_t size_bytes;
+    find_begin(n[1], key);
+    UNTIL(found_code != 1);
+    CHECK(found_code < 0);
+    CHECK(!sykli_blob_have(n[1]->s, &id, &size_bytes));
+    f = fopen(path, "r+");
+    CHECK(f && fputs("in\nmade\n", f) > 0 && !fclose(f));
+
+    for (size_t i = 0; i < sizeof lies / sizeof *lies && !t->failed; i++) {
+        lie = changed(entry, lies[i][0], lies[i][1], said);
+        find_begin(n[1], key);
+        UNTIL(found_code != 1);
+        CHECK(found_code < 0);
+        if (found_code >= 0) printf("  lie %d: %s\n", (int)i, said);
+        CHECK_TEXT(cells(w, n[1], NULL, "SELECT count(*) FROM actions"), "0");
+    }
+    lie = "";
+    find_begin(n[1], key);
+    UNTIL(found_code != 1);
+    CHECK(found_code < 0);
+
+    ((sykli_op *)(uintptr_t)sykli__op_find(&n[0]->s->ops, "action.get"))->handler = honest;
+
+    // A peer that hangs costs no more than the time for an answer; the others are heard.
+    n[2]->still = true;
+    sykli_task hit = add_task(n[1], "t", command);
+    CHECK_INT(sykli_start(n[1]->s), 0);
+    uint64_t began = moved_ms;
+    LATER(status_of(n[1], hit, &info) < SYKLI_ENDINGS);
+    CHECK(moved_ms - began <= 400);
+    CHECK_TEXT(sykli_status_names[info.status], "cached");
+    CHECK_TEXT(info.from, "a@127.0.0.1");
+    n[2]->still = false;
+    pass_ms(w, 500);
+
+    // A run beside a node looks through it.
+    place *run = place_add(w, "run", n[2]);
+    CHECK_INT(client_up(w, run, true), 0);
+    hit = add_task(run, "t", command);
+    CHECK_INT(sykli_start(run->s), 0);
+    UNTIL(status_of(run, hit, &info) < SYKLI_ENDINGS);
+    CHECK_TEXT(sykli_status_names[info.status], "cached");
+    HAS(info.from, "@127.0.0.1");
+
+    // A peer that is gone in the middle.
+    static char large[3 << 20];
+    memset(large, 'x', sizeof large);
+    CHECK_INT(sykli__store_put_bytes(&n[0]->s->store, large, sizeof large, &id, &t->fault), 0);
+    char hex[65], sized[40];
+    sykli_hex(hex, id.bytes, 32);
+    snprintf(sized, sizeof sized, "\"size\":%d", (int)sizeof large);
+    char half[6000];
+    changed(entry, digest, hex, half);
+    changed(half, size, sized, said);
+    key[0] = key[0] == '0' ? '1' : '0';
+    char *in_entry = strstr(said, "\"key\":\"");
+    in_entry[7] = key[0];
+    lie = said;
+    lie_at(n[0]);
+    find_begin(n[1], key);
+    sykli__mesh_conn *to_a = sykli__mesh_conn_to(n[1]->m, "a");
+    uint64_t in = sykli__mesh_link(n[1]->m, to_a)->bytes_in;
+    UNTIL(sykli__mesh_link(n[1]->m, to_a)->bytes_in > in + 100000);
+    CHECK_INT(found_code, 1);
+    place_crash(n[0]);
+    UNTIL(found_code != 1);
+    CHECK_INT(found_code, SYKLI_ECLOSED);
+    CHECK(!sykli_blob_have(n[1]->s, &id, &size_bytes));
+    CHECK(!n[1]->m->finds && !n[1]->m->jobs);
+out:
+    world_end(w);
+}
+
+// ---- the configuration of the whole mesh
+
+static const char *colour_names[] = { "red", "green", "blue", NULL };
+static const sykli_config_key colour_key = { "demo.colour", SYKLI_KIND_TEXT, SYKLI_UNIT_none,
+    "red", 0, 0, colour_names, false, false, 1, "of the lamps" };
+static const sykli_config_key door_key = { "demo.door", SYKLI_KIND_TEXT, SYKLI_UNIT_none, "shut", 0,
+    0, NULL, true, false, 1, "of this house" };
+
+static int push(world *w, place *p, const char *values)
+{
+    char args[300];
+    snprintf(args, sizeof args, "{\"values\":\"%s\"}", values);
+    return call(w, p, NULL, "config.push", args);
+}
+
+static void a_push_reaches_the_mesh(test *t)
+{
+    world world_, *w = &world_;
+    place *n[3];
+    if (!trio(w, t, n)) goto out;
+    for (int i = 0; i < 2; i++) CHECK_INT(sykli_config_key_add(n[i]->s, &colour_key), 0);
+    CHECK_INT(sykli_config_key_add(n[0]->s, &door_key), 0);
+
+    CHECK_INT(push(w, n[0], "{\\\"kill.grace\\\":\\\"3s\\\"}"), 0);
+    HAS(w->text, "{\"version\":1,\"nodes\":[{\"node\":\"a\",\"state\":\"updated\"");
+    for (int i = 0; i < 3; i++) CHECK_TEXT(sykli_config_get(n[i]->s, "kill.grace"), "3s");
+    HAS(n[2]->events, "config:pushed:v0 -> v1");
+    CHECK_INT(push(w, n[0], "{\\\"workers\\\":\\\"many\\\"}"), SYKLI_EINVAL);
+    HAS(w->text, "workers must be");
+    CHECK_INT(push(w, n[0], "{\\\"no.such\\\":1}"), SYKLI_ENOENT);
+    CHECK_INT(push(w, n[0], "{\\\"demo.door\\\":\\\"open\\\"}"), SYKLI_EPERM);
+    HAS(w->text, "demo.door is local");
+    CHECK_INT(push(w, n[0], "{\\\"kill.grace\\\":[]}"), SYKLI_EINVAL);
+    CHECK(push(w, n[0], "[") < 0 && push(w, n[0], "") < 0);
+    CHECK_INT(push(w, n[1], "{\\\"workers\\\":3}"), SYKLI_EPERM);
+    HAS(w->text, "this node's key is no admin of the mesh");
+    CHECK_INT(call(w, n[2], "a", "config.push", "{\"values\":\"{}\"}"), SYKLI_EPERM);
+    HAS(w->text, "needs the role admin, the caller has member");
+
+    // A node that does not know a key says so, and keeps what it has.
+    CHECK_INT(push(w, n[0], "{\\\"demo.colour\\\":\\\"blue\\\"}"), 0);
+    HAS(w->text, "{\"node\":\"c\",\"state\":\"refused\"");
+    HAS(w->text, "demo.colour");
+    HAS(w->text, "{\"node\":\"b\",\"state\":\"updated\"");
+    CHECK_TEXT(sykli_config_get(n[1]->s, "demo.colour"), "blue");
+    pass_ms(w, 2500);
+    HAS(n[2]->events, "config:refused:config of");
+    CHECK_INT(n[2]->m->config.version, 1);
+    CHECK_INT(call(w, n[0], NULL, "config.push", "{\"values\":\"{\\\"demo.colour\\\":\\\"green\\\"}\","
+                   "\"all_or_nothing\":true}"), 0);
+    HAS(w->text, "{\"node\":\"c\",\"state\":\"refused\"");
+    CHECK(!strstr(w->text, "updated"));
+    for (int i = 0; i < 2; i++) CHECK_TEXT(sykli_config_get(n[i]->s, "demo.colour"), "blue");
+    CHECK_INT(push(w, n[0], "{\\\"demo.colour\\\":null}"), 0);
+    CHECK(!strstr(w->text, "refused"));
+    CHECK_INT(n[2]->m->config.version, 3);
+    CHECK_TEXT(sykli_config_get(n[1]->s, "demo.colour"), "red");
+
+    // A node that was down catches up; a node that restarts has what it had.
+    place_crash(n[2]);
+    CHECK_INT(push(w, n[0], "{\\\"kill.grace\\\":\\\"4s\\\"}"), 0);
+    HAS(w->text, "{\"node\":\"c\",\"state\":\"offline\"");
+    CHECK_INT(place_open(w, n[2]), 0);
+    CHECK_INT(node_up(n[2]), 0);
+    CHECK_TEXT(sykli_config_get(n[2]->s, "kill.grace"), "3s");
+    LATER(n[2]->m->config.version == 4);
+    CHECK_TEXT(sykli_config_get(n[2]->s, "kill.grace"), "4s");
+
+    // A rollback is a new version.
+    CHECK_INT(call(w, n[0], NULL, "config.rollback", "{\"version\":99}"), SYKLI_ENOENT);
+    CHECK_INT(call(w, n[0], NULL, "config.rollback", "{\"version\":1}"), 0);
+    HAS(w->text, "{\"version\":5");
+    for (int i = 0; i < 3; i++) CHECK_TEXT(sykli_config_get(n[i]->s, "kill.grace"), "3s");
+    CHECK_INT(call(w, n[1], NULL, "config.history", NULL), 0);
+    HAS(w->text, "\"version\":5,\"epoch\":1,\"author\":\"a\"");
+    HAS(w->text, "\"state\":\"current\"},{\"version\":4");
+
+    // Two admins push apart from each other: the higher version wins, and the loser hears of it.
+    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"b\",\"role\":\"admin\"}"), 0);
+    LATER(sykli__roster_role(&n[1]->m->roster, n[1]->m->keys.id) == SYKLI_ROLE_admin
+          && sykli__roster_role(&n[2]->m->roster, n[1]->m->keys.id) == SYKLI_ROLE_admin);
+    place_crash(n[0]);
+    CHECK_INT(push(w, n[1], "{\\\"workers\\\":3}"), 0);
+    n[1]->still = n[2]->still = true; // a is back and does not hear of it
+    CHECK_INT(place_open(w, n[0]), 0);
+    CHECK_INT(node_up(n[0]), 0);
+    for (int i = 0; i < 2; i++) {
+        sykli_handle r = sykli_request_open(n[0]->s, &(sykli_request){ .verb = SYKLI_VERB_call,
+            .what = "config.push", .args = "{\"values\":\"{\\\"workers\\\":7}\"}" });
+        char answer[2000];
+        int64_t got = 0;
+        for (int k = 0; k < 100 && !got; k++) {
+            pass_ms(w, 100);
+            got = sykli_request_read(n[0]->s, r, answer, sizeof answer);
+        }
+        CHECK(got > 0);
+        sykli_request_close(n[0]->s, r);
+    }
+    CHECK_INT(n[0]->m->config.version, 7);
+    CHECK_INT(n[1]->m->config.version, 6);
+    n[1]->still = n[2]->still = false;
+    LATER(n[1]->m->config.version == 7 && n[2]->m->config.version == 7);
+    CHECK_TEXT(sykli_config_get(n[1]->s, "workers"), "7");
+    HAS(n[1]->events, "config:conflict:");
+out:
+    world_end(w);
+}
+
+static void roles_spread_and_hold(test *t)
+{
+    world world_, *w = &world_;
+    place *n[3];
+    if (!trio(w, t, n)) goto out;
+    CHECK_INT(call(w, n[2], "b", "workers.scale", "{\"count\":3}"), SYKLI_EPERM);
+    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"nobody\",\"role\":\"member\"}"),
+              SYKLI_ENOENT);
+    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"king\"}"),
+              SYKLI_EINVAL);
+    CHECK_INT(call(w, n[1], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"operator\"}"),
+              SYKLI_EPERM);
+    HAS(w->text, "the mesh key is not on this machine");
+    CHECK_TEXT(cells(w, n[1], NULL, "SELECT role FROM nodes WHERE name = 'c'"), "member");
+    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"operator\"}"), 0);
+    LATER(strstr(cells(w, n[1], NULL, "SELECT role FROM nodes WHERE name = 'c'"), "operator"));
+    CHECK_INT(call(w, n[2], "b", "workers.scale", "{\"count\":3}"), 0);
+    HAS(w->text, "{\"before\":2,\"after\":3}");
+    HAS(cells(w, n[2], "b", "SELECT name, role FROM peers WHERE name = 'c'"), "c,operator");
+
+    // A node that takes the name of another is neither asked nor granted in its place.
+    place *false_b = place_add(w, "b2", NULL);
+    CHECK_INT(join(w, false_b, invite(w, n[0], "{\"role\":\"member\"}")), 0);
+    CHECK_INT(sykli_node_rename(false_b->s, "b"), 0);
+    place *like = place_add(w, "like", NULL);
+    CHECK_INT(join(w, like, invite(w, n[0], "{\"role\":\"member\"}")), 0);
+    CHECK_INT(sykli_node_rename(like->s, "c2"), 0);
+    CHECK_INT(node_up(false_b), 0);
+    CHECK_INT(node_up(like), 0);
+    UNTIL(alive(n[0]) == 5 && sessions(n[0]) == 4);
+    CHECK_TEXT(cells(w, n[0], "b", "SELECT address FROM nodes LIMIT 1"), n[1]->address);
+    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"b\",\"role\":\"operator\"}"),
+              SYKLI_EINVAL);
+    HAS(w->text, "more than one node is named 'b'");
+    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c2\",\"role\":\"operator\"}"), 0);
+out:
+    world_end(w);
+}
+
 int main(int argc, char **argv)
 {
     program = argv[0];
@@ -624,5 +936,8 @@ int main(int argc, char **argv)
     TEST_ONCE(a_token_is_used_once);
     TEST_ONCE(strangers_are_not_let_in);
     TEST_ONCE(the_control_socket_is_its_owners);
+    TEST_ONCE(results_of_a_peer_are_hits);
+    TEST_ONCE(a_push_reaches_the_mesh);
+    TEST_ONCE(roles_spread_and_hold);
     return test_end(argc, argv);
 }
