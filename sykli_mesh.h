@@ -3233,7 +3233,7 @@ typedef enum sykli__link_rate {
 } sykli__link_rate;
 typedef struct sykli__link_bucket { uint64_t at_ms; uint32_t milli; } sykli__link_bucket;
 static const struct { uint32_t rate, burst; const char *name; } sykli__link_rates[] = {
-    { 200, 2000, "OPEN" }, { 100, 2000, "RESET" }, { 20, 60, "PING" }, { 200, 600, "empty" }
+    { 10000, 20000, "OPEN" }, { 100, 2000, "RESET" }, { 20, 60, "PING" }, { 200, 600, "empty" }
 };
 
 // What only an authenticated session needs.
@@ -6411,6 +6411,7 @@ enum {
     SYKLI__MESH_JOIN_MS = 10000,
     SYKLI__MESH_SLOT_MS = 1000,        // a worker serves one run so long, if others wait or not
     SYKLI__MESH_RETRY_MS = 20,
+    SYKLI__MESH_REFUSALS_MAX = 16,     // of waiting requests, in a turn of the loop
     SYKLI__MESH_VERSIONS_KEPT = 20
 };
 
@@ -6434,12 +6435,16 @@ typedef struct sykli__mesh_conn {
     uint64_t since_ms;
 } sykli__mesh_conn;
 
-// A request of our own, read in the background; `done` is called once.
+// A request of our own, read in the background; `done` is called once. Where a session has as many
+// streams as it may have, the job waits for its turn.
 typedef struct sykli__mesh_job {
     struct sykli__mesh_job *next;
     sykli_handle request;
     bool ready;
+    sykli_verb verb;
     char node[SYKLI_NODE_NAME_MAX + 1];
+    char *what, *args;          // kept while it waits
+    uint32_t deadline_ms;       // from when it is opened
     sykli_buf body;
     sykli_blob_writer *writer;  // takes the body instead
     uint64_t begun_ms, due_ms;
@@ -6516,6 +6521,7 @@ struct sykli_mesh {
     sykli__member_core links;
     sykli__remote remote;
     sykli__mesh_job *jobs;
+    sykli__mesh_job *waiting, **waiting_end; // jobs to be opened, the first one first
     sykli__mesh_find *finds;
     sykli__mesh_slot *slots;
     sykli__mesh_push *pushes;
@@ -6817,31 +6823,14 @@ static void sykli__mesh_job_ready(void *user, sykli_handle request)
     ((sykli__mesh_job *)user)->ready = true;
 }
 
-// Opens a request whose whole body `done` will get. On an error `done` is not called.
-static sykli__mesh_job *sykli__mesh_job_begin(sykli_mesh *m, const sykli_request *desc,
-                                              void (*done)(sykli_mesh *, sykli__mesh_job *))
+static void sykli__mesh_job_drop(sykli_mesh *m, sykli__mesh_job *job)
 {
-    sykli__mesh_job *job =
-        (sykli__mesh_job *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *job);
-    if (!job) return NULL;
-    sykli_request full = *desc;
-    full.ready = sykli__mesh_job_ready;
-    full.user = job;
-    snprintf(job->node, sizeof job->node, "%s", desc->node ? desc->node : "");
-    sykli_buf_init(&job->body, m->mem, SYKLI_TAG_mesh);
-    job->body.max_bytes = SYKLI__MESH_FILE_MAX;
-    job->done = done;
-    job->ready = true;
-    job->begun_ms = sykli__mesh_now(m);
-    job->due_ms = desc->deadline_ms ? job->begun_ms + desc->deadline_ms : UINT64_MAX;
-    job->request = sykli_request_open(m->core, &full);
-    if (!job->request.id) {
-        sykli_mem_resize(m->mem, SYKLI_TAG_mesh, job, sizeof *job, 0);
-        return NULL;
-    }
-    job->next = m->jobs;
-    m->jobs = job;
-    return job;
+    sykli_request_close(m->core, job->request);
+    if (job->writer) sykli_blob_abort(job->writer);
+    sykli_mem_text_free(m->mem, SYKLI_TAG_mesh, job->what);
+    sykli_mem_text_free(m->mem, SYKLI_TAG_mesh, job->args);
+    sykli_buf_free(&job->body);
+    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, job, sizeof *job, 0);
 }
 
 static void sykli__mesh_job_free(sykli_mesh *m, sykli__mesh_job *job)
@@ -6849,15 +6838,87 @@ static void sykli__mesh_job_free(sykli_mesh *m, sykli__mesh_job *job)
     sykli__mesh_job **at = &m->jobs;
     while (*at != job) at = &(*at)->next;
     *at = job->next;
-    sykli_request_close(m->core, job->request);
-    if (job->writer) sykli_blob_abort(job->writer);
-    sykli_buf_free(&job->body);
-    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, job, sizeof *job, 0);
+    sykli__mesh_job_drop(m, job);
+}
+
+// Opens a job's request.      returns  0; 1: the session is full for now; else the error
+static int sykli__mesh_job_open(sykli_mesh *m, sykli__mesh_job *job, const sykli_request *desc)
+{
+    sykli_request full = *desc;
+    full.ready = sykli__mesh_job_ready;
+    full.user = job;
+    job->request = sykli_request_open(m->core, &full);
+    int code = job->request.id ? 0 : sykli_last_error(m->core);
+    if (!job->request.id) return code == SYKLI_EBUSY || code == SYKLI_ELIMIT ? 1 : code;
+    job->begun_ms = sykli__mesh_now(m);
+    job->due_ms = desc->deadline_ms ? job->begun_ms + desc->deadline_ms : UINT64_MAX;
+    job->next = m->jobs;
+    m->jobs = job;
+    return 0;
+}
+
+// Keeps a job for later.      returns  0 or ENOMEM
+static int sykli__mesh_job_wait(sykli_mesh *m, sykli__mesh_job *job, const sykli_request *desc)
+{
+    const char *args = desc->args ? desc->args : "{}";
+    job->verb = desc->verb;
+    job->deadline_ms = desc->deadline_ms;
+    job->what = sykli_mem_text(m->mem, SYKLI_TAG_mesh, desc->what, strlen(desc->what));
+    job->args = sykli_mem_text(m->mem, SYKLI_TAG_mesh, args, strlen(args));
+    if (!job->what || !job->args) return SYKLI_ENOMEM;
+    if (!m->waiting) m->waiting_end = &m->waiting;
+    *m->waiting_end = job;
+    m->waiting_end = &job->next;
+    return 0;
+}
+
+// Opens a request whose whole body `done` will get. On an error `done` is not called.
+static sykli__mesh_job *sykli__mesh_job_begin(sykli_mesh *m, const sykli_request *desc,
+                                              void (*done)(sykli_mesh *, sykli__mesh_job *))
+{
+    sykli__mesh_job *job =
+        (sykli__mesh_job *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *job);
+    if (!job) return NULL;
+    snprintf(job->node, sizeof job->node, "%s", desc->node ? desc->node : "");
+    sykli_buf_init(&job->body, m->mem, SYKLI_TAG_mesh);
+    job->body.max_bytes = SYKLI__MESH_FILE_MAX;
+    job->done = done;
+    job->ready = true;
+    int rc = m->waiting ? 1 : sykli__mesh_job_open(m, job, desc);
+    if (rc == 1) rc = sykli__mesh_job_wait(m, job, desc);
+    if (!rc) return job;
+    sykli__mesh_job_drop(m, job);
+    return NULL;
+}
+
+// Opens what waits, in its order as far as sessions have room.
+static void sykli__mesh_jobs_open(sykli_mesh *m)
+{
+    int refusals = 0;
+    for (sykli__mesh_job **at = &m->waiting, *job; (job = *at) != NULL;) {
+        *at = job->next;
+        int rc = sykli__mesh_job_open(m, job, &(sykli_request){
+            .verb = job->verb, .node = job->node, .what = job->what, .args = job->args,
+            .deadline_ms = job->deadline_ms });
+        if (rc == 1) {
+            job->next = *at;
+            *at = job;
+            at = &job->next;
+            if (++refusals == SYKLI__MESH_REFUSALS_MAX) return;
+        } else if (rc) {
+            job->code = rc;
+            snprintf(job->message, sizeof job->message, "%.255s", sykli_errmsg(m->core));
+            job->next = m->jobs;
+            m->jobs = job; // ends where all jobs end
+        }
+        if (!*at) m->waiting_end = at;
+    }
 }
 
 // Takes in what a job's request has.     returns  whether it has ended; the code is in the job
 static bool sykli__mesh_job_read(sykli_mesh *m, sykli__mesh_job *job)
 {
+    if (!job->request.id) return true; // could not be opened
     for (;;) {
         int64_t got = sykli_request_read(m->core, job->request, m->buffer, sizeof m->buffer);
         if (got == 0) return false;
@@ -6876,6 +6937,7 @@ static bool sykli__mesh_job_read(sykli_mesh *m, sykli__mesh_job *job)
 static void sykli__mesh_jobs_pump(sykli_mesh *m)
 {
     uint64_t now = sykli__mesh_now(m);
+    sykli__mesh_jobs_open(m);
     for (bool again = true; again;) { // `done` may begin and end others
         again = false;
         for (sykli__mesh_job *job = m->jobs; job; job = job->next) {
@@ -8295,6 +8357,7 @@ static int sykli__mesh_deadline_ms(void *user)
     uint64_t now = sykli__mesh_now(m), due = sykli__member_core_deadline(&m->links);
     for (const sykli__mesh_job *job = m->jobs; job; job = job->next)
         if (job->ready || job->due_ms < due) due = job->ready ? now : job->due_ms;
+    if (m->waiting) due = sykli__link_least(due, now + SYKLI__MESH_RETRY_MS);
     due = sykli__link_least(due, sykli__mesh_slots_due(m));
     for (const sykli__remote_serving *v = m->remote.servings; v; v = v->next)
         if (v->more && sykli__remote_room(v->link, v->stream)) due = now;
@@ -8719,6 +8782,12 @@ static int sykli__mesh_add_ops(sykli_mesh *m)
 
 static void sykli__mesh_free(sykli_mesh *m)
 {
+    while (m->waiting) {
+        sykli__mesh_job *job = m->waiting;
+        m->waiting = job->next;
+        job->next = m->jobs;
+        m->jobs = job;
+    }
     while (m->finds || m->jobs) { // a job holds its find
         if (!m->jobs) break;
         m->jobs->code = SYKLI_ECLOSED;
