@@ -25,7 +25,7 @@ HEADERS = sykli.h sykli_mesh.h
 NODE    = $(patsubst examples/sykli/%.c,$(B)/obj/%.o,$(wildcard examples/sykli/*.c))
 SMALL   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 SODIUM := $(shell tools/has $(CC) sodium.h)
-SKIPPED := $(if $(SODIUM),,$(shell grep -l '<sodium.h>' tests/test_*.c))
+SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' tests/test_*.c)))
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
             $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c)))
 SCRIPTS = $(filter-out tests/run.sh,$(wildcard tests/*.sh))
