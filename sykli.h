@@ -15476,8 +15476,30 @@ static int sykli__node_op_action_get(sykli_call *call)
     return sykli_entry_load(call->context, sykli_arg_text(call->args, "key", ""), call->result);
 }
 
+// Which of many actions are here, in one question.
+static int sykli__node_op_action_have(sykli_call *call)
+{
+    sykli *s = call->context;
+    char key[65] = "";
+    int rc = sykli__node_store(s);
+    if (rc) return rc;
+    sykli_buf_text(call->result, "{\"have\":\"");
+    for (const char *at = sykli_arg_text(call->args, "keys", ""); *at; at += strspn(at, " ")) {
+        size_t size = strcspn(at, " ");
+        sykli__store_entry entry;
+        if (size == 64) memcpy(key, at, size);
+        if (size == 64 && !sykli__store_entry_get(&s->store, key, &entry, NULL)) {
+            sykli__store_entry_free(&entry);
+            sykli_buf_print(call->result, "%s ", key);
+        }
+        at += size;
+    }
+    return sykli_buf_text(call->result, "\"}");
+}
+
 static int sykli__node_add_ops(sykli *s)
 {
+    static const sykli_param have[] = { { "keys", SYKLI_KIND_TEXT, true, "with blanks" } };
     static const sykli_param kill[] = {
         { "task", SYKLI_KIND_TEXT, true, "name, RUN/TASK or id" } };
     static const sykli_param scale[] = { { "count", SYKLI_KIND_U64, true, "1 to 4096" } };
@@ -15499,6 +15521,8 @@ static int sykli__node_add_ops(sykli *s)
           sykli__node_op_cache_gc, NULL },
         { 9, "cache.stats", "how much the cache holds", SYKLI_ROLE_observer, false, NULL, 0,
           sykli__node_op_cache_stats, NULL },
+        { 10, "action.have", "which of these actions are here", SYKLI_ROLE_member, false, have, 1,
+          sykli__node_op_action_have, NULL },
         { 6, "action.get", "the stored result of an action", SYKLI_ROLE_member, false, get, 1,
           sykli__node_op_action_get, NULL },
         { 7, "cache.clear", "empties the cache", SYKLI_ROLE_owner, false, NULL, 0,

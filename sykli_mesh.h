@@ -6405,6 +6405,7 @@ enum {
     SYKLI__MESH_FILE_MAX = 8 << 20,
     SYKLI__MESH_INVITES_MAX = 63,      // open at once
     SYKLI__MESH_FIND_MS = 150,         // peers have so long to say whether they have an action
+    SYKLI__MESH_BATCH = 100,           // actions asked for in one question
     SYKLI__MESH_FETCH_MS = 60000,
     SYKLI__MESH_PUSH_MS = 2000,        // nodes have so long to answer a push
     SYKLI__MESH_CLIENT_MS = 2000,      // a node has so long to answer a client's handshake
@@ -6460,9 +6461,10 @@ typedef struct sykli__mesh_find {
     struct sykli__mesh_find *next;
     char key[65], from[SYKLI_NODE_NAME_MAX + 80];
     char node[SYKLI_NODE_NAME_MAX + 1]; // who has it
-    uint32_t holders;           // answers that may still come, and the fetching
-    bool ended, parsed, fetching;
-    bool fetch;                 // the next blob may be asked for
+    uint32_t holders;           // the batch, answers that may still come, the fetching
+    bool queued, ended, parsed, fetching;
+    bool get, fetch;            // the entry, the next blob is to be asked for
+    uint64_t retry_ms;
     sykli_buf entry;
     sykli_json_doc doc;
     uint32_t output;            // in doc: whose blob is being fetched
@@ -6470,6 +6472,13 @@ typedef struct sykli__mesh_find {
     uint64_t ticket;
     sykli_handle call;
 } sykli__mesh_find;
+
+// Actions that are asked for together.
+typedef struct sykli__mesh_batch {
+    uint32_t holders;           // peers that may still answer
+    size_t count;
+    sykli__mesh_find *finds[SYKLI__MESH_BATCH];
+} sykli__mesh_batch;
 
 // A worker of the node that a task of this client holds, or waits for.
 typedef struct sykli__mesh_slot {
@@ -6523,6 +6532,7 @@ struct sykli_mesh {
     sykli__mesh_job *jobs;
     sykli__mesh_job *waiting, **waiting_end; // jobs to be opened, the first one first
     sykli__mesh_find *finds;
+    size_t queued;              // of them: not asked for yet
     sykli__mesh_slot *slots;
     sykli__mesh_push *pushes;
     // Of a node:
@@ -7015,39 +7025,29 @@ static int sykli__mesh_find_blob(sykli_mesh *m, sykli__mesh_find *find, const ch
 }
 
 // Goes on with the next blob that is not here; when all are, the entry is stored.
-static void sykli__mesh_find_step(sykli_mesh *m, sykli__mesh_find *find)
+static int sykli__mesh_find_step(sykli_mesh *m, sykli__mesh_find *find)
 {
     const sykli_json_doc *doc = &find->doc;
     uint32_t outputs = sykli_json_get(doc, 0, "outputs");
-    find->fetch = false;
-    find->output = find->output ? sykli_json_next(doc, outputs, find->output)
-                                : sykli_json_first(doc, outputs);
+    if (!find->output) find->output = outputs ? sykli_json_first(doc, outputs) : 0;
     for (; find->output; find->output = sykli_json_next(doc, outputs, find->output)) {
         const char *hex = sykli_json_text(doc, sykli_json_get(doc, find->output, "digest"));
         uint64_t size = 0;
         sykli_digest id;
-        int rc = hex && !sykli_unhex(id.bytes, 32, hex, strlen(hex))
-              && sykli_json_u64(doc, sykli_json_get(doc, find->output, "size"), &size)
-              && size <= SYKLI_BLOB_SIZE_MAX ? 0 : SYKLI_ECORRUPT;
-        if (!rc && sykli_blob_have(m->core, &id, NULL)) continue;
-        if (!rc) rc = sykli__mesh_find_blob(m, find, hex, &id, size);
-        if (rc) sykli__mesh_find_end(m, find, rc);
-        return;
+        if (!hex || sykli_unhex(id.bytes, 32, hex, strlen(hex))
+            || !sykli_json_u64(doc, sykli_json_get(doc, find->output, "size"), &size)
+            || size > SYKLI_BLOB_SIZE_MAX)
+            return SYKLI_ECORRUPT;
+        if (sykli_blob_have(m->core, &id, NULL)) continue;
+        int rc = sykli__mesh_find_blob(m, find, hex, &id, size);
+        if (!rc) find->fetch = false;
+        return rc;
     }
+    find->fetch = false;
     sykli__mesh_find_end(m, find, sykli_entry_store(m->core, find->key,
                                                     (const char *)find->entry.data,
                                                     find->entry.size));
-}
-
-static void sykli__mesh_finds_pump(sykli_mesh *m)
-{
-    for (sykli__mesh_find *find = m->finds, *next; find; find = next) {
-        next = find->next;
-        if (!find->fetch || find->ended) continue;
-        find->holders++;
-        sykli__mesh_find_step(m, find);
-        sykli__mesh_find_drop(m, find);
-    }
+    return 0;
 }
 
 // The name and address of the node a find's answer came from: laptop@192.168.1.42.
@@ -7064,56 +7064,156 @@ static void sykli__mesh_find_name(sykli_mesh *m, sykli__mesh_find *find, const c
     snprintf(find->from + used, sizeof find->from - used, "@%.*s", (int)host, c->address);
 }
 
-// A peer said whether it has the action: the first that has is asked for the blobs.
+// The entry of an action has come from a peer that said it has it.
 static void sykli__mesh_find_answer(sykli_mesh *m, sykli__mesh_job *job)
 {
     sykli__mesh_find *find = (sykli__mesh_find *)job->user;
-    if (!job->code && !find->parsed && !find->ended) {
-        find->parsed = !sykli_json_parse(&find->doc, m->mem, (const char *)job->body.data,
-                                         job->body.size, NULL);
-        if (find->parsed && !sykli_buf_add(&find->entry, job->body.data, job->body.size)) {
-            sykli__mesh_find_name(m, find, job->node);
-            find->fetch = find->fetching = true;
-            find->holders++; // until it ends
-        }
-    }
+    find->parsed = !job->code
+        && !sykli_json_parse(&find->doc, m->mem, (const char *)job->body.data, job->body.size,
+                             NULL);
+    if (find->parsed && !sykli_buf_add(&find->entry, job->body.data, job->body.size)) {
+        sykli__mesh_find_name(m, find, job->node);
+        find->fetch = find->fetching = true;
+        find->holders++; // until it ends
+    } else sykli__mesh_find_end(m, find, job->code ? job->code : SYKLI_ECORRUPT);
     sykli__mesh_find_drop(m, find);
 }
 
-// Asks every peer at once for an action. `done` is called once, perhaps before this returns.
-static int sykli__mesh_find_begin(sykli_mesh *m, const char *key, uint64_t ticket,
-                                  sykli_handle call,
-                                  void (*done)(sykli_mesh *, sykli__mesh_find *, int code))
+// Asks a peer that has an action for its entry.
+static int sykli__mesh_find_get(sykli_mesh *m, sykli__mesh_find *find)
 {
     char args[96];
-    sykli__mesh_find *find =
-        (sykli__mesh_find *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *find);
-    if (!find) return SYKLI_ENOMEM;
-    snprintf(find->key, sizeof find->key, "%s", key);
     snprintf(args, sizeof args, "{\"key\":\"%s\"}", find->key);
-    sykli_buf_init(&find->entry, m->mem, SYKLI_TAG_mesh);
-    find->ticket = ticket;
-    find->call = call;
-    find->done = done;
-    find->holders = 1;
-    find->next = m->finds;
-    m->finds = find;
-    for (sykli__mesh_conn *c = m->conns, *next; c; c = next) {
+    sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
+        .verb = SYKLI_VERB_call, .node = find->node, .what = "action.get", .args = args,
+        .deadline_ms = SYKLI__MESH_PUSH_MS }, sykli__mesh_find_answer);
+    if (!job) return sykli_last_error(m->core);
+    job->user = find;
+    find->holders++;
+    return 0;
+}
+
+static void sykli__mesh_batch_drop(sykli_mesh *m, sykli__mesh_batch *batch)
+{
+    if (--batch->holders) return;
+    for (size_t i = 0; i < batch->count; i++) sykli__mesh_find_drop(m, batch->finds[i]);
+    sykli_mem_resize(m->mem, SYKLI_TAG_mesh, batch, sizeof *batch, 0);
+}
+
+// A peer said which actions of a batch it has: the first that has one is asked for it.
+static void sykli__mesh_batch_answer(sykli_mesh *m, sykli__mesh_job *job)
+{
+    sykli__mesh_batch *batch = (sykli__mesh_batch *)job->user;
+    sykli_json_doc doc;
+    bool told = !job->code && !sykli_json_parse(&doc, m->mem, (const char *)job->body.data,
+                                                job->body.size, NULL);
+    for (size_t i = 0; told && i < batch->count; i++) {
+        sykli__mesh_find *find = batch->finds[i];
+        if (find->node[0] || !strstr(sykli_arg_text(&doc, "have", ""), find->key)) continue;
+        snprintf(find->node, sizeof find->node, "%s", job->node);
+        find->get = true;
+        find->holders++; // until it is asked for
+    }
+    if (told) sykli_json_free(&doc);
+    sykli__mesh_batch_drop(m, batch);
+}
+
+// Asks every peer at once for all actions that are looked for and were not asked for yet, as many
+// as fit into one question.
+static void sykli__mesh_batch_ask(sykli_mesh *m)
+{
+    sykli_buf args;
+    sykli__mesh_batch *batch =
+        (sykli__mesh_batch *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *batch);
+    if (!batch) return; // tried again at the next turn
+    batch->holders = 1;
+    sykli_buf_init(&args, m->mem, SYKLI_TAG_mesh);
+    sykli_buf_text(&args, "{\"keys\":\"");
+    for (sykli__mesh_find *find = m->finds; find && batch->count < SYKLI__MESH_BATCH;
+         find = find->next) {
+        if (!find->queued) continue;
+        find->queued = false; // what held it in the queue holds it in the batch
+        batch->finds[batch->count++] = find;
+        sykli_buf_print(&args, "%s%s", batch->count > 1 ? " " : "", find->key);
+    }
+    sykli_buf_text(&args, "\"}");
+    m->queued -= batch->count;
+    for (sykli__mesh_conn *c = m->conns, *next; c && !args.error; c = next) {
         next = c->next;
         const sykli__link_core *link = sykli__mesh_link(m, c);
         char id[33];
         if (!sykli__mesh_askable(c, link)) continue;
         sykli_hex(id, link->peer.id, 16); // names may be taken twice
         sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
-            .verb = SYKLI_VERB_call, .node = id, .what = "action.get",
-            .args = args, .deadline_ms = SYKLI__MESH_FIND_MS }, sykli__mesh_find_answer);
+            .verb = SYKLI_VERB_call, .node = id, .what = "action.have",
+            .args = (const char *)args.data, .deadline_ms = SYKLI__MESH_FIND_MS },
+            sykli__mesh_batch_answer);
         if (!job) continue;
-        job->user = find;
-        find->holders++;
+        job->user = batch;
+        batch->holders++;
     }
-    sykli__mesh_find_drop(m, find);
+    sykli_buf_free(&args);
+    sykli__mesh_batch_drop(m, batch);
+}
+
+static void sykli__mesh_finds_pump(sykli_mesh *m)
+{
+    uint64_t now = sykli__mesh_now(m);
+    while (m->queued) {
+        size_t before = m->queued;
+        sykli__mesh_batch_ask(m);
+        if (m->queued == before) break; // no memory now
+    }
+    for (sykli__mesh_find *find = m->finds, *next; find; find = next) {
+        next = find->next;
+        if (find->ended || now < find->retry_ms || (!find->get && !find->fetch)) continue;
+        bool get = find->get;
+        find->holders++;
+        find->get = false;
+        int rc = get ? sykli__mesh_find_get(m, find) : sykli__mesh_find_step(m, find);
+        bool later = rc == SYKLI_EBUSY || rc == SYKLI_ELIMIT; // too many at once
+        if (later) find->retry_ms = now + SYKLI__MESH_RETRY_MS;
+        if (later && get) find->get = true;
+        else if (get) find->holders--;
+        if (rc && !later) sykli__mesh_find_end(m, find, rc);
+        sykli__mesh_find_drop(m, find);
+    }
+}
+
+// When the finds want to be looked at.
+static uint64_t sykli__mesh_finds_due(const sykli_mesh *m)
+{
+    uint64_t due = m->queued ? 0 : UINT64_MAX;
+    for (const sykli__mesh_find *find = m->finds; find; find = find->next)
+        if (!find->ended && (find->get || find->fetch))
+            due = sykli__link_least(due, find->retry_ms);
+    return due;
+}
+
+// Looks for an action at the peers. `done` is called once, at a later turn.
+static int sykli__mesh_find_begin(sykli_mesh *m, const char *key, uint64_t ticket,
+                                  sykli_handle call,
+                                  void (*done)(sykli_mesh *, sykli__mesh_find *, int code))
+{
+    uint8_t digest[32];
+    if (sykli_unhex(digest, 32, key, strlen(key)))
+        return sykli_set_error(m->core, SYKLI_EINVAL, "key: give 64 hex digits");
+    sykli__mesh_find *find =
+        (sykli__mesh_find *)sykli_mem_resize(m->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *find);
+    if (!find) return SYKLI_ENOMEM;
+    snprintf(find->key, sizeof find->key, "%s", key);
+    sykli_buf_init(&find->entry, m->mem, SYKLI_TAG_mesh);
+    find->ticket = ticket;
+    find->call = call;
+    find->done = done;
+    find->holders = 1;
+    find->queued = true;
+    find->next = m->finds;
+    m->finds = find;
+    m->queued++;
     return 0;
 }
+
 // ---- the configuration that is pushed
 
 static const char sykli__mesh_config_file[] = "config.pushed";
@@ -8334,6 +8434,65 @@ static uint64_t sykli__mesh_slots_due(const sykli_mesh *m)
     return due;
 }
 
+// ---- lookups
+
+static void sykli__mesh_lookup_found(sykli_mesh *m, sykli__mesh_find *find, int code)
+{
+    sykli_hook_done(m->core, find->ticket, code, find->from);
+}
+
+// The node has looked for a client.
+static void sykli__mesh_lookup_told(sykli_mesh *m, sykli__mesh_job *job)
+{
+    sykli_json_doc doc;
+    int rc = job->code;
+    if (!rc) rc = sykli_json_parse(&doc, m->mem, (const char *)job->body.data, job->body.size,
+                                   &m->fault);
+    if (rc) {
+        sykli_hook_done(m->core, job->ticket, rc, NULL);
+        return;
+    }
+    sykli_hook_done(m->core, job->ticket, 0, sykli_arg_text(&doc, "from", "another node"));
+    sykli_json_free(&doc);
+}
+
+static int sykli__mesh_lookup(void *user, uint64_t ticket, const char *key, uint32_t deadline_ms)
+{
+    sykli_mesh *m = (sykli_mesh *)user;
+    char args[96];
+    (void)deadline_ms; // finding has its own, and what is found is worth fetching
+    if (m->mode == SYKLI_MESH_NODE)
+        return sykli__mesh_find_begin(m, key, ticket, (sykli_handle){ 0 },
+                                      sykli__mesh_lookup_found);
+    snprintf(args, sizeof args, "{\"key\":\"%.64s\"}", key);
+    sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
+        .verb = SYKLI_VERB_call, .node = SYKLI_MESH_GATEWAY, .what = "cache.find", .args = args,
+        .deadline_ms = SYKLI__MESH_FETCH_MS }, sykli__mesh_lookup_told);
+    if (!job) return SYKLI_ENONODE;
+    job->ticket = ticket;
+    return 0;
+}
+
+static void sykli__mesh_find_called(sykli_mesh *m, sykli__mesh_find *find, int code)
+{
+    sykli_buf out;
+    sykli_buf_init(&out, m->mem, SYKLI_TAG_mesh);
+    sykli_buf_text(&out, "{\"from\":");
+    sykli_json_quote(&out, find->from, strlen(find->from));
+    sykli_buf_text(&out, "}");
+    sykli_call_done(m->core, find->call, code ? code : out.error, (const char *)out.data,
+                    sykli_error_text(code));
+    sykli_buf_free(&out);
+}
+
+static int sykli__mesh_op_find(sykli_call *call)
+{
+    sykli_mesh *m = (sykli_mesh *)call->user;
+    int rc = sykli__mesh_find_begin(m, sykli_arg_text(call->args, "key", ""), 0, call->handle,
+                                    sykli__mesh_find_called);
+    return rc ? rc : SYKLI_PENDING;
+}
+
 // ---- the context's hooks
 
 static int sykli__mesh_fds(void *user, sykli_poll_fd *out, int max)
@@ -8359,6 +8518,7 @@ static int sykli__mesh_deadline_ms(void *user)
         if (job->ready || job->due_ms < due) due = job->ready ? now : job->due_ms;
     if (m->waiting) due = sykli__link_least(due, now + SYKLI__MESH_RETRY_MS);
     due = sykli__link_least(due, sykli__mesh_slots_due(m));
+    due = sykli__link_least(due, sykli__mesh_finds_due(m));
     for (const sykli__remote_serving *v = m->remote.servings; v; v = v->next)
         if (v->more && sykli__remote_room(v->link, v->stream)) due = now;
     for (const sykli__mesh_conn *c = m->conns; c; c = c->next) {
@@ -8541,65 +8701,6 @@ static int sykli__mesh_task_route(void *user, uint64_t ticket, const sykli_reque
     sykli__link_core *link = c ? sykli__mesh_link(m, c) : NULL;
     if (!link) return sykli_set_error(m->core, SYKLI_ENOENT, "its run has ended");
     return sykli__remote_ask(&m->remote, link, ticket, "", desc);
-}
-
-// ---- lookups
-
-static void sykli__mesh_lookup_found(sykli_mesh *m, sykli__mesh_find *find, int code)
-{
-    sykli_hook_done(m->core, find->ticket, code, find->from);
-}
-
-// The node has looked for a client.
-static void sykli__mesh_lookup_told(sykli_mesh *m, sykli__mesh_job *job)
-{
-    sykli_json_doc doc;
-    int rc = job->code;
-    if (!rc) rc = sykli_json_parse(&doc, m->mem, (const char *)job->body.data, job->body.size,
-                                   &m->fault);
-    if (rc) {
-        sykli_hook_done(m->core, job->ticket, rc, NULL);
-        return;
-    }
-    sykli_hook_done(m->core, job->ticket, 0, sykli_arg_text(&doc, "from", "another node"));
-    sykli_json_free(&doc);
-}
-
-static int sykli__mesh_lookup(void *user, uint64_t ticket, const char *key, uint32_t deadline_ms)
-{
-    sykli_mesh *m = (sykli_mesh *)user;
-    char args[96];
-    (void)deadline_ms; // finding has its own, and what is found is worth fetching
-    if (m->mode == SYKLI_MESH_NODE)
-        return sykli__mesh_find_begin(m, key, ticket, (sykli_handle){ 0 },
-                                      sykli__mesh_lookup_found);
-    snprintf(args, sizeof args, "{\"key\":\"%.64s\"}", key);
-    sykli__mesh_job *job = sykli__mesh_job_begin(m, &(sykli_request){
-        .verb = SYKLI_VERB_call, .node = SYKLI_MESH_GATEWAY, .what = "cache.find", .args = args,
-        .deadline_ms = SYKLI__MESH_FETCH_MS }, sykli__mesh_lookup_told);
-    if (!job) return SYKLI_ENONODE;
-    job->ticket = ticket;
-    return 0;
-}
-
-static void sykli__mesh_find_called(sykli_mesh *m, sykli__mesh_find *find, int code)
-{
-    sykli_buf out;
-    sykli_buf_init(&out, m->mem, SYKLI_TAG_mesh);
-    sykli_buf_text(&out, "{\"from\":");
-    sykli_json_quote(&out, find->from, strlen(find->from));
-    sykli_buf_text(&out, "}");
-    sykli_call_done(m->core, find->call, code ? code : out.error, (const char *)out.data,
-                    sykli_error_text(code));
-    sykli_buf_free(&out);
-}
-
-static int sykli__mesh_op_find(sykli_call *call)
-{
-    sykli_mesh *m = (sykli_mesh *)call->user;
-    int rc = sykli__mesh_find_begin(m, sykli_arg_text(call->args, "key", ""), 0, call->handle,
-                                    sykli__mesh_find_called);
-    return rc ? rc : SYKLI_PENDING;
 }
 
 // ---- tables of a mesh
@@ -8787,6 +8888,12 @@ static void sykli__mesh_free(sykli_mesh *m)
         m->waiting = job->next;
         job->next = m->jobs;
         m->jobs = job;
+    }
+    for (sykli__mesh_find *find = m->finds, *next; find; find = next) {
+        next = find->next;
+        bool held = find->queued || find->fetching || find->get;
+        find->queued = find->fetching = find->get = false;
+        if (held) sykli__mesh_find_drop(m, find);
     }
     while (m->finds || m->jobs) { // a job holds its find
         if (!m->jobs) break;
