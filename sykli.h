@@ -6592,7 +6592,8 @@ static size_t sykli__sched_cycle(sykli__sched *s, uint32_t *out, size_t max)
 {
     uint32_t at = 0, *unfinished = s->timed; // one predecessor of each; nothing is timed yet
     for (size_t e = 0; e < s->edge_count; e++)
-        if (s->tasks[s->edges[e].before].missing) unfinished[s->edges[e].after] = s->edges[e].before;
+        if (s->tasks[s->edges[e].before].missing)
+            unfinished[s->edges[e].after] = s->edges[e].before;
     while (at < s->task_count && !s->tasks[at].missing) at++;
     for (size_t round = 0, count = 0; round < 2; round++) {
         uint32_t first = at;
@@ -13271,7 +13272,7 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
     bool gap = false;
     for (size_t i = 0; i < desc->input_count; i++) gap |= !desc->input_list[i];
     for (size_t i = 0; i < desc->secret_count; i++) gap |= !desc->secret_list[i];
-    if (gap) return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': NULL in a list of inputs or secrets",
+    if (gap) return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': NULL in inputs or secrets",
                                desc->name);
     return 0;
 }
@@ -14509,7 +14510,8 @@ static size_t sykli__drive_critical(const sykli__drive *d, const char *path[SYKL
 // Once nothing is left: the record is closed and the last event goes out.    returns  1 ended
 static int sykli__drive_end(sykli__drive *d)
 {
-    if (!d->live || d->ended || d->sched.unfinished || d->sched.queue_count || d->jobs) return d->ended;
+    if (!d->live || d->ended || d->sched.unfinished || d->sched.queue_count || d->jobs)
+        return d->ended;
     d->ended = true;
     sykli_status status = d->failed ? SYKLI_STATUS_failed : SYKLI_STATUS_passed;
     uint64_t wall = sykli__drive_now(d) - d->started_ms;
@@ -15074,7 +15076,8 @@ int sykli_call_done(sykli *s, sykli_handle call, int code, const char *result, c
     if (!r || r->ended) return sykli_fail(&s->fault, SYKLI_ESTALE, "nobody waits for this call");
     if (code >= 0) sykli_buf_text(&r->body, result ? result : "null");
     int rc = r->body.error;
-    sykli__node_request_end(r, rc ? rc : code >= 0 ? SYKLI_EOF : code, rc ? "out of memory" : message);
+    sykli__node_request_end(r, rc ? rc : code >= 0 ? SYKLI_EOF : code,
+                            rc ? "out of memory" : message);
     if (r->ready) r->ready(r->user, call);
     return 0;
 }

@@ -7303,7 +7303,8 @@ static int sykli__mesh_config_take(sykli_mesh *m, const sykli__roster_envelope *
     int text_size = snprintf(text, sizeof text, "v%llu -> v%llu", (unsigned long long)previous,
                              (unsigned long long)e->version);
     sykli_event_put(m->core, &(sykli_event){ .kind = SYKLI_EVENT_config,
-                                             .name = conflict ? "conflict" : "pushed", .text = text, .text_size = (size_t)text_size });
+                                             .name = conflict ? "conflict" : "pushed",
+                                             .text = text, .text_size = (size_t)text_size });
     sykli__mesh_versions(m);
     return m->config_body.error;
 }

@@ -634,8 +634,16 @@ static sykli_status status_of(place *p, sykli_task task, sykli_task_info *info)
 static const char *lie; // what a peer says instead of its result
 static int lie_tell(sykli_call *call) { return sykli_buf_text(call->result, lie); }
 
+static int have_tell(sykli_call *call)
+{
+    return sykli_buf_print(call->result, "{\"have\":\"%s\"}",
+                           sykli_arg_text(call->args, "keys", ""));
+}
+
 static void lie_at(place *p)
 {
+    const sykli_op *have = sykli__op_find(&p->s->ops, "action.have");
+    ((sykli_op *)(uintptr_t)have)->handler = have_tell;
     const sykli_op *op = sykli__op_find(&p->s->ops, "action.get");
     ((sykli_op *)(uintptr_t)op)->handler = lie_tell;
 }
