@@ -2,116 +2,7 @@
 // story is told again with one call after the other failing; then it may end early, but with an
 // error that says why, and never with something left behind or a result that is not true.
 #define SYKLI_IMPLEMENTATION
-#include "test.h"
-#include <ftw.h>
-#include <sys/wait.h>
-
-// ---- a project and a cache in folders of their own ------------------------------------------
-typedef struct place { char base[96], project[112], cache[112]; } place;
-
-static void place_make(place *p)
-{
-    struct stat st;
-    bool memory = !stat("/dev/shm", &st) && !access("/dev/shm", W_OK);
-    snprintf(p->base, sizeof p->base, "%s/sykli-run-XXXXXX", memory ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(p->base)) abort();
-    snprintf(p->project, sizeof p->project, "%s/project", p->base);
-    snprintf(p->cache, sizeof p->cache, "%s/cache", p->base);
-    if (mkdir(p->project, 0755)) abort();
-}
-
-static void put(const place *p, const char *name, const char *text)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", p->project, name);
-    FILE *f = fopen(path, "w");
-    if (!f || fputs(text, f) < 0 || fclose(f)) abort();
-}
-
-// What a file of the project says.     returns  "" if it is not there
-static const char *said(const place *p, const char *name, char out[256])
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", p->project, name);
-    FILE *f = fopen(path, "r");
-    out[f ? fread(out, 1, 255, f) : 0] = 0;
-    if (f) fclose(f);
-    return out;
-}
-
-static void drop(const place *p, const char *name)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", p->project, name);
-    unlink(path);
-}
-
-static int place_remove(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st, (void)type, (void)at;
-    return remove(path);
-}
-
-// The end of a story: no child is left, whatever happened.
-static void place_end(test *t, place *p)
-{
-    CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
-    nftw(p->base, place_remove, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-// ---- contexts -------------------------------------------------------------------------------
-static sykli *open_in(test *t, const place *p, sykli_desc desc)
-{
-    desc.sys = &t->sys;
-    desc.project_dir = p->project;
-    desc.cache_dir = p->cache;
-    desc.project = "story";
-    desc.target_fingerprint = "machine";
-    desc.node_name = "here";
-    if (!desc.workers_max) desc.workers_max = 2;
-    return sykli_open(&desc);
-}
-
-static void explain(test *t, const sykli *s)
-{
-    if (s) snprintf(t->fault.text, sizeof t->fault.text, "%s", sykli_errmsg(s));
-}
-
-// A call on a context that may meet the injected failure; then there are words for it.
-#define TRY_IT(s, holds)                                                                           \
-    do { if (!(holds)) { explain(t, s); CHECK(*sykli_errmsg(s)); TRY_THAT(false, #holds); }        \
-    } while (0)
-
-// Runs a graph to its end.
-//   wanted   tasks that do not pass, when no failure is injected
-//   returns  whether to go on
-static bool run_all(test *t, sykli *s, int wanted)
-{
-    int rc = sykli_run(s);
-    explain(t, s);
-    if (rc < 0) {
-        CHECK(*sykli_errmsg(s));
-        CHECK_INT(sykli_error(s), rc);
-        CHECK_INT(sykli_poll(s, -1), rc); // and it does not wait for what will never come
-    }
-    if (!t->injected) CHECK_INT(rc, wanted);
-    return !t->injected;
-}
-
-static sykli_status status_of(sykli *s, const char *name)
-{
-    sykli_task_info info;
-    return sykli_task_get(s, sykli_find(s, name), &info) ? SYKLI_STATUS_COUNT : info.status;
-}
-
-static const char *reason_of(sykli *s, const char *name)
-{
-    sykli_task_info info;
-    return sykli_task_get(s, sykli_find(s, name), &info) ? "" : info.reason;
-}
-
-#define CHECK_STATUS(s, name, wanted)                                                              \
-    CHECK_TEXT(sykli_status_names[status_of(s, name)], sykli_status_names[SYKLI_STATUS_##wanted])
+#include "place.h"
 
 // ---- opening --------------------------------------------------------------------------------
 static int no_scan(void *user, sykli_emit *to) { (void)user, (void)to; return 0; }
@@ -270,7 +161,7 @@ static void bad_tasks_are_refused(test *t)
     refuse(t, &p, (sykli_task_desc){ .command = "true" }, SYKLI_EINVAL, "1 to 1024 bytes");
     refuse(t, &p, (sykli_task_desc){ .name = name, .command = "true" }, SYKLI_EINVAL, "not 1025");
     refuse(t, &p, (sykli_task_desc){ .name = "\xff", .command = "true" }, SYKLI_EINVAL, "UTF-8");
-    refuse(t, &p, (sykli_task_desc){ .name = "two" }, SYKLI_EINVAL, "task 'two': give it a command");
+    refuse(t, &p, (sykli_task_desc){ .name = "two" }, SYKLI_EINVAL, "'two': give it a command");
     refuse(t, &p, (sykli_task_desc){ .name = "two", .command = "true", .after = { { 7 } } },
            SYKLI_ESTALE, "not of this context");
     const char *missing[] = { NULL };
@@ -520,20 +411,6 @@ static void a_lost_cache_costs_no_build(test *t)
 }
 
 // ---- environment and secrets ----------------------------------------------------------------
-typedef struct heard { char text[4096]; size_t size; sykli *s; int count[SYKLI_EVENT_COUNT]; } heard;
-
-static void hear(void *user, const sykli_event *event)
-{
-    heard *h = (heard *)user;
-    h->count[event->kind]++;
-    if (event->kind != SYKLI_EVENT_task_output && event->kind != SYKLI_EVENT_task_finished) return;
-    if (h->size + event->text_size + 2 > sizeof h->text) return;
-    if (event->text_size) memcpy(h->text + h->size, event->text, event->text_size);
-    h->size += event->text_size;
-    h->text[h->size++] = '\n';
-    h->text[h->size] = 0;
-}
-
 static bool file_has(const char *path, const char *word)
 {
     char text[4096];
@@ -631,7 +508,7 @@ static void programs_that_are_not_there(test *t)
     sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true,
                                             .keep_going = true });
     TRY_NOT_NULL(s);
-    sykli_task gone = sykli_add(s, &(sykli_task_desc){ .name = "gone", .command = "no-such-program" });
+    sykli_task gone = sykli_add(s, &(sykli_task_desc){ .name = "gone", .command = "no-such-one" });
     sykli_task folder = sykli_add(s, &(sykli_task_desc){ .name = "folder", .command = "./" });
     sykli_add(s, &(sykli_task_desc){ .name = "lost", .command = "true", .workdir = "nowhere" });
     if (!run_all(t, s, 3)) goto out;
@@ -758,7 +635,10 @@ out:
     place_end(t, &p);
 }
 
-static void a_failure_ends_the_run(test *t) { failing(t, false, 4, "blocked", "'bad' failed first"); }
+static void a_failure_ends_the_run(test *t)
+{
+    failing(t, false, 4, "blocked", "'bad' failed first");
+}
 static void a_failure_blocks_what_follows(test *t) { failing(t, true, 3, "passed", ""); }
 
 // Closing in the midst of a run ends what runs, also what has left its session.
@@ -798,7 +678,7 @@ static void escape(test *t, sykli_task_desc desc, const char *words)
     if (!run_all(t, s, 1)) goto out;
     CHECK(strstr(reason_of(s, "thief"), words));
     snprintf(t->fault.text, sizeof t->fault.text, "%s", reason_of(s, "thief"));
-    CHECK(status_of(s, "thief") == SYKLI_STATUS_errored || status_of(s, "thief") == SYKLI_STATUS_failed);
+    CHECK_STATUS(s, "thief", errored);
     CHECK_TEXT(said(&p, "../ran", text), "");
 out:
     CHECK(!access(mark, F_OK));
