@@ -6590,10 +6590,9 @@ static size_t sykli__sched_order(sykli__sched *s, uint32_t *order)
 //   out      the cycle in order, at most `max` tasks       returns  how many there are
 static size_t sykli__sched_cycle(sykli__sched *s, uint32_t *out, size_t max)
 {
-    uint32_t at = 0, *unfinished = s->timed; // one predecessor of each; nothing is timed yet
+    uint32_t at = 0, *before = s->timed; // an unfinished one of each; nothing is timed yet
     for (size_t e = 0; e < s->edge_count; e++)
-        if (s->tasks[s->edges[e].before].missing)
-            unfinished[s->edges[e].after] = s->edges[e].before;
+        if (s->tasks[s->edges[e].before].missing) before[s->edges[e].after] = s->edges[e].before;
     while (at < s->task_count && !s->tasks[at].missing) at++;
     for (size_t round = 0, count = 0; round < 2; round++) {
         uint32_t first = at;
@@ -6601,7 +6600,7 @@ static size_t sykli__sched_cycle(sykli__sched *s, uint32_t *out, size_t max)
         for (size_t steps = 0; steps <= s->task_count; steps++) {
             if (round && count < max) out[count] = at;
             count++;
-            at = unfinished[at];
+            at = before[at];
             if (round && at == first) return count < max ? count : max;
         }
     }
@@ -13272,9 +13271,9 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
     bool gap = false;
     for (size_t i = 0; i < desc->input_count; i++) gap |= !desc->input_list[i];
     for (size_t i = 0; i < desc->secret_count; i++) gap |= !desc->secret_list[i];
-    if (gap) return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': NULL in inputs or secrets",
-                               desc->name);
-    return 0;
+    if (!gap) return 0;
+    return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': NULL in a list of inputs or secrets",
+                      desc->name);
 }
 
 //   returns  the task's number or the error
@@ -14510,8 +14509,8 @@ static size_t sykli__drive_critical(const sykli__drive *d, const char *path[SYKL
 // Once nothing is left: the record is closed and the last event goes out.    returns  1 ended
 static int sykli__drive_end(sykli__drive *d)
 {
-    if (!d->live || d->ended || d->sched.unfinished || d->sched.queue_count || d->jobs)
-        return d->ended;
+    if (!d->live || d->ended) return d->ended;
+    if (d->sched.unfinished || d->sched.queue_count || d->jobs) return 0;
     d->ended = true;
     sykli_status status = d->failed ? SYKLI_STATUS_failed : SYKLI_STATUS_passed;
     uint64_t wall = sykli__drive_now(d) - d->started_ms;
@@ -14638,6 +14637,14 @@ struct sykli {
     bool store_open, events_open, news, watched;
     sykli_buf scratch;           // a piece of a log on its way to a reader
 };
+
+// An error that came without words of its own gets those of its code. Before what may fail so,
+// `s->fault.code` is set to 0.
+static int sykli__node_say(sykli *s, int rc)
+{
+    if (rc < 0 && s->fault.code != rc) sykli_fail(&s->fault, rc, "%s", sykli_error_text(rc));
+    return rc;
+}
 
 // What a call on a context that could not be opened returns.     returns  0 or the error
 static int sykli__node_check(sykli *s)
@@ -14902,7 +14909,8 @@ sykli_handle sykli_request_open(sykli *s, const sykli_request *desc)
     r->deadline_ms = full.deadline_ms ? sykli_now_ms(s) + full.deadline_ms : 0;
     sykli_buf_init(&r->body, &s->mem, SYKLI_TAG_node);
     sykli_handle handle = sykli__node_handle(s, (size_t)index);
-    int rc = sykli__node_open(s, (size_t)index, &full);
+    s->fault.code = 0;
+    int rc = sykli__node_say(s, sykli__node_open(s, (size_t)index, &full));
     if (rc >= 0) return handle;
     sykli_fault why = s->fault; // closing must not lose it
     s->requests[index]->routed = false;
@@ -15075,9 +15083,8 @@ int sykli_call_done(sykli *s, sykli_handle call, int code, const char *result, c
     sykli__node_request *r = sykli__node_request_of(s, call);
     if (!r || r->ended) return sykli_fail(&s->fault, SYKLI_ESTALE, "nobody waits for this call");
     if (code >= 0) sykli_buf_text(&r->body, result ? result : "null");
-    int rc = r->body.error;
-    sykli__node_request_end(r, rc ? rc : code >= 0 ? SYKLI_EOF : code,
-                            rc ? "out of memory" : message);
+    if (r->body.error) sykli__node_request_end(r, r->body.error, "out of memory");
+    else sykli__node_request_end(r, code >= 0 ? SYKLI_EOF : code, message);
     if (r->ready) r->ready(r->user, call);
     return 0;
 }
@@ -15766,11 +15773,11 @@ void sykli_event_put(sykli *s, const sykli_event *event)
 
 // ---- the public calls on tasks and runs
 
-// Makes an error stick. One that came without words of its own gets those of its code.
+// Makes an error stick.
 static sykli_task sykli__node_stick(sykli *s, int64_t rc)
 {
     if (rc >= 0) return sykli__drive_handle(&s->drive, (uint32_t)rc);
-    if (s->fault.code != (int)rc) sykli_fail(&s->fault, (int)rc, "%s", sykli_error_text((int)rc));
+    sykli__node_say(s, (int)rc);
     if (!s->sticky.code) s->sticky = s->fault;
     return (sykli_task){ 0 };
 }
@@ -16089,12 +16096,13 @@ int sykli_print(sykli *s, void *file, const char *query)
     sykli_buf body, text;
     sykli_buf_init(&body, &s->mem, SYKLI_TAG_query);
     sykli_buf_init(&text, &s->mem, SYKLI_TAG_query);
+    s->fault.code = 0;
     int rc = sykli__node_check(s);
     if (!rc) rc = sykli__query_run(&s->tables, &s->mem, query, SYKLI_ROLE_owner, s->node_name,
                                    false, &body, &s->fault);
     sykli_result *result = rc < 0 ? NULL : sykli_result_decode(&s->mem, body.data, body.size,
                                                                &s->fault);
-    if (rc >= 0 && !result) rc = s->fault.code;
+    if (rc >= 0 && !result) rc = s->fault.code ? s->fault.code : SYKLI_ENOMEM;
     if (result) {
         rc = sykli_result_render(result, SYKLI_FORMAT_table, &text);
         if (rc >= 0 && fwrite(text.data, 1, text.size, (FILE *)file) != text.size)
@@ -16104,7 +16112,7 @@ int sykli_print(sykli *s, void *file, const char *query)
     }
     sykli_buf_free(&body);
     sykli_buf_free(&text);
-    return rc;
+    return sykli__node_say(s, rc);
 }
 
 // ---- the store, for the mesh and for programs
