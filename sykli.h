@@ -14642,7 +14642,8 @@ struct sykli {
 // `s->fault.code` is set to 0.
 static int sykli__node_say(sykli *s, int rc)
 {
-    if (rc < 0 && s->fault.code != rc) sykli_fail(&s->fault, rc, "%s", sykli_error_text(rc));
+    if (rc < 0 && !s->fault.code) sykli_fail(&s->fault, rc, "%s", sykli_error_text(rc));
+    if (rc < 0) s->fault.code = rc;
     return rc;
 }
 
