@@ -874,6 +874,7 @@ uint64_t sykli_now_ms(sykli *s);
 void sykli_event_put(sykli *s, const sykli_event *event);
 // Why a task would run or be a hit, as JSON: {"task","cacheable","hit","key","changed","parts"}.
 // `changed` says in words what is different from the last time, `parts` is all that the key covers.
+// From then on the graph stays as it is.
 //   returns  0, ESTALE, EINVAL (a pattern that leaves the project), ENOMEM
 int sykli_explain(sykli *s, sykli_task task, sykli_buf *out);
 // Puts another scan, and columns, behind the name of a table that is there: the mesh knows more of
@@ -13279,9 +13280,9 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
 //   returns  the task's number or the error
 static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
 {
-    if (d->started)
-        return sykli_fail(d->fault, SYKLI_EBUSY, "task '%s': the run has started, add tasks before "
-                          "it", desc && desc->name ? desc->name : "");
+    if (d->started || d->ready)
+        return sykli_fail(d->fault, SYKLI_EBUSY, "task '%s': add tasks before the run is started "
+                          "or explained", desc && desc->name ? desc->name : "");
     int rc = sykli__drive_check_desc(d, desc);
     if (rc) return rc;
     if (!sykli__base_room(d->mem, SYKLI_TAG_drive, &d->tasks, &d->task_capacity, d->task_count,
@@ -14275,13 +14276,19 @@ static void sykli__drive_hook_done(sykli__drive *d, uint64_t ticket, int code, c
     }
 }
 
-// Whoever was asked is gone and will not answer: the run goes on alone.
-static void sykli__drive_unhook(sykli__drive *d)
+// Waits no longer for what others may have.
+static void sykli__drive_unask(sykli__drive *d)
 {
     for (uint32_t i = 0; i < d->task_count; i++)
         if (d->tasks[i].asked)
             sykli__drive_hook_done(d, sykli__drive_ticket(SYKLI__DRIVE_TICKET_LOOKUP, i),
                                    SYKLI_ECLOSED, NULL);
+}
+
+// Whoever was asked is gone and will not answer: the run goes on alone.
+static void sykli__drive_unhook(sykli__drive *d)
+{
+    sykli__drive_unask(d);
     for (sykli__drive_job *job = d->jobs; job; job = job->next) {
         job->slot = false;
         job->granted = true;
@@ -14914,7 +14921,8 @@ sykli_handle sykli_request_open(sykli *s, const sykli_request *desc)
     int rc = sykli__node_say(s, sykli__node_open(s, (size_t)index, &full));
     if (rc >= 0) return handle;
     sykli_fault why = s->fault; // closing must not lose it
-    s->requests[index]->routed = false;
+    r = sykli__node_request_of(s, handle);
+    if (r) r->routed = false;
     sykli_request_close(s, handle);
     s->fault = why;
     return (sykli_handle){ 0 };
@@ -15799,8 +15807,9 @@ int sykli_add_after(sykli *s, sykli_task task, sykli_task before)
     int64_t after_number = sykli__node_number(s, task);
     int64_t before_number = sykli__node_number(s, before);
     int64_t rc = after_number < 0 ? after_number : before_number;
-    if (rc >= 0 && s->drive.started)
-        rc = sykli_fail(&s->fault, SYKLI_EBUSY, "the run has started, add edges before it");
+    if (rc >= 0 && (s->drive.started || s->drive.ready))
+        rc = sykli_fail(&s->fault, SYKLI_EBUSY,
+                        "add edges before the run is started or explained");
     if (rc >= 0) rc = sykli__sched_add_edge(&s->drive.sched, (uint32_t)before_number,
                                             (uint32_t)after_number);
     if (rc == SYKLI_ECYCLE)
@@ -15936,6 +15945,7 @@ int sykli_run_cancel(sykli *s)
     if (!s->drive.live || s->drive.ended)
         return sykli_fail(&s->fault, SYKLI_ENOENT, "no run is in progress here");
     sykli__drive_fact(&s->drive, SYKLI__SCHED_CANCEL, 0, true);
+    sykli__drive_unask(&s->drive);
     sykli_wakeup(s);
     return 0;
 }
@@ -15992,11 +16002,14 @@ int sykli_explain(sykli *s, sykli_task task, sykli_buf *out)
 {
     int64_t number = sykli__node_number(s, task);
     if (number < 0) return (int)number;
+    if (s->sticky.code) return s->sticky.code;
+    s->fault.code = 0;
     int rc = s->desc.no_cache ? 0 : sykli__node_store(s);
     s->drive.store = s->store_open ? &s->store : NULL;
     if (!rc && !s->drive.started) rc = sykli__drive_look(&s->drive);
-    if (!rc) rc = sykli__drive_ready(&s->drive, sykli__node_environment());
-    return rc ? rc : sykli__drive_explain(&s->drive, (uint32_t)number, out);
+    if (!rc && (rc = sykli__drive_ready(&s->drive, sykli__node_environment())))
+        sykli__node_stick(s, rc); // half ready, it cannot be done again
+    return sykli__node_say(s, rc ? rc : sykli__drive_explain(&s->drive, (uint32_t)number, out));
 }
 
 int sykli_config_set(sykli *s, const char *key, const char *value)

@@ -566,7 +566,7 @@ out:
 
 // ---- hooks: a cache elsewhere ---------------------------------------------------------------
 // How a lookup is answered. `later`: by the pump hook, so after the lookup has returned.
-enum { NO_ANSWER, SYNC_ERROR, SYNC_MISS, LATER_MISS, LATER_HIT, LATER_LIE };
+enum { NO_ANSWER, CANCELLED, SYNC_ERROR, SYNC_MISS, LATER_MISS, LATER_HIT, LATER_LIE };
 typedef struct other {
     sykli *s, *from; // whose store has it
     int how, asked, announced, pumped;
@@ -620,6 +620,7 @@ static void other_pump(void *user)
     if (o->how == LATER_HIT) sykli_hook_done(o->s, o->ticket, bring(o), "far");
     if (o->how == LATER_LIE) sykli_hook_done(o->s, o->ticket, 0, "far");
     if (o->how == NO_ANSWER) sykli_hooks_set(o->s, NULL);
+    if (o->how == CANCELLED) sykli_run_cancel(o->s);
     sykli_hook_done(o->s, o->ticket, 0, "again"); // late, and once too often: ignored
 }
 
@@ -645,12 +646,12 @@ static void looked_up(test *t, int how, const char *status, const char *from)
     explain(t, o.s);
     if (!rc) CHECK_TEXT(said(&q, "out", text), "same"); // from wherever
     if (t->injected) goto out;
-    CHECK_INT(rc, 0);
+    CHECK_INT(rc, how == CANCELLED);
     CHECK_INT(o.asked, 1);
     CHECK_INT(sykli_task_get(o.s, sykli_find(o.s, "copy"), &info), 0);
     CHECK_TEXT(sykli_status_names[info.status], status);
     CHECK_TEXT(info.from, from);
-    CHECK_INT(o.announced, how != LATER_HIT && how != NO_ANSWER);
+    CHECK_INT(o.announced, how != LATER_HIT && how != NO_ANSWER && how != CANCELLED);
 out:
     sykli_close(away);
     sykli_close(o.s);
@@ -666,6 +667,7 @@ static void a_miss_comes_from_elsewhere(test *t)
     looked_up(t, LATER_MISS, "passed", "");
     looked_up(t, LATER_LIE, "passed", ""); // a hit that is not there: it runs after all
     looked_up(t, NO_ANSWER, "passed", ""); // the hooks go away instead of answering
+    looked_up(t, CANCELLED, "cancelled", "");
 }
 
 // ---- hooks: workers of a node ---------------------------------------------------------------

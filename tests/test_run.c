@@ -352,6 +352,61 @@ static void a_changed_input_misses(test *t)
     place_end(t, &p);
 }
 
+// What `explain` says of a task.      returns  whether it could
+static bool explained(sykli *s, const char *name, char out[2048])
+{
+    sykli_buf text;
+    sykli_buf_init(&text, sykli_memory(s), SYKLI_TAG_host);
+    int rc = sykli_explain(s, sykli_find(s, name), &text);
+    snprintf(out, 2048, "%s", rc ? "" : (const char *)text.data);
+    sykli_buf_free(&text);
+    return !rc;
+}
+
+static void a_run_is_explained_before_it_starts(test *t)
+{
+    place p;
+    char text[2048];
+    sykli_task_info info;
+    place_make(&p);
+    put(&p, "in", "first");
+    sykli *s = copying(t, &p);
+    TRY_NOT_NULL(s);
+    if (!explained(s, "copy", text)) {
+        // What went wrong in the middle cannot be done again: neither leaked nor half believed.
+        CHECK(*sykli_errmsg(s));
+        if (sykli_error(s)) CHECK(!explained(s, "copy", text));
+    }
+    if (!run_all(t, s, 0)) goto out;
+    CHECK(strstr(text, "\"cacheable\":true,\"hit\":false"));
+    CHECK_INT(sykli_task_get(s, sykli_find(s, "copy"), &info), 0);
+    CHECK(strstr(text, info.key)); // the key that it had in the run
+    TRY_IT(s, explained(s, "copy", text));
+    if (!t->injected) CHECK(strstr(text, "\"hit\":true"));
+    CHECK(strstr(text, info.key));
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void what_is_explained_stays_as_it_is(test *t)
+{
+    place p;
+    char text[2048];
+    place_make(&p);
+    put(&p, "in", "first");
+    sykli *s = copying(t, &p);
+    CHECK(explained(s, "copy", text));
+    CHECK(!sykli_add(s, &(sykli_task_desc){ .name = "more", .command = "true" }).id);
+    CHECK_INT(sykli_error(s), SYKLI_EBUSY);
+    CHECK(strstr(sykli_errmsg(s), "'more'"));
+    CHECK(!explained(s, "copy", text));
+    CHECK(!explained(s, "more", text));
+    CHECK_INT(sykli_run(s), SYKLI_EBUSY);
+    sykli_close(s);
+    place_end(t, &p);
+}
+
 // Runs one task twice in contexts of their own: neither time it is a hit.
 static void never_cached(test *t, sykli_task_desc desc, sykli_status wanted, const char *why)
 {
@@ -791,6 +846,8 @@ int main(int argc, char **argv)
     TEST_EVERY(3, two_contexts_share_a_process);
     TEST_EVERY(2, a_second_run_hits);
     TEST_ONCE(a_changed_input_misses);
+    TEST_EVERY(2, a_run_is_explained_before_it_starts);
+    TEST_ONCE(what_is_explained_stays_as_it_is);
     TEST_EVERY(3, a_missing_output_is_a_failure);
     TEST_EVERY(5, a_failure_is_never_cached);
     TEST_ONCE(a_lost_cache_costs_no_build);
