@@ -446,8 +446,11 @@ static void node_check(sim *s, int i)
     }
     if (n->core.conn_count > 128) fail(s, "n%d has %zu connections", i, n->core.conn_count);
     if (t->item_count > SYKLI__MEMBER_QUEUE_MAX) fail(s, "n%d queues too much", i);
-    uint64_t most = (uint64_t)(NODES - 1) * 2 * SYKLI__LINK_BUFFER_ALL + (4u << 20);
-    if (n->mem.total_bytes > most) fail(s, "n%d takes too much memory", i);
+    // A buffer holds at most as much that is sent as is not, in a block of at most twice the size.
+    uint64_t most = (uint64_t)(NODES - 1) * 4 * SYKLI__LINK_BUFFER_ALL + (4u << 20);
+    if (n->mem.total_bytes > most)
+        fail(s, "n%d takes %llu bytes for %zu connections", i,
+             (unsigned long long)n->mem.total_bytes, n->core.conn_count);
     for (size_t c = 0; c < n->core.conn_count; c++) {
         const sykli__link_session *l = n->core.conns[c]->link.session;
         if (l && (l->control.size > SYKLI__LINK_CONTROL_MAX
