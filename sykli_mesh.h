@@ -6125,6 +6125,7 @@ static bool sykli__member_core_next(sykli__member_core *c, uint64_t now_ms,
 // same.
 
 #define SYKLI__REMOTE_CHUNK 8192
+#define SYKLI__REMOTE_SERVINGS_MAX 3072 // fewer than a context's requests: the rest are its own
 
 typedef struct sykli__remote_serving {
     struct sykli__remote_serving *next;
@@ -6151,6 +6152,7 @@ typedef struct sykli__remote {
     sykli *core;
     sykli_mem *mem;
     sykli__remote_serving *servings;
+    size_t serving_count;
     sykli__remote_asking *askings;
 } sykli__remote;
 
@@ -6183,8 +6185,20 @@ static void sykli__remote_serving_free(sykli__remote *r, sykli__remote_serving *
     sykli__remote_serving **at = &r->servings;
     while (*at != v) at = &(*at)->next;
     *at = v->next;
+    r->serving_count--;
     sykli_request_close(r->core, v->request);
     sykli_mem_resize(r->mem, SYKLI_TAG_mesh, v, sizeof *v, 0);
+}
+
+// Whom a request is from. What a peer says of it stands behind the name it has proved.
+static const char *sykli__remote_origin(const sykli__link_core *link, const char *said,
+                                        char out[2 * SYKLI_NODE_NAME_MAX])
+{
+    bool proved = link->config.transport == SYKLI__LINK_NOISE;
+    bool nothing = !*said || !strcmp(said, "local");
+    if (!proved) return nothing ? "local" : said;
+    snprintf(out, 2 * SYKLI_NODE_NAME_MAX, nothing ? "%s" : "%s, %.50s", link->peer.name, said);
+    return out;
 }
 
 // Opens the request that a stream was opened with.
@@ -6193,15 +6207,19 @@ static void sykli__remote_serving_free(sykli__remote *r, sykli__remote_serving *
 static int sykli__remote_serve(sykli__remote *r, sykli__link_core *link, uint32_t stream,
                                const sykli__link_open_message *m, sykli_role role, const char *node)
 {
+    if (r->serving_count >= SYKLI__REMOTE_SERVINGS_MAX)
+        return sykli__link_end(link, stream, SYKLI_EBUSY, "too many requests at once; try again");
     sykli__remote_serving *v =
         (sykli__remote_serving *)sykli_mem_resize(r->mem, SYKLI_TAG_mesh, NULL, 0, sizeof *v);
+    char origin[2 * SYKLI_NODE_NAME_MAX];
     if (!v) return sykli__link_end(link, stream, SYKLI_ENOMEM, "out of memory");
     v->link = link;
     v->stream = stream;
     v->more = true;
     v->request = sykli_request_open(r->core, &(sykli_request){
         .verb = (sykli_verb)m->verb, .node = node, .what = m->what,
-        .args = m->args[0] ? m->args : NULL, .origin = m->origin[0] ? m->origin : link->peer.name,
+        .args = m->args[0] ? m->args : NULL,
+        .origin = sykli__remote_origin(link, m->origin, origin),
         .role = m->role && m->role < role ? (sykli_role)m->role : role,
         .deadline_ms = m->deadline_ms, .ready = sykli__remote_ready, .user = v });
     if (!v->request.id) {
@@ -6212,6 +6230,7 @@ static int sykli__remote_serve(sykli__remote *r, sykli__link_core *link, uint32_
     }
     v->next = r->servings;
     r->servings = v;
+    r->serving_count++;
     return 0;
 }
 
@@ -6368,6 +6387,17 @@ static void sykli__remote_pump(sykli__remote *r)
     }
 }
 
+// Ends all that is served over a link: its peer may do less than when it asked.
+static void sykli__remote_revoke(sykli__remote *r, sykli__link_core *link)
+{
+    for (sykli__remote_serving *v = r->servings, *next; v; v = next) {
+        next = v->next;
+        if (v->link != link) continue;
+        sykli__link_end(link, v->stream, SYKLI_EPERM, "the role of this node was changed");
+        sykli__remote_serving_free(r, v);
+    }
+}
+
 // A link is gone: what was asked over it ends, what was served over it is forgotten.
 static void sykli__remote_gone(sykli__remote *r, const sykli__link_core *link, const char *why)
 {
@@ -6400,6 +6430,9 @@ static void sykli__remote_free(sykli__remote *r)
 
 enum {
     SYKLI__MESH_CONNS_MAX = 512,
+    SYKLI__MESH_CONNS_OWN = 64,        // of them, for the control socket alone
+    SYKLI__MESH_CONNS_EACH = 32,       // sessions of one node: its own, and those of its runs
+    SYKLI__MESH_DEAF_MS = 100,         // without descriptors nobody is let in for so long
     SYKLI__MESH_READ_BYTES = 64 * 1024,
     SYKLI__MESH_TURN_READS = 8,        // reads of one connection a turn of the loop
     SYKLI__MESH_FILE_MAX = 8 << 20,
@@ -6545,6 +6578,7 @@ struct sykli_mesh {
     sykli_buf config_body;
     sykli_table nodes_before;      // the context's own table of nodes
     uint32_t busy_told, total_told;
+    uint64_t deaf_until_ms;        // nothing is accepted before
     uint8_t wire[SYKLI__MESH_READ_BYTES];   // what was read from a socket
     uint8_t buffer[SYKLI__MESH_READ_BYTES]; // what was read from a request
 };
@@ -6671,6 +6705,13 @@ static int sykli__mesh_random(sykli_mesh *m, uint8_t *out, size_t size)
     return rc < 0 ? sykli_set_error(m->core, SYKLI_EIO, "no random numbers") : 0;
 }
 
+// Peers do not fill the last places: the owner of the node finds one.
+static size_t sykli__mesh_conns_max(sykli__mesh_kind kind)
+{
+    return kind == SYKLI__MESH_CONTROL ? SYKLI__MESH_CONNS_MAX
+                                       : SYKLI__MESH_CONNS_MAX - SYKLI__MESH_CONNS_OWN;
+}
+
 // Accepts what waits at a listening socket.
 static void sykli__mesh_accept(sykli_mesh *m, int listener, sykli__mesh_kind kind)
 {
@@ -6678,8 +6719,10 @@ static void sykli__mesh_accept(sykli_mesh *m, int listener, sykli__mesh_kind kin
     for (int turn = 0; turn < 64; turn++) {
         char from[64] = "unix";
         uint8_t random[32];
-        if (m->conn_count >= SYKLI__MESH_CONNS_MAX) return; // they wait in the kernel's queue
+        if (m->conn_count >= sykli__mesh_conns_max(kind)) return; // they wait in the kernel's queue
         int fd = m->sys->accept(m->sys->user, listener, from, sizeof from);
+        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
+            m->deaf_until_ms = sykli__mesh_now(m) + SYKLI__MESH_DEAF_MS;
         if (fd < 0) return;
         int number = sykli__mesh_random(m, random, sizeof random) ? SYKLI_EIO
             : sykli__member_core_accepted(&m->links, sykli__mesh_now(m),
@@ -6725,6 +6768,15 @@ static sykli__mesh_conn *sykli__mesh_dial(sykli_mesh *m, sykli__mesh_kind kind, 
     return NULL;
 }
 
+// Whether a word is one of a list with spaces between.
+static bool sykli__mesh_listed(const char *list, const char *word)
+{
+    size_t size = strlen(word);
+    for (; *list; list += strcspn(list, " "), list += *list == ' ')
+        if (strcspn(list, " ") == size && !memcmp(list, word, size)) return true;
+    return false;
+}
+
 // This machine as its peers see it: with a wildcard listener, the address of each connection.
 static void sykli__mesh_learn_address(sykli_mesh *m, const sykli__mesh_conn *c)
 {
@@ -6739,7 +6791,7 @@ static void sykli__mesh_learn_address(sykli_mesh *m, const sykli__mesh_conn *c)
     *colon = 0;
     snprintf(address, sizeof address, "%s%s", local, port);
     size_t used = strlen(self->addresses);
-    if (strstr(self->addresses, address) || used + strlen(address) + 2 > sizeof self->addresses)
+    if (sykli__mesh_listed(self->addresses, address) || used + strlen(address) + 2 > sizeof self->addresses)
         return;
     snprintf(self->addresses + used, sizeof self->addresses - used, used ? " %s" : "%s", address);
     self->bits |= SYKLI__MEMBER_DIALABLE;
@@ -6761,29 +6813,71 @@ static void sykli__mesh_connected(sykli_mesh *m, sykli__mesh_conn *c)
 
 // ---- who may do what
 
-// Whether a client on the unix socket is, or was started by, a task: it then may do nothing.
+// Whether the environment of a process has the mark of a task.    returns  1, 0, or the error
+static int sykli__mesh_task_mark(sykli_mesh *m, int pid)
+{
+    static const char mark[] = "SYKLI_TASK_UID=";
+    const size_t size = sizeof mark - 1;
+    char path[64];
+    size_t kept = 1;
+    snprintf(path, sizeof path, "/proc/%d/environ", pid);
+    int fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0), found = 0;
+    if (fd < 0) return fd;
+    m->buffer[0] = 0; // what is before a variable
+    for (;;) {
+        int64_t got = m->sys->read(m->sys->user, fd, m->buffer + kept, sizeof m->buffer - kept);
+        if (got <= 0) break;
+        size_t all = kept + (size_t)got;
+        for (size_t at = 0; !found && at + size < all; at++)
+            found = !m->buffer[at] && !memcmp(m->buffer + at + 1, mark, size);
+        kept = all < size ? all : size; // the mark may go on in the next piece
+        memmove(m->buffer, m->buffer + all - kept, kept);
+    }
+    m->sys->close(m->sys->user, fd);
+    return found;
+}
+
+// The beginning of a file below /proc/PID; "" if it cannot be read.
+static void sykli__mesh_proc(sykli_mesh *m, int pid, const char *name, char *out, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    int fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    int64_t got = fd < 0 ? 0 : m->sys->read(m->sys->user, fd, out, size - 1);
+    if (fd >= 0) m->sys->close(m->sys->user, fd);
+    out[got > 0 ? got : 0] = 0;
+}
+
+static int sykli__mesh_parent(sykli_mesh *m, int pid)
+{
+    char text[512];
+    sykli__mesh_proc(m, pid, "stat", text, sizeof text);
+    const char *behind = strrchr(text, ')'); // the name may hold anything
+    return behind && sscanf(behind, ") %*c %d", &pid) == 1 ? pid : 0;
+}
+
+// Whether a process has the user of this one, who could read it unless it hides.
+static bool sykli__mesh_same_user(sykli_mesh *m, int pid)
+{
+    char text[2][1024];
+    unsigned uid[2] = { 0, 1 };
+    for (int i = 0; i < 2; i++) {
+        sykli__mesh_proc(m, i ? pid : m->sys->pid(m->sys->user), "status", text[i], sizeof text[i]);
+        const char *line = strstr(text[i], "\nUid:");
+        if (!line || sscanf(line, " Uid: %u", &uid[i]) != 1) return false;
+    }
+    return uid[0] == uid[1];
+}
+
+// Whether a client on the unix socket is, or was started by, a task: it then may do nothing. Nor may
+// one that hides its environment from its own user.
 static bool sykli__mesh_is_task(sykli_mesh *m, int pid)
 {
-    char path[64], text[512];
     for (int depth = 0; depth < 64 && pid > 1; depth++) {
-        snprintf(path, sizeof path, "/proc/%d/environ", pid);
-        int fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
-        if (fd < 0) return false;
-        int64_t got = m->sys->read(m->sys->user, fd, m->buffer, sizeof m->buffer);
-        m->sys->close(m->sys->user, fd);
-        static const char mark[] = "SYKLI_TASK_UID=";
-        for (int64_t at = 0; at + (int64_t)sizeof mark <= got; at++)
-            if ((!at || !m->buffer[at - 1]) && !memcmp(m->buffer + at, mark, sizeof mark - 1))
-                return true;
-        snprintf(path, sizeof path, "/proc/%d/stat", pid);
-        fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
-        if (fd < 0) return false;
-        got = m->sys->read(m->sys->user, fd, text, sizeof text - 1);
-        m->sys->close(m->sys->user, fd);
-        if (got <= 0) return false;
-        text[got] = 0;
-        const char *behind = strrchr(text, ')'); // the name may hold anything
-        pid = behind && sscanf(behind, ") %*c %d", &pid) == 1 ? pid : 0;
+        int marked = sykli__mesh_task_mark(m, pid);
+        bool hides = marked == -EACCES || marked == -EPERM;
+        if (marked > 0 || (!depth && hides && sykli__mesh_same_user(m, pid))) return true;
+        pid = sykli__mesh_parent(m, pid);
     }
     return false;
 }
@@ -7029,6 +7123,9 @@ static int sykli__mesh_find_step(sykli_mesh *m, sykli__mesh_find *find)
 {
     const sykli_json_doc *doc = &find->doc;
     uint32_t outputs = sykli_json_get(doc, 0, "outputs");
+    uint64_t room = 0;
+    const char *quota = sykli_config_get(m->core, "cache.max_size");
+    if (!quota || sykli_parse_size(quota, &room) || !room) room = SYKLI_BLOB_SIZE_MAX;
     if (!find->output) find->output = outputs ? sykli_json_first(doc, outputs) : 0;
     for (; find->output; find->output = sykli_json_next(doc, outputs, find->output)) {
         const char *hex = sykli_json_text(doc, sykli_json_get(doc, find->output, "digest"));
@@ -7036,8 +7133,8 @@ static int sykli__mesh_find_step(sykli_mesh *m, sykli__mesh_find *find)
         sykli_digest id;
         if (!hex || sykli_unhex(id.bytes, 32, hex, strlen(hex))
             || !sykli_json_u64(doc, sykli_json_get(doc, find->output, "size"), &size)
-            || size > SYKLI_BLOB_SIZE_MAX)
-            return SYKLI_ECORRUPT;
+            || size > SYKLI_BLOB_SIZE_MAX || size > room)
+            return SYKLI_ECORRUPT; // or more than the whole cache may hold
         if (sykli_blob_have(m->core, &id, NULL)) continue;
         int rc = sykli__mesh_find_blob(m, find, hex, &id, size);
         if (!rc) find->fetch = false;
@@ -7350,7 +7447,9 @@ static void sykli__mesh_roster_enforce(sykli_mesh *m)
     for (sykli__mesh_conn *c = m->conns; c; c = c->next) {
         sykli__link_core *link = sykli__mesh_link(m, c);
         if (c->kind != SYKLI__MESH_PEER || !c->up || !link) continue;
+        sykli_role before = c->role;
         c->role = sykli__mesh_role(m, c, &link->peer);
+        if (c->role < before) sykli__remote_revoke(&m->remote, link);
         if (sykli__roster_banned(&m->roster, link->peer.id))
             sykli__link_close(link, SYKLI_EPERM, "this node is banned");
     }
@@ -7877,7 +7976,7 @@ static void sykli__mesh_history_item(sykli_mesh *m, const sykli__roster_envelope
     sykli__roster_envelope_hash(e, bytes);
     sykli_hex(hash, bytes, 32);
     sykli_buf_print(out, "%s{\"version\":%llu,\"epoch\":%llu,\"author\":\"%s\",\"hash\":\"%s\","
-                    "\"state\":\"%s\"}", out->data[out->size - 1] == '[' ? "" : ",",
+                    "\"state\":\"%s\"}", out->error || out->data[out->size - 1] == '[' ? "" : ",",
                     (unsigned long long)e->version, (unsigned long long)e->epoch, author, hash,
                     e->version == m->config.version ? "current" : "kept");
 }
@@ -8163,9 +8262,13 @@ static void sykli__mesh_seeds_load(sykli_mesh *m)
 static int sykli__mesh_op_reload(sykli_call *call)
 {
     sykli_mesh *m = (sykli_mesh *)call->user;
+    sykli__roster_keys before = m->keys;
     int rc = sykli__mesh_keys_load(m);
+    if (rc) m->keys = before; // a file that cannot be read now takes nothing away
+    sykli__roster_keys_wipe(&before);
     if (!rc) rc = sykli__mesh_state_load(m);
     if (rc) return rc;
+    sykli__mesh_roster_enforce(m);
     memset(m->links.link.mesh_id, 0, sizeof m->links.link.mesh_id);
     memcpy(m->links.link.mesh_id, m->keys.mesh_id, sizeof m->keys.mesh_id);
     sykli__mesh_psks(m);
@@ -8197,6 +8300,16 @@ static void sykli__mesh_opened(sykli_mesh *m, sykli__mesh_conn *c, sykli__link_c
         sykli__remote_serve(&m->remote, link, ev->stream, o, c->role, here ? NULL : o->node);
 }
 
+static size_t sykli__mesh_sessions(const sykli_mesh *m, const uint8_t id[16])
+{
+    size_t count = 0;
+    for (const sykli__mesh_conn *c = m->conns; c; c = c->next) {
+        const sykli__link_core *link = sykli__mesh_link(m, c);
+        count += c->kind == SYKLI__MESH_PEER && c->up && link && !memcmp(link->peer.id, id, 16);
+    }
+    return count;
+}
+
 static void sykli__mesh_link_event(sykli_mesh *m, sykli__mesh_conn *c,
                                    const sykli__member_core_out *out)
 {
@@ -8209,6 +8322,9 @@ static void sykli__mesh_link_event(sykli_mesh *m, sykli__mesh_conn *c,
         c->role = sykli__mesh_role(m, c, out->peer);
         if (c->kind == SYKLI__MESH_PEER && sykli__roster_banned(&m->roster, out->peer->id))
             sykli__link_close(link, SYKLI_EPERM, "this node is banned");
+        else if (c->kind == SYKLI__MESH_PEER && sykli__mesh_sessions(m, out->peer->id)
+                                                > SYKLI__MESH_CONNS_EACH)
+            sykli__link_close(link, SYKLI_ELIMIT, "too many sessions of one node");
         else sykli__mesh_learn_address(m, c);
     } else if (ev->kind == SYKLI__LINK_EV_OPENED) {
         sykli__mesh_opened(m, c, link, ev);
@@ -8500,8 +8616,10 @@ static int sykli__mesh_fds(void *user, sykli_poll_fd *out, int max)
 {
     const sykli_mesh *m = (const sykli_mesh *)user;
     int count = 0, listeners[2] = { m->control_fd, m->listen_fd };
-    for (int i = 0; i < 2; i++)
-        if (listeners[i] >= 0 && m->conn_count < SYKLI__MESH_CONNS_MAX && count++ < max)
+    bool deaf = sykli__mesh_now(m) < m->deaf_until_ms;
+    for (int i = 0; i < 2 && !deaf; i++)
+        if (listeners[i] >= 0 && count++ < max
+            && m->conn_count < sykli__mesh_conns_max(i ? SYKLI__MESH_PEER : SYKLI__MESH_CONTROL))
             out[count - 1] = (sykli_poll_fd){ listeners[i], SYKLI_POLL_in, 0 };
     for (const sykli__mesh_conn *c = m->conns; c; c = c->next) {
         short want = c->dialling ? SYKLI_POLL_out
@@ -8515,6 +8633,7 @@ static int sykli__mesh_deadline_ms(void *user)
 {
     sykli_mesh *m = (sykli_mesh *)user;
     uint64_t now = sykli__mesh_now(m), due = sykli__member_core_deadline(&m->links);
+    if (now < m->deaf_until_ms) due = sykli__link_least(due, m->deaf_until_ms);
     for (const sykli__mesh_job *job = m->jobs; job; job = job->next)
         if (job->ready || job->due_ms < due) due = job->ready ? now : job->due_ms;
     if (m->waiting) due = sykli__link_least(due, now + SYKLI__MESH_RETRY_MS);
@@ -8963,10 +9082,9 @@ static int sykli__mesh_control(sykli_mesh *m)
     char path[4200], hex[66];
     sykli__mesh_sock_path(m, path, sizeof path);
     int fd = m->sys->dial(m->sys->user, path);
-    if (fd >= 0) {
-        m->sys->close(m->sys->user, fd);
+    if (fd >= 0) m->sys->close(m->sys->user, fd);
+    if (fd >= 0 || fd == -EAGAIN) // somebody listens, perhaps too busy to answer
         return sykli_set_error(m->core, SYKLI_EBUSY, "a node runs in %s already", m->state_dir);
-    }
     m->sys->remove(m->sys->user, m->dir_fd, "sock", 0);
     int rc = sykli__mesh_random(m, m->token, sizeof m->token);
     if (rc) return rc;
@@ -9098,9 +9216,10 @@ void sykli_mesh_close(sykli_mesh *m)
         sykli__member_leave(&m->links.table);
         for (int i = 0; i < 3; i++) sykli__mesh_pump(m); // the goodbye leaves, if it can at once
     }
-    sykli *core = m->core;
+    sykli_hooks_set(m->core, NULL); // what ends now must not begin anything here
+    for (sykli__mesh_slot *slot = m->slots; slot; slot = slot->next)
+        if (slot->ticket && !slot->told) sykli_hook_done(m->core, slot->ticket, SYKLI_ECLOSED, NULL);
     sykli__mesh_free(m);
-    sykli_hooks_set(core, NULL);
 }
 
 int sykli_mesh_create(sykli *s, const char *state_dir)
@@ -9191,13 +9310,14 @@ static int sykli__mesh_join_ask(sykli_mesh *m, const sykli__roster_invite *v)
     const uint64_t ticket = 1;
     sykli_buf answer;
     sykli_buf_init(&answer, m->mem, SYKLI_TAG_mesh);
+    answer.max_bytes = SYKLI__MESH_FILE_MAX;
     uint64_t due = sykli__mesh_now(m) + SYKLI__MESH_JOIN_MS;
     int64_t got = sykli__remote_ask(&m->remote, sykli__mesh_link(m, m->gate), ticket, "",
                                     &(sykli_request){ .verb = SYKLI_VERB_call,
                                                       .what = "join.redeem" });
     while (got >= 0 && sykli__mesh_now(m) < due) {
         got = sykli__remote_read(&m->remote, ticket, m->buffer, sizeof m->buffer);
-        if (got > 0) sykli_buf_add(&answer, m->buffer, (size_t)got);
+        if (got > 0 && sykli_buf_add(&answer, m->buffer, (size_t)got)) got = answer.error;
         if (got) continue;
         sykli_poll_fd fd = { m->gate ? m->gate->fd : -1, SYKLI_POLL_in, 0 };
         m->sys->poll(m->sys->user, &fd, m->gate != NULL, 50);
@@ -9206,7 +9326,7 @@ static int sykli__mesh_join_ask(sykli_mesh *m, const sykli__roster_invite *v)
     int rc = got == SYKLI_EOF ? answer.error : got < 0 ? (int)got : SYKLI_ETIMEOUT;
     if (rc) sykli_set_error(m->core, rc, "%s", got < 0 ? sykli__remote_message(&m->remote, ticket)
                                                        : "the inviter does not answer");
-    else rc = sykli__mesh_joined(m, v, (const char *)answer.data);
+    else rc = sykli__mesh_joined(m, v, answer.size ? (const char *)answer.data : "");
     sykli__remote_close(&m->remote, ticket);
     sykli__roster_buf_wipe(&answer);
     return rc;
