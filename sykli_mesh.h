@@ -6790,8 +6790,8 @@ static void sykli__mesh_learn_address(sykli_mesh *m, const sykli__mesh_conn *c)
     if (!colon) return;
     *colon = 0;
     snprintf(address, sizeof address, "%s%s", local, port);
-    size_t used = strlen(self->addresses);
-    if (sykli__mesh_listed(self->addresses, address) || used + strlen(address) + 2 > sizeof self->addresses)
+    size_t used = strlen(self->addresses), more = strlen(address) + 2;
+    if (sykli__mesh_listed(self->addresses, address) || used + more > sizeof self->addresses)
         return;
     snprintf(self->addresses + used, sizeof self->addresses - used, used ? " %s" : "%s", address);
     self->bits |= SYKLI__MEMBER_DIALABLE;
@@ -6869,8 +6869,8 @@ static bool sykli__mesh_same_user(sykli_mesh *m, int pid)
     return uid[0] == uid[1];
 }
 
-// Whether a client on the unix socket is, or was started by, a task: it then may do nothing. Nor may
-// one that hides its environment from its own user.
+// Whether a client on the unix socket is, or was started by, a task: it then may do nothing. Nor
+// may one that hides its environment from its own user.
 static bool sykli__mesh_is_task(sykli_mesh *m, int pid)
 {
     for (int depth = 0; depth < 64 && pid > 1; depth++) {
@@ -9218,7 +9218,8 @@ void sykli_mesh_close(sykli_mesh *m)
     }
     sykli_hooks_set(m->core, NULL); // what ends now must not begin anything here
     for (sykli__mesh_slot *slot = m->slots; slot; slot = slot->next)
-        if (slot->ticket && !slot->told) sykli_hook_done(m->core, slot->ticket, SYKLI_ECLOSED, NULL);
+        if (slot->ticket && !slot->told)
+            sykli_hook_done(m->core, slot->ticket, SYKLI_ECLOSED, NULL);
     sykli__mesh_free(m);
 }
 

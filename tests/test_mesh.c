@@ -556,6 +556,44 @@ out:
     world_end(w);
 }
 
+static void a_member_cannot_fill_a_node(test *t)
+{
+    world world_, *w = &world_;
+    place *n[3];
+    if (!trio(w, t, n)) goto out;
+    for (int i = 0; i < SYKLI__MESH_CONNS_EACH + 8 && !t->failed; i++) { // as runs of c would
+        int number = sykli__member_core_dial(&n[2]->m->links, sykli_now_ms(n[2]->s),
+                                             SYKLI__LINK_NOISE, SYKLI__LINK_CLIENT, n[0]->address,
+                                             NULL);
+        CHECK(number > 0);
+        CHECK(sykli__mesh_dial(n[2]->m, SYKLI__MESH_PEER, number, n[0]->address) != NULL);
+        for (int k = 0; k < 4; k++) turn_all(w, 0);
+    }
+    UNTIL(sykli__mesh_sessions(n[0]->m, n[2]->m->keys.id) == SYKLI__MESH_CONNS_EACH);
+    CHECK_TEXT(cells(w, n[0], NULL, "SELECT count(*) FROM nodes"), "3");
+    CHECK_INT(call(w, n[1], "a", "roster.get", NULL), 0);
+
+    // Requests over one session: what is too much is refused, the session stays.
+    static sykli_handle many[SYKLI__LINK_STREAMS_MAX + 50];
+    int refused = 0;
+    for (int i = 0; i < SYKLI__LINK_STREAMS_MAX + 50; i++) {
+        many[i] = sykli_request_open(n[1]->s, &(sykli_request){ .verb = SYKLI_VERB_watch,
+            .node = "a", .what = "events" });
+        int code = many[i].id ? 0 : sykli_last_error(n[1]->s);
+        CHECK(!code || code == SYKLI_EBUSY || code == SYKLI_ELIMIT);
+        refused += code != 0;
+        if (i % 100 == 99) pass_ms(w, 1000);
+    }
+    CHECK(refused >= 50);
+    CHECK(n[0]->m->remote.serving_count >= 200);
+    for (int i = 0; i < SYKLI__LINK_STREAMS_MAX + 50; i++) sykli_request_close(n[1]->s, many[i]);
+    pass_ms(w, 2000);
+    CHECK_INT(n[0]->m->remote.serving_count, 0);
+    CHECK_INT(call(w, n[1], "a", "roster.get", NULL), 0);
+out:
+    world_end(w);
+}
+
 // A session of the node of a state directory asks for one op.    returns  the exit code
 static int child_client(const char *state, const char *op)
 {
@@ -936,6 +974,19 @@ static void roles_spread_and_hold(test *t)
     HAS(w->text, "{\"before\":2,\"after\":3}");
     HAS(cells(w, n[2], "b", "SELECT name, role FROM peers WHERE name = 'c'"), "c,operator");
 
+    // What a lost role had begun ends.
+    int64_t got = 0;
+    char text[2000];
+    sykli_handle r = sykli_request_open(n[2]->s, &(sykli_request){ .verb = SYKLI_VERB_watch,
+        .node = "b", .what = "events" });
+    UNTIL(got > 0 || (got = sykli_request_read(n[2]->s, r, text, sizeof text)) != 0);
+    CHECK(got > 0);
+    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"member\"}"), 0);
+    LATER((got = sykli_request_read(n[2]->s, r, text, sizeof text)) < 0);
+    CHECK_INT(got, SYKLI_EPERM);
+    CHECK_TEXT(sykli_request_message(n[2]->s, r), "the role of this node was changed");
+    sykli_request_close(n[2]->s, r);
+
     // A node that takes the name of another is neither asked nor granted in its place.
     place *false_b = place_add(w, "b2", NULL);
     CHECK_INT(join(w, false_b, invite(w, n[0], "{\"role\":\"member\"}")), 0);
@@ -1242,6 +1293,7 @@ int main(int argc, char **argv)
     TEST_ONCE(own_tables_and_ops_are_on_every_node);
     TEST_ONCE(a_token_is_used_once);
     TEST_ONCE(strangers_are_not_let_in);
+    TEST_ONCE(a_member_cannot_fill_a_node);
     TEST_ONCE(the_control_socket_is_its_owners);
     TEST_ONCE(results_of_a_peer_are_hits);
     TEST_ONCE(a_push_reaches_the_mesh);
