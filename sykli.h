@@ -13281,7 +13281,7 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
 static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
 {
     if (d->started || d->ready)
-        return sykli_fail(d->fault, SYKLI_EBUSY, "task '%s': add tasks before the run is started "
+        return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': add tasks before the run is started "
                           "or explained", desc && desc->name ? desc->name : "");
     int rc = sykli__drive_check_desc(d, desc);
     if (rc) return rc;
@@ -15808,7 +15808,7 @@ int sykli_add_after(sykli *s, sykli_task task, sykli_task before)
     int64_t before_number = sykli__node_number(s, before);
     int64_t rc = after_number < 0 ? after_number : before_number;
     if (rc >= 0 && (s->drive.started || s->drive.ready))
-        rc = sykli_fail(&s->fault, SYKLI_EBUSY,
+        rc = sykli_fail(&s->fault, SYKLI_EINVAL,
                         "add edges before the run is started or explained");
     if (rc >= 0) rc = sykli__sched_add_edge(&s->drive.sched, (uint32_t)before_number,
                                             (uint32_t)after_number);
@@ -15853,7 +15853,8 @@ static void sykli__node_make_dirs(sykli *s, const char *path)
 int sykli_start(sykli *s)
 {
     if (s->sticky.code) return s->sticky.code;
-    if (s->drive.started) return sykli_fail(&s->fault, SYKLI_EBUSY, "the run has started already");
+    if (s->drive.started)
+        return sykli_fail(&s->fault, SYKLI_EINVAL, "the run has started already: one a context");
     s->fault.code = 0;
     if (s->desc.state_dir) sykli__node_make_dirs(s, s->desc.state_dir);
     if (s->desc.state_dir) sykli__rows_sweep(&s->mem, s->desc.state_dir, SYKLI__NODE_ROWS_AGE_MS);
@@ -15926,7 +15927,7 @@ int sykli_poll(sykli *s, int timeout_ms)
 int sykli_run(sykli *s)
 {
     int rc;
-    while ((rc = sykli_start(s)) == SYKLI_EBUSY && !s->drive.started) sykli_poll(s, 100);
+    while ((rc = sykli_start(s)) == SYKLI_EBUSY && !s->sticky.code) sykli_poll(s, 100);
     if (rc) return rc;
     while ((rc = sykli_poll(s, -1)) > 0) {}
     return rc < 0 ? rc : (int)s->drive.failed;
