@@ -4598,6 +4598,7 @@ enum {
     SYKLI__MEMBER_BRIEF_MS = 1000,     // a session that ends sooner was of no use
     SYKLI__MEMBER_REDIAL_MS = 1000,    // for one re-dial and the witnesses' answers
     SYKLI__MEMBER_WITNESS_MS = 500,
+    SYKLI__MEMBER_AGAIN_MS = 50,
     SYKLI__MEMBER_SUSPECT_MS = 3000,
     SYKLI__MEMBER_PROBE_MS = 1000,     // an old process with the same key may answer so long
     SYKLI__MEMBER_LOSER_MS = 1000,     // the second of two sessions is closed after so long
@@ -5068,6 +5069,10 @@ static void sykli__member_judge(sykli__member_table *t, sykli__member_row *row)
     if (c->yes) {
         c->on = false;
         row->witness_ms = t->now_ms;
+        // A witness may have looked before it heard of the same end: dial, and ask, once more soon.
+        uint64_t soon = t->now_ms + SYKLI__MEMBER_AGAIN_MS;
+        if (gone && !row->dial_ms && row->dials < 4 && row->dial_due_ms > soon)
+            row->dial_due_ms = soon;
     } else if (gone && all_deny && !muted) sykli__member_accuse(t, row, SYKLI__MEMBER_DEAD);
     else if (late && muted) c->on = false;
     else if (late && row->fact.state == SYKLI__MEMBER_ALIVE)
