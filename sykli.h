@@ -7985,7 +7985,11 @@ static uint64_t sykli__rows_header_check(const sykli__rows_header *h)
     return sykli_siphash(key, h, offsetof(sykli__rows_header, check));
 }
 
-static size_t sykli__rows_slot_size(size_t row_size) { return SYKLI__ROWS_SLOT_HEAD + row_size; }
+// A row need not end on a word: on some processors a u64 is aligned to 4.
+static size_t sykli__rows_slot_size(size_t row_size)
+{
+    return SYKLI__ROWS_SLOT_HEAD + (row_size + 7) / 8 * 8;
+}
 
 // A slot as it stands in the file: check, sequence, used, row.
 static void sykli__rows_slot_store(char *out, uint32_t index, const sykli__rows_slot *slot,
@@ -8119,9 +8123,9 @@ static void sykli__rows_close(sykli__rows *r)
 static int sykli__rows_pool_check(const sykli__rows_pool_desc *d, sykli_fault *f)
 {
     const sykli_table *t = d->table;
-    if (!t->row_size || t->row_size > SYKLI__ROWS_ROW_MAX || t->row_size % 8)
-        return sykli_fail(f, SYKLI_EINVAL, "rows of %s: a row has 8 to %d bytes, a multiple of 8",
-                          t->name, SYKLI__ROWS_ROW_MAX);
+    if (!t->row_size || t->row_size > SYKLI__ROWS_ROW_MAX)
+        return sykli_fail(f, SYKLI_EINVAL, "rows of %s: a row has 1 to %d bytes", t->name,
+                          SYKLI__ROWS_ROW_MAX);
     uint64_t bytes = d->capacity * (uint64_t)sykli__rows_slot_size(t->row_size);
     if (!bytes || d->capacity > SYKLI__ROWS_CAPACITY_MAX || bytes > SYKLI__ROWS_POOL_MAX)
         return sykli_fail(f, SYKLI_ELIMIT, "rows of %s: 1 to %u slots, %u bytes in all", t->name,
