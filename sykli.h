@@ -14422,7 +14422,8 @@ static void sykli__drive_tell_part(sykli_buf *out, const char *line, size_t size
     const char *equals = space ? (const char *)memchr(space, '=', size - (size_t)(space - line))
                                : NULL;
     if (!equals) return;
-    sykli_buf_text(out, out->data[out->size - 1] == '[' ? "{\"part\":" : ",{\"part\":");
+    bool first = !out->size || out->data[out->size - 1] == '[';
+    sykli_buf_text(out, first ? "{\"part\":" : ",{\"part\":");
     sykli_json_quote(out, line, (size_t)(space - line));
     sykli_buf_text(out, ",\"name\":");
     sykli_json_quote(out, space + 1, (size_t)(equals - space) - 1);
