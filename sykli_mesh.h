@@ -7981,7 +7981,7 @@ static void sykli__mesh_history_item(sykli_mesh *m, const sykli__roster_envelope
     sykli__roster_envelope_hash(e, bytes);
     sykli_hex(hash, bytes, 32);
     sykli_buf_print(out, "%s{\"version\":%llu,\"epoch\":%llu,\"author\":\"%s\",\"hash\":\"%s\","
-                    "\"state\":\"%s\"}", out->error || !out->size || out->data[out->size - 1] == '[' ? "" : ",",
+                    "\"state\":\"%s\"}", out->error || out->data[out->size - 1] == '[' ? "" : ",",
                     (unsigned long long)e->version, (unsigned long long)e->epoch, author, hash,
                     e->version == m->config.version ? "current" : "kept");
 }
