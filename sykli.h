@@ -262,7 +262,8 @@ typedef struct sykli_exit {
     X(int, pid, (void *u), (u))                                                                    \
     X(int, processors, (void *u), (u))                                                             \
     X(int, host_name, (void *u, char *out, size_t size), (u, out, size))                           \
-    X(int, local, (void *u, int fd, char *out, size_t size), (u, fd, out, size))
+    X(int, local, (void *u, int fd, char *out, size_t size), (u, fd, out, size))                   \
+    X(int, interface, (void *u, int index, char *out, size_t size), (u, index, out, size))
 
 typedef struct sykli_sys {
     void *user;
@@ -6971,6 +6972,8 @@ static uint64_t sykli__sched_deadline(const sykli__sched *s)
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -7779,6 +7782,25 @@ static int sykli__sys_accept(void *u, int fd, char *address, size_t size)
     if (rc >= 0 && size) rc = sykli__sys_address_print(&a, address, size);
     if (rc < 0) close(got);
     return rc < 0 ? rc : got;
+}
+
+// The IPv4 address of the index-th interface that is up and leads out of this machine.
+//   returns  0, -ENOENT behind the last
+static int sykli__sys_interface(void *u, int index, char *out, size_t size)
+{
+    struct ifaddrs *all;
+    int rc = -ENOENT;
+    (void)u;
+    if (getifaddrs(&all) < 0) return -errno;
+    for (const struct ifaddrs *at = all; at && rc == -ENOENT; at = at->ifa_next) {
+        bool leads_out = (at->ifa_flags & IFF_UP) && !(at->ifa_flags & IFF_LOOPBACK);
+        if (!leads_out || !at->ifa_addr || at->ifa_addr->sa_family != AF_INET || index--) continue;
+        struct sockaddr_in address;
+        memcpy(&address, at->ifa_addr, sizeof address);
+        rc = inet_ntop(AF_INET, &address.sin_addr, out, (socklen_t)size) ? 0 : -errno;
+    }
+    freeifaddrs(all);
+    return rc;
 }
 
 // The address of this end of a connection.

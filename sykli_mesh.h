@@ -8192,6 +8192,24 @@ static int sykli__mesh_state_load(sykli_mesh *m)
     return m->config_body.error;
 }
 
+// Where this node can be dialled: as told, else where it listens, else each way out of the machine.
+static void sykli__mesh_addresses(const sykli_mesh *m, char out[SYKLI__MEMBER_ADDRESSES_MAX])
+{
+    bool wildcard = !strncmp(m->listen, "0.0.0.0:", 8) || !strncmp(m->listen, "[::]:", 5);
+    const char *port = strrchr(m->listen, ':');
+    char ip[64];
+    size_t used = 0;
+    snprintf(out, SYKLI__MEMBER_ADDRESSES_MAX, "%s", m->advertise[0] ? m->advertise
+                                                   : wildcard ? "" : m->listen);
+    if (out[0] || !wildcard || !port) return;
+    for (int i = 0; i < SYKLI__ROSTER_ADDRESSES_MAX; i++) {
+        if (m->sys->interface(m->sys->user, i, ip, sizeof ip) < 0) break;
+        snprintf(out + used, SYKLI__MEMBER_ADDRESSES_MAX - used, used ? " %s%s" : "%s%s", ip, port);
+        used = strlen(out);
+    }
+    if (!used) snprintf(out, SYKLI__MEMBER_ADDRESSES_MAX, "127.0.0.1%s", port); // no network at all
+}
+
 // The core with what this context is.
 static int sykli__mesh_core_open(sykli_mesh *m)
 {
@@ -8210,10 +8228,8 @@ static int sykli__mesh_core_open(sykli_mesh *m)
     snprintf(self->version, sizeof self->version, "%s", SYKLI_VERSION);
     sykli_workers(m->core, &self->workers_busy, &self->workers_total);
     m->busy_told = self->workers_busy, m->total_told = self->workers_total;
-    bool wildcard = !strncmp(m->listen, "0.0.0.0:", 8) || !strncmp(m->listen, "[::]:", 5);
-    const char *address = m->advertise[0] ? m->advertise : wildcard ? "" : m->listen;
-    snprintf(self->addresses, sizeof self->addresses, "%s", address);
-    if (address[0]) self->bits |= SYKLI__MEMBER_DIALABLE;
+    sykli__mesh_addresses(m, self->addresses);
+    if (self->addresses[0]) self->bits |= SYKLI__MEMBER_DIALABLE;
     c.member.wall_ms = (uint64_t)sykli__mesh_wall(m);
     c.member.seed = random[1];
     c.member.seed_count = sykli__mesh_in_mesh(m) ? m->seed_count : 0;
