@@ -4593,6 +4593,7 @@ enum {
     SYKLI__MEMBER_VERSION_MAX = 32,
     SYKLI__MEMBER_QUEUE_MAX = 16384,   // things to send; what finds no room is found by the hash
     SYKLI__MEMBER_PING_MS = 1000,
+    SYKLI__MEMBER_SAY_MS = 50,         // between two facts about oneself
     SYKLI__MEMBER_SILENCE_MS = 3000,
     SYKLI__MEMBER_FRESH_MS = 2000,     // so young must evidence of life be
     SYKLI__MEMBER_BRIEF_MS = 1000,     // a session that ends sooner was of no use
@@ -4744,7 +4745,7 @@ typedef struct sykli__member_table {
     uint64_t now_ms, wall_offset_ms, random, hash;
     uint64_t wake_ms, mute_ms, health_ms; // wake: the deadline last told
     uint32_t health, nonce;
-    uint64_t said_ms;
+    uint64_t said_ms, say_due_ms;
     bool changed, say_self;
     bool (*rostered)(void *user, const uint8_t key[32]);
     void *user;
@@ -5004,6 +5005,9 @@ static bool sykli__member_too_new(const sykli__member_table *t, uint64_t incarna
 
 static void sykli__member_say_self(sykli__member_table *t)
 {
+    // Not before it changed: a time in the past would look like an observer that overslept.
+    uint64_t due = t->said_ms + SYKLI__MEMBER_SAY_MS;
+    if (!t->say_self) t->say_due_ms = due > t->now_ms ? due : t->now_ms;
     t->say_self = true;
     t->changed = true;
 }
@@ -5510,7 +5514,7 @@ static uint64_t sykli__member_row_due(const sykli__member_table *t, const sykli_
 static uint64_t sykli__member_deadline(sykli__member_table *t)
 {
     uint64_t due = t->health ? t->health_ms + 5000 : UINT64_MAX;
-    if (t->say_self) due = sykli__link_least(due, t->said_ms + 50);
+    if (t->say_self) due = sykli__link_least(due, t->say_due_ms);
     for (size_t i = 0; i < t->count; i++)
         due = sykli__link_least(due, sykli__member_row_due(t, t->rows[i]));
     for (size_t i = 0; i < t->seed_count; i++)
@@ -5602,7 +5606,7 @@ static void sykli__member_tick_dial(sykli__member_table *t, sykli__member_row *r
 static void sykli__member_tick(sykli__member_table *t)
 {
     sykli__member_tick_health(t);
-    if (t->say_self && t->now_ms - t->said_ms >= 50) {
+    if (t->say_self && t->now_ms >= t->say_due_ms) {
         t->say_self = false;
         t->said_ms = t->now_ms;
         sykli__member_flood(t, sykli__member_self(t), 0);
@@ -7351,6 +7355,7 @@ static int sykli__mesh_config_check(sykli_mesh *m, const void *data, size_t size
 // Tells the members which configuration and roster this node has.
 static void sykli__mesh_versions(sykli_mesh *m)
 {
+    sykli__member_time(&m->links.table, sykli__mesh_now(m));
     sykli__member_versions *v = &sykli__member_self(&m->links.table)->fact.versions;
     uint8_t hash[32];
     v->roster_epoch = m->roster.envelope.epoch << 32 | m->roster.envelope.version;
@@ -8705,6 +8710,7 @@ static void sykli__mesh_sockets(sykli_mesh *m)
 static void sykli__mesh_pump(void *user)
 {
     sykli_mesh *m = (sykli_mesh *)user;
+    sykli__member_time(&m->links.table, sykli__mesh_now(m));
     if (m->control_fd >= 0) sykli__mesh_accept(m, m->control_fd, SYKLI__MESH_CONTROL);
     if (m->listen_fd >= 0) sykli__mesh_accept(m, m->listen_fd, SYKLI__MESH_PEER);
     sykli__mesh_sockets(m);
