@@ -392,6 +392,26 @@ out:
     sykli__member_free(&w.t);
 }
 
+// Whoever has news of its own after a quiet time says so soon, and has not overslept.
+static void news_after_quiet_is_no_lateness(test *t)
+{
+    world w;
+    TRY(world_init(&w, t, 0));
+    for (int round = 0; round < 3; round++) {
+        sykli__member_time(&w.t, w.t.now_ms + 60000);
+        sykli__member_update(&w.t);
+        uint64_t due = sykli__member_deadline(&w.t);
+        CHECK(due >= w.t.now_ms && due <= w.t.now_ms + SYKLI__MEMBER_SAY_MS);
+        sykli__member_time(&w.t, due);
+        sykli__member_tick(&w.t);
+        CHECK_INT(w.t.mute_ms, 0);
+        CHECK_INT(w.t.health, 0);
+        CHECK(!w.t.say_self);
+    }
+out:
+    sykli__member_free(&w.t);
+}
+
 static void bad_health_is_patient(test *t)
 {
     world w;
@@ -817,6 +837,7 @@ int main(int argc, char **argv)
     TEST_STORY(a_session_that_comes_back_is_no_suspicion);
     TEST_STORY(a_silent_host_is_dead_within_seven_seconds);
     TEST_STORY(who_was_late_itself_accuses_nobody);
+    TEST_STORY(news_after_quiet_is_no_lateness);
     TEST_STORY(bad_health_is_patient);
     TEST_STORY(the_accused_hears_again_when_it_speaks);
     TEST_STORY(of_two_dials_the_smaller_id_keeps_its_own);
