@@ -937,6 +937,14 @@ int sykli_entry_store(sykli *s, const char *key, const char *json, size_t size);
 // Everything above stands on these few. Memory is asked for by size and given back by size, so that
 // accounts need no header in front of a block; a failed allocation leaves all as it was.
 
+// What is called from hundreds of places: inlined there, it would make the whole larger and slower
+// to compile.
+#if defined(__GNUC__)
+#define SYKLI__APART __attribute__((noinline))
+#else
+#define SYKLI__APART
+#endif
+
 const char *const sykli_status_names[SYKLI_STATUS_COUNT + 1] = {
 #define SYKLI_X(name) #name,
     SYKLI_STATUSES(SYKLI_X)
@@ -987,7 +995,8 @@ const char *sykli_error_text(int code) { return sykli__base_error_find(code)->te
 const char *sykli_error_advice(int code) { return sykli__base_error_find(code)->advice; }
 const char *sykli_error_name(int code) { return sykli__base_error_find(code)->name; }
 
-void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t size_old, size_t size_new)
+SYKLI__APART void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t size_old,
+                                   size_t size_new)
 {
     assert(tag >= 0 && tag < SYKLI_TAG_COUNT && (ptr || !size_old));
     if (size_new > size_old && m->max_bytes
@@ -1003,7 +1012,7 @@ void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t size_old, size_t
     return fresh;
 }
 
-char *sykli_mem_text(sykli_mem *m, int tag, const char *text, size_t size)
+SYKLI__APART char *sykli_mem_text(sykli_mem *m, int tag, const char *text, size_t size)
 {
     char *copy = (char *)sykli_mem_resize(m, tag, NULL, 0, size + 1);
     if (copy && size) memcpy(copy, text, size);
@@ -1066,7 +1075,7 @@ void sykli_buf_init(sykli_buf *b, sykli_mem *m, int tag)
     b->tag = tag;
 }
 
-void sykli_buf_free(sykli_buf *b)
+SYKLI__APART void sykli_buf_free(sykli_buf *b)
 {
     if (b->data) sykli_mem_resize(b->mem, b->tag, b->data, b->capacity, 0);
     sykli_buf_init(b, b->mem, b->tag);
@@ -1078,7 +1087,7 @@ void sykli_buf_reset(sykli_buf *b)
     b->error = 0;
 }
 
-uint8_t *sykli_buf_grow(sykli_buf *b, size_t more)
+SYKLI__APART uint8_t *sykli_buf_grow(sykli_buf *b, size_t more)
 {
     if (b->error) return NULL;
     if (more > SIZE_MAX / 2 - b->size || (b->max_bytes && b->size + more > b->max_bytes)) {
@@ -1099,7 +1108,7 @@ uint8_t *sykli_buf_grow(sykli_buf *b, size_t more)
     return b->data + b->size;
 }
 
-int sykli_buf_add(sykli_buf *b, const void *data, size_t size)
+SYKLI__APART int sykli_buf_add(sykli_buf *b, const void *data, size_t size)
 {
     uint8_t *at = sykli_buf_grow(b, size + 1); // and a NUL, so that text can always be read as such
     if (!at) return b->error;
@@ -1109,7 +1118,10 @@ int sykli_buf_add(sykli_buf *b, const void *data, size_t size)
     return 0;
 }
 
-int sykli_buf_text(sykli_buf *b, const char *text) { return sykli_buf_add(b, text, strlen(text)); }
+SYKLI__APART int sykli_buf_text(sykli_buf *b, const char *text)
+{
+    return sykli_buf_add(b, text, strlen(text));
+}
 
 int sykli_buf_print(sykli_buf *b, const char *format, ...)
 {
@@ -1227,7 +1239,7 @@ static bool sykli__base_map_grow(sykli_map *map)
     return true;
 }
 
-uint64_t *sykli_map_get(const sykli_map *map, const void *key, size_t size)
+SYKLI__APART uint64_t *sykli_map_get(const sykli_map *map, const void *key, size_t size)
 {
     if (!map->count) return NULL;
     struct sykli_map_slot *slot =
@@ -1430,7 +1442,7 @@ char *sykli_format_time(char *out, int64_t unix_ms)
     return out;
 }
 
-void sykli_hex(char *out, const void *data, size_t size)
+SYKLI__APART void sykli_hex(char *out, const void *data, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *p = (const uint8_t *)data;
@@ -2125,7 +2137,7 @@ uint32_t sykli_json_first(const sykli_json_doc *doc, uint32_t container)
     return container < doc->count && doc->nodes[container].count ? container + 1 : 0;
 }
 
-uint32_t sykli_json_next(const sykli_json_doc *doc, uint32_t container, uint32_t child)
+SYKLI__APART uint32_t sykli_json_next(const sykli_json_doc *doc, uint32_t container, uint32_t child)
 {
     if (container >= doc->count || child >= doc->count) return 0;
     uint32_t next = doc->nodes[child].next;
@@ -2150,13 +2162,13 @@ bool sykli_json_member(const sykli_json_doc *doc, uint32_t object, const char *k
     return sykli__json_find(doc, object, key) != 0;
 }
 
-uint32_t sykli_json_get(const sykli_json_doc *doc, uint32_t object, const char *key)
+SYKLI__APART uint32_t sykli_json_get(const sykli_json_doc *doc, uint32_t object, const char *key)
 {
     uint32_t at = sykli__json_find(doc, object, key);
     return at && doc->nodes[at].type != SYKLI_JSON_null ? at : 0;
 }
 
-const char *sykli_json_text(const sykli_json_doc *doc, uint32_t node)
+SYKLI__APART const char *sykli_json_text(const sykli_json_doc *doc, uint32_t node)
 {
     if (!sykli__json_there(doc, node, SYKLI_JSON_string)) return NULL;
     return doc->text + doc->nodes[node].text;
