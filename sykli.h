@@ -1019,12 +1019,13 @@ SYKLI__APART char *sykli_mem_text(sykli_mem *m, int tag, const char *text, size_
     return copy;
 }
 
-void sykli_mem_text_free(sykli_mem *m, int tag, char *text)
+SYKLI__APART void sykli_mem_text_free(sykli_mem *m, int tag, char *text)
 {
     if (text) sykli_mem_resize(m, tag, text, strlen(text) + 1, 0);
 }
 
 // Makes room for one more entry in an array that doubles.   returns false: no memory, or at `max`
+SYKLI__APART
 static bool sykli__base_room(sykli_mem *m, int tag, void *array_at, size_t *capacity, size_t count,
                              size_t entry_size, size_t max)
 {
@@ -1068,7 +1069,7 @@ int sykli_fail_sys(sykli_fault *f, int64_t rc, const char *format, ...)
     return code;
 }
 
-void sykli_buf_init(sykli_buf *b, sykli_mem *m, int tag)
+SYKLI__APART void sykli_buf_init(sykli_buf *b, sykli_mem *m, int tag)
 {
     memset(b, 0, sizeof *b);
     b->mem = m;
@@ -1081,7 +1082,7 @@ SYKLI__APART void sykli_buf_free(sykli_buf *b)
     sykli_buf_init(b, b->mem, b->tag);
 }
 
-void sykli_buf_reset(sykli_buf *b)
+SYKLI__APART void sykli_buf_reset(sykli_buf *b)
 {
     b->size = 0;
     b->error = 0;
@@ -1681,7 +1682,7 @@ static void sykli__hash_add(bool fast, sykli_sha256 *h, const uint8_t *p, size_t
     if (size % 64) memcpy(h->block, p + size / 64 * 64, size % 64);
 }
 
-void sykli_sha256_add(sykli_sha256 *h, const void *data, size_t size)
+SYKLI__APART void sykli_sha256_add(sykli_sha256 *h, const void *data, size_t size)
 {
     if (size) sykli__hash_add(sykli__hash_fast(size), h, (const uint8_t *)data, size);
 }
@@ -1804,6 +1805,7 @@ static uint32_t sykli__json_column(const sykli__json_reader *r, const char *at)
     return (uint32_t)(at - r->line_start) + 1;
 }
 
+SYKLI__APART
 static int sykli__json_refuse(const sykli__json_reader *r, int code, const char *at,
                               const char *text)
 {
@@ -2132,7 +2134,7 @@ static bool sykli__json_there(const sykli_json_doc *doc, uint32_t node, sykli_js
     return node < doc->count && doc->nodes[node].type == type;
 }
 
-uint32_t sykli_json_first(const sykli_json_doc *doc, uint32_t container)
+SYKLI__APART uint32_t sykli_json_first(const sykli_json_doc *doc, uint32_t container)
 {
     return container < doc->count && doc->nodes[container].count ? container + 1 : 0;
 }
@@ -2875,6 +2877,7 @@ static int sykli__query_column_add(sykli_result *r, const char *name, unsigned u
     return (int)r->width++;
 }
 
+SYKLI__APART
 static sykli_value sykli__query_load(const sykli_result *r, const sykli__query_cell *cell)
 {
     sykli_value v = { .kind = (sykli_kind)cell->kind, .u64 = cell->bits };
@@ -3190,6 +3193,7 @@ static int sykli__query_fail(sykli__query *q, const char *at, int code, const ch
                                  text);
 }
 
+SYKLI__APART
 static void sykli__query_expected(sykli__query *q, const char *what)
 {
     if (q->token == SYKLI__QUERY_END)
@@ -3256,6 +3260,7 @@ static bool sykli__query_is(const sykli__query *q, const char *text)
         && !strcmp(q->token_text, text);
 }
 
+SYKLI__APART
 static bool sykli__query_accept(sykli__query *q, const char *text)
 {
     if (!sykli__query_is(q, text)) return false;
@@ -5161,11 +5166,13 @@ static void sykli__event_bytes(sykli_buf *b, const char *name, const char *text,
     else sykli_buf_text(b, "null");
 }
 
+SYKLI__APART
 static void sykli__event_text(sykli_buf *b, const char *name, const char *text)
 {
     sykli__event_bytes(b, name, text, text ? strlen(text) : 0);
 }
 
+SYKLI__APART
 static void sykli__event_u64(sykli_buf *b, const char *name, uint64_t value)
 {
     sykli_buf_print(b, ",\"%s\":%llu", name, (unsigned long long)value);
@@ -6666,6 +6673,7 @@ static void sykli__sched_untime(sykli__sched *s, uint32_t task)
 }
 
 // The ring has room for all that can wait at once: a step, two signals and the end of each task.
+SYKLI__APART
 static void sykli__sched_push(sykli__sched *s, sykli__sched_action_kind kind, uint32_t task,
                               uint32_t value)
 {
@@ -10215,6 +10223,7 @@ static void sykli__store_entry_init(sykli__store_entry *e, sykli_mem *mem)
     e->key_schema = SYKLI__STORE_KEY_SCHEMA;
 }
 
+SYKLI__APART
 static void sykli__store_entry_free(sykli__store_entry *e)
 {
     if (!e->mem) return;
@@ -12533,6 +12542,7 @@ static sykli_status sykli__history_status(const char *text)
     return text ? (sykli_status)status : SYKLI_STATUS_COUNT;
 }
 
+SYKLI__APART
 static uint64_t sykli__history_number(const sykli_json_doc *doc, const char *name)
 {
     uint64_t value = 0;
@@ -13225,6 +13235,7 @@ static void *sykli__drive_keep(sykli__drive *d, size_t size)
     return at;
 }
 
+SYKLI__APART
 static const char *sykli__drive_keep_text(sykli__drive *d, const char *text)
 {
     if (!text) return NULL;
@@ -13429,6 +13440,7 @@ static uint64_t sykli__drive_ticket(uint32_t kind, uint32_t task)
     return (uint64_t)kind << 32 | task;
 }
 
+SYKLI__APART
 static void sykli__drive_fact(sykli__drive *d, sykli__sched_fact_kind kind, uint32_t task, bool ok)
 {
     sykli__sched_fact fact = { kind, task, ok, 0 };
@@ -14694,6 +14706,7 @@ static int sykli__node_say(sykli *s, int rc)
 }
 
 // What a call on a context that could not be opened returns.     returns  0 or the error
+SYKLI__APART
 static int sykli__node_check(sykli *s)
 {
     if (s->opened) return 0;
@@ -14753,6 +14766,7 @@ static int64_t sykli__node_request_new(sykli *s)
 }
 
 // Ends a request: its body stays readable, then the code is read.
+SYKLI__APART
 static void sykli__node_request_end(sykli__node_request *r, int code, const char *message)
 {
     r->ended = true;
