@@ -9486,7 +9486,8 @@ static int sykli__tree_make_parents(sykli__tree *t, const char *path, sykli_faul
     if (!rc && sykli__tree_is_glob(clean)) { // the folders in front of the first wildcard
         size_t size = sykli_glob_fixed(clean);
         clean[size] = 0;
-        if (size && clean[size - 1] != '/' && size < SYKLI__TREE_PATH_MAX) strcat(clean, "/");
+        if (size && clean[size - 1] != '/' && size < SYKLI__TREE_PATH_MAX)
+            memcpy(clean + size, "/", 2);
     }
     if (!rc) rc = sykli__tree_parent(t, clean, true, &fd, &name, fault);
     if (!rc) sykli__tree_parent_close(t, fd);
@@ -12696,11 +12697,12 @@ static void sykli__history_digest_line(sykli__history *h, const sykli_json_doc *
 {
     const char *folded = sykli__history_text(doc, "folded");
     const char *name = sykli__history_text(doc, "name"), *key = sykli__history_text(doc, "key");
-    if (folded && strlen(folded) < sizeof h->folded) strcpy(h->folded, folded);
+    if (folded && strlen(folded) < sizeof h->folded)
+        memcpy(h->folded, folded, strlen(folded) + 1);
     sykli__history_known *known = name ? sykli__history_know(h, name) : NULL;
     if (!known) return;
     known->age = (uint32_t)sykli__history_number(doc, "age");
-    if (key && strlen(key) < sizeof known->key) strcpy(known->key, key);
+    if (key && strlen(key) < sizeof known->key) memcpy(known->key, key, strlen(key) + 1);
     uint32_t list = sykli_json_get(doc, 0, "times");
     for (uint32_t at = list ? sykli_json_first(doc, list) : 0; at;
          at = sykli_json_next(doc, list, at))
@@ -12730,7 +12732,7 @@ static int sykli__history_digest_load(sykli__history *h)
         if (strcmp(name, h->folded) <= 0) continue;
         rc = sykli__history_record_read(h->mem, h->runs, name, &run, sykli__history_learn_each, h);
         rc = rc == SYKLI_ENOMEM ? -ENOMEM : 0; // unreadable: passed over
-        if (!rc) strcpy(h->folded, name);
+        if (!rc) snprintf(h->folded, sizeof h->folded, "%.47s", name);
     }
     sykli_buf_free(&records);
     return rc;
@@ -12936,7 +12938,8 @@ static int sykli__history_end(sykli__history *h, uint64_t ended_ms, uint64_t fai
     sykli__history_fd_close(h, &h->run_logs);
     char name[48];
     snprintf(name, sizeof name, "%.31s.jsonl", h->stem);
-    if (strcmp(name, h->folded) > 0) strcpy(h->folded, name); // the clock may have been put back
+    if (strcmp(name, h->folded) > 0) // the clock may have been put back
+        memcpy(h->folded, name, sizeof name);
     int saved = sykli__history_digest_save(h);
     return rc ? rc : saved < 0 ? SYKLI_EIO : 0;
 }
@@ -15591,16 +15594,16 @@ static int sykli__node_add_ops(sykli *s)
           set, 2, sykli__node_op_config_set, NULL },
         { 5, "cache.gc", "removes what was not used for longest", SYKLI_ROLE_operator, false, gc, 1,
           sykli__node_op_cache_gc, NULL },
-        { 9, "cache.stats", "how much the cache holds", SYKLI_ROLE_observer, false, NULL, 0,
-          sykli__node_op_cache_stats, NULL },
-        { 10, "action.have", "which of these actions are here", SYKLI_ROLE_member, false, have, 1,
-          sykli__node_op_action_have, NULL },
         { 6, "action.get", "the stored result of an action", SYKLI_ROLE_member, false, get, 1,
           sykli__node_op_action_get, NULL },
         { 7, "cache.clear", "empties the cache", SYKLI_ROLE_owner, false, NULL, 0,
           sykli__node_op_cache_clear, NULL },
         { 8, "cache.verify", "reads every blob, sets damaged ones aside", SYKLI_ROLE_owner, false,
           NULL, 0, sykli__node_op_cache_verify, NULL },
+        { 9, "cache.stats", "how much the cache holds", SYKLI_ROLE_observer, false, NULL, 0,
+          sykli__node_op_cache_stats, NULL },
+        { 10, "action.have", "which of these actions are here", SYKLI_ROLE_member, false, have, 1,
+          sykli__node_op_action_have, NULL },
     };
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof ops / sizeof *ops; i++)
