@@ -22,7 +22,8 @@ TEST   = $(WARN) -Wno-unused-function -Wno-unused-const-variable $(TEST_CFLAGS) 
 WHOLE  := $(shell $(CC) -Werror -fwhole-program -E -x c /dev/null >/dev/null 2>&1 \
             && echo -fwhole-program)
 HEADERS = sykli.h sykli_mesh.h
-NODE    = $(patsubst examples/sykli/%.c,$(B)/obj/%.o,$(wildcard examples/sykli/*.c))
+NODE    = $(patsubst examples/sykli/%.c,$(B)/obj/%.o,$(wildcard examples/sykli/*.c)) \
+          $(B)/obj/carried.o
 SMALL   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 SODIUM := $(shell tools/has $(CC) sodium.h)
 SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' tests/test_*.c)))
@@ -44,6 +45,16 @@ $(B)/sykli: $(NODE)
 $(B)/obj/%.o: examples/sykli/%.c Makefile
 	@mkdir -p $(B)/obj $(B)/gen
 	$(CC) $(CFLAGS) $(ALL) -MMD -c $< -o $@
+
+# What the node carries for compiling pipelines written in C, and the same to look at.
+$(B)/obj/carried.o: $(B)/gen/carried.c examples/sykli/carried.h
+	@mkdir -p $(B)/obj
+	$(CC) $(CFLAGS) $(ALL) -c $< -o $@
+
+$(B)/gen/carried.c: sykli.h tools/carry
+	@mkdir -p $(B)/gen/carried
+	tools/carry sykli.h text >$(B)/gen/carried/sykli.h
+	tools/carry sykli.h c >$@
 
 examples: $(SMALL) ## builds the small programs in examples/
 

@@ -27,6 +27,7 @@
      >>hash      SHA-256, SHA256TREE
      >>json      reader with positions, writer
      >>glob      pattern matching, no file access
+     >>emit      the graph as pipeline JSON, for programs that are a pipeline
      >>table     columns, row values, the registry of tables
      >>query     the SELECT subset: parse, scan, sort, render, encode
      >>op        the registry of ops, argument checking, roles
@@ -120,6 +121,8 @@ const char *sykli_error_name(int code);
 #define SYKLI_ARGS_MAX (64u << 10)       // bytes of the arguments of an op
 
 typedef struct sykli sykli;
+typedef struct sykli_sys sykli_sys;
+typedef struct sykli_poll_fd sykli_poll_fd;
 
 // A handle of a task or a request: slot and generation. {0} is invalid.
 typedef struct sykli_task { uint64_t id; } sykli_task;
@@ -182,10 +185,10 @@ enum {
     SYKLI_OPEN_nofollow = 128, SYKLI_OPEN_beneath = 256 // no component may leave `dir`
 };
 
-typedef struct sykli_poll_fd {
+struct sykli_poll_fd {
     int fd;
     short want, got; // SYKLI_POLL_*
-} sykli_poll_fd;
+};
 enum { SYKLI_POLL_in = 1, SYKLI_POLL_out = 2, SYKLI_POLL_closed = 4 };
 
 // One process to start. Everything is copied or used before `spawn` returns.
@@ -265,7 +268,7 @@ typedef struct sykli_exit {
     X(int, local, (void *u, int fd, char *out, size_t size), (u, fd, out, size))                   \
     X(int, interface, (void *u, int index, char *out, size_t size), (u, index, out, size))
 
-typedef struct sykli_sys {
+struct sykli_sys {
     void *user;
     // realloc with both sizes: ptr NULL and size_old 0 allocate, size_new 0 frees and returns NULL.
     void *(*resize)(void *user, void *ptr, size_t size_old, size_t size_new, int tag);
@@ -276,7 +279,7 @@ typedef struct sykli_sys {
 #define SYKLI_X(type, name, params, args) type(*name) params;
     SYKLI_SYS_CALLS(SYKLI_X)
 #undef SYKLI_X
-} sykli_sys;
+};
 
 // Fills in the functions of this operating system.
 void sykli_sys_init(sykli_sys *out);
@@ -374,6 +377,9 @@ typedef struct sykli_task_desc {
     uint32_t retries;      // attempts after the first
     bool no_cache;
     const char *skip_reason; // not NULL: the task is `skipped` for this reason, what follows runs
+    // More members of the task as `sykli run` reads them, JSON: "\"when\": \"branch == 'main'\"".
+    // For programs that print their graph; a context that would run such a task refuses to start.
+    const char *extra;
 } sykli_task_desc;
 
 // Adds one task to the graph.
@@ -394,6 +400,13 @@ sykli_task sykli_find(sykli *s, const char *name);
 //   returns  0: all passed, were hits or skipped; n > 0: tasks failed, errored, blocked or
 //            cancelled; < 0: the error, nothing ran (ECYCLE, or what an add left behind)
 int sykli_run(sykli *s);
+
+// The end of a program that is a pipeline: `return sykli_main(s, argc, argv);`. With --emit among
+// the arguments prints the graph as pipeline JSON for `sykli run`, else runs it and prints a table
+// of its tasks. Closes the context.
+//   returns  for main: 0; 1 tasks failed; 2 the error, which is on stderr
+//   example  examples/pipeline.c
+int sykli_main(sykli *s, int argc, char **argv);
 
 // The same in pieces: starts the run.
 //   returns  0 or the error; EBUSY: another run has the project folder, the message names its
@@ -2552,6 +2565,270 @@ bool sykli_glob_match(const char *pattern, const char *path)
     sykli__glob_advance(&g, from, to, NULL);
     return from->bits[g.size / 64] >> g.size % 64 & 1;
 }
+
+// >>emit ---- the graph as pipeline JSON, for programs that are a pipeline
+// The one section that stands alone: the node carries it, with the part of the public half that it
+// needs, for compiling pipelines written in C. There it has a context of its own, below, that can
+// do nothing but print; `sykli run` reads what is printed and says what is wrong with it.
+
+typedef struct sykli__emit_to {
+    int (*add)(void *to, const void *data, size_t size);
+    void *to;
+} sykli__emit_to;
+
+static void sykli__emit_text(const sykli__emit_to *e, const char *text)
+{
+    e->add(e->to, text, strlen(text));
+}
+
+static void sykli__emit_quote(const sykli__emit_to *e, const char *text)
+{
+    char code[8];
+    sykli__emit_text(e, "\"");
+    for (const char *p = text ? text : "", *plain; *p; p += *p != 0) {
+        for (plain = p; (unsigned char)*p >= 0x20 && *p != '"' && *p != '\\'; p++) {}
+        e->add(e->to, plain, (size_t)(p - plain));
+        if (!*p) break;
+        snprintf(code, sizeof code, "\\u%04x", (unsigned)(unsigned char)*p);
+        sykli__emit_text(e, code);
+    }
+    sykli__emit_text(e, "\"");
+}
+
+static void sykli__emit_member(const sykli__emit_to *e, const char *key, const char *value)
+{
+    if (!value) return;
+    sykli__emit_text(e, key);
+    sykli__emit_quote(e, value);
+}
+
+static void sykli__emit_number(const sykli__emit_to *e, const char *key, uint32_t value)
+{
+    char text[16];
+    if (!value) return;
+    snprintf(text, sizeof text, "%lu", (unsigned long)value);
+    sykli__emit_text(e, key);
+    sykli__emit_text(e, text);
+}
+
+// An inline list and the longer one behind it; `key` ends with the opening bracket.
+static void sykli__emit_list(const sykli__emit_to *e, const char *key, const char *const *inl,
+                             const char *const *list, size_t count)
+{
+    size_t first = 0;
+    while (first < SYKLI_INLINE_MAX && inl[first]) first++;
+    for (size_t i = 0; i < first + count; i++)
+        sykli__emit_member(e, i ? "," : key, i < first ? inl[i] : list[i - first]);
+    if (first + count) sykli__emit_text(e, "]");
+}
+
+static size_t sykli__emit_pair(const sykli__emit_to *e, const char *key, size_t number,
+                               const char *name, const char *value)
+{
+    sykli__emit_text(e, number ? "," : key);
+    sykli__emit_quote(e, name);
+    sykli__emit_text(e, ":");
+    sykli__emit_quote(e, value);
+    return number + 1;
+}
+
+static void sykli__emit_pairs(const sykli__emit_to *e, const sykli_task_desc *t)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < SYKLI_INLINE_MAX && t->outputs[i].path; i++)
+        done = sykli__emit_pair(e, ",\"outputs\":{", done, t->outputs[i].name, t->outputs[i].path);
+    for (size_t i = 0; i < t->output_count; i++)
+        done = sykli__emit_pair(e, ",\"outputs\":{", done, t->output_list[i].name,
+                                t->output_list[i].value);
+    if (done) sykli__emit_text(e, "}");
+    done = 0;
+    for (size_t i = 0; i < SYKLI_INLINE_MAX && t->env[i].name; i++)
+        done = sykli__emit_pair(e, ",\"env\":{", done, t->env[i].name, t->env[i].value);
+    for (size_t i = 0; i < t->env_count; i++)
+        done = sykli__emit_pair(e, ",\"env\":{", done, t->env_list[i].name, t->env_list[i].value);
+    if (done) sykli__emit_text(e, "}");
+}
+
+// A task but for what it waits for and the brace at its end.
+static void sykli__emit_task(const sykli__emit_to *e, const sykli_task_desc *t)
+{
+    sykli__emit_member(e, "{\"name\":", t->name ? t->name : "");
+    sykli__emit_member(e, ",\"command\":", t->command);
+    sykli__emit_list(e, ",\"inputs\":[", t->inputs, t->input_list, t->input_count);
+    sykli__emit_pairs(e, t);
+    sykli__emit_list(e, ",\"secrets\":[", t->secrets, t->secret_list, t->secret_count);
+    sykli__emit_member(e, ",\"workdir\":", t->workdir);
+    sykli__emit_number(e, ",\"timeout\":", t->timeout_ms / 1000 + (t->timeout_ms % 1000 != 0));
+    sykli__emit_number(e, ",\"retry\":", t->retries);
+    sykli__emit_text(e, t->no_cache ? ",\"no_cache\":true" : "");
+    sykli__emit_text(e, t->skip_reason ? ",\"when\":\"false\"" : "");
+    if (!t->extra || !*t->extra) return;
+    sykli__emit_text(e, ",");
+    sykli__emit_text(e, t->extra);
+}
+
+// The name of a task that is waited for, the `number`th.
+static void sykli__emit_before(const sykli__emit_to *e, size_t number, const char *name)
+{
+    sykli__emit_member(e, number ? "," : ",\"depends_on\":[", name);
+}
+
+static bool sykli__emit_asked(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--emit")) return true;
+    return false;
+}
+
+#define SYKLI__EMIT_HEAD "{\"version\":\"4\",\"tasks\":["
+
+#if defined(SYKLI_EMIT_ONLY)
+typedef struct sykli__emit_piece {
+    char *name, *text;
+    size_t size, capacity, first, last; // numbers of its edges, from 1
+} sykli__emit_piece;
+typedef struct sykli__emit_edge { size_t before, next; } sykli__emit_edge;
+
+struct sykli {
+    int code;
+    const char *message;
+    sykli__emit_piece *pieces;
+    sykli__emit_edge *edges;
+    size_t count, edge_count;
+};
+
+static int sykli__emit_fail(sykli *s, int code, const char *message)
+{
+    if (!s->code) s->message = message;
+    if (!s->code) s->code = code;
+    return code;
+}
+
+static int sykli__emit_grow(void *to, const void *data, size_t size)
+{
+    sykli__emit_piece *p = (sykli__emit_piece *)to;
+    while (p->text && p->size + size > p->capacity) {
+        p->capacity *= 2;
+        p->text = (char *)realloc(p->text, p->capacity);
+    }
+    if (!p->text) return SYKLI_ENOMEM;
+    memcpy(p->text + p->size, data, size);
+    p->size += size;
+    return 0;
+}
+
+// Room for one more in an array that doubles at each power of two.    returns  false: no memory
+static bool sykli__emit_room(sykli *s, void **array, size_t count, size_t size)
+{
+    void *grown = count & (count - 1) ? *array : realloc(*array, (count ? 2 * count : 1) * size);
+    if (grown) *array = grown;
+    else sykli__emit_fail(s, SYKLI_ENOMEM, "out of memory");
+    return grown != NULL;
+}
+
+sykli *sykli_open(const sykli_desc *desc)
+{
+    (void)desc; // what runs the graph decides how
+    return (sykli *)calloc(1, sizeof(sykli));
+}
+
+const char *sykli_errmsg(const sykli *s) { return s->code ? s->message : ""; }
+int sykli_error(const sykli *s) { return s->code; }
+
+int sykli_add_after(sykli *s, sykli_task task, sykli_task before)
+{
+    if (task.id - 1 >= s->count || before.id - 1 >= s->count)
+        return sykli__emit_fail(s, SYKLI_ESTALE, "after: no such task");
+    void *edges = s->edges;
+    if (!sykli__emit_room(s, &edges, s->edge_count, sizeof *s->edges)) return SYKLI_ENOMEM;
+    s->edges = (sykli__emit_edge *)edges;
+    sykli__emit_piece *p = &s->pieces[task.id - 1];
+    s->edges[s->edge_count].before = (size_t)before.id - 1;
+    s->edges[s->edge_count++].next = 0;
+    if (p->last) s->edges[p->last - 1].next = s->edge_count;
+    else p->first = s->edge_count;
+    p->last = s->edge_count;
+    return 0;
+}
+
+sykli_task sykli_add(sykli *s, const sykli_task_desc *desc)
+{
+    sykli_task task = { 0 };
+    void *pieces = s->pieces;
+    if (!sykli__emit_room(s, &pieces, s->count, sizeof *s->pieces)) return task;
+    s->pieces = (sykli__emit_piece *)pieces;
+    sykli__emit_piece *p = &s->pieces[s->count];
+    const char *name = desc->name ? desc->name : "";
+    memset(p, 0, sizeof *p);
+    p->capacity = 256;
+    p->text = (char *)malloc(p->capacity);
+    p->name = (char *)malloc(strlen(name) + 1);
+    if (!p->text || !p->name) {
+        sykli__emit_fail(s, SYKLI_ENOMEM, "out of memory");
+        return task;
+    }
+    memcpy(p->name, name, strlen(name) + 1);
+    sykli__emit_to to = { sykli__emit_grow, p };
+    sykli__emit_task(&to, desc);
+    task.id = ++s->count;
+    for (size_t i = 0; i < SYKLI_INLINE_MAX && desc->after[i].id; i++)
+        sykli_add_after(s, task, desc->after[i]);
+    for (size_t i = 0; i < desc->after_count; i++) sykli_add_after(s, task, desc->after_list[i]);
+    return task;
+}
+
+sykli_task sykli_find(sykli *s, const char *name)
+{
+    sykli_task task = { 0 };
+    for (size_t i = 0; i < s->count; i++)
+        if (!strcmp(s->pieces[i].name, name)) task.id = i + 1;
+    return task;
+}
+
+int sykli_run(sykli *s)
+{
+    return sykli__emit_fail(s, SYKLI_EUNSUPPORTED, "a pipeline is run by `sykli run`: end the "
+                            "program with `return sykli_main(s, argc, argv);`");
+}
+
+void sykli_close(sykli *s)
+{
+    for (size_t i = 0; s && i < s->count; i++) {
+        free(s->pieces[i].name);
+        free(s->pieces[i].text);
+    }
+    if (s) free(s->pieces);
+    if (s) free(s->edges);
+    free(s);
+}
+
+static int sykli__emit_print(sykli *s)
+{
+    fputs(SYKLI__EMIT_HEAD, stdout);
+    for (size_t i = 0; i < s->count; i++) {
+        sykli__emit_piece *p = &s->pieces[i];
+        sykli__emit_to to = { sykli__emit_grow, p };
+        size_t number = 0;
+        for (size_t e = p->first; e; e = s->edges[e - 1].next)
+            sykli__emit_before(&to, number++, s->pieces[s->edges[e - 1].before].name);
+        sykli__emit_text(&to, number ? "]}" : "}");
+        if (!p->text) return sykli__emit_fail(s, SYKLI_ENOMEM, "out of memory");
+        fputs(i ? ",\n" : "\n", stdout);
+        fwrite(p->text, 1, p->size, stdout);
+    }
+    fputs("\n]}\n", stdout);
+    return fflush(stdout) ? sykli__emit_fail(s, SYKLI_EIO, "cannot write the graph") : 0;
+}
+
+int sykli_main(sykli *s, int argc, char **argv)
+{
+    int code = !s ? SYKLI_ENOMEM : s->code ? s->code
+             : sykli__emit_asked(argc, argv) ? sykli__emit_print(s) : sykli_run(s);
+    if (code) fprintf(stderr, "%s\n", s ? s->message : "out of memory");
+    sykli_close(s);
+    return code ? 2 : 0;
+}
+#endif // SYKLI_EMIT_ONLY
 
 // >>table ---- columns, row values, the registry of tables
 // A table is a name, an array of columns and a scan that emits rows; this section is all that knows
@@ -13084,6 +13361,7 @@ typedef struct sykli__drive_job {
 
 typedef struct sykli__drive_task {
     const char *name, *command, *workdir, *skip_reason; // all text lives in the drive's arena
+    const char *extra;
     const char **inputs, **secrets;
     sykli_pair *outputs, *env;
     uint32_t input_count, output_count, env_count, secret_count;
@@ -13332,7 +13610,7 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
 //   returns  the task's number or the error
 static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
 {
-    if (d->started || d->ready)
+    if (d->started || d->before_at)
         return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': add tasks before the run is started "
                           "or explained", desc && desc->name ? desc->name : "");
     int rc = sykli__drive_check_desc(d, desc);
@@ -13349,7 +13627,8 @@ static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
     t->command = sykli__drive_keep_text(d, desc->command ? desc->command : "");
     t->workdir = sykli__drive_keep_text(d, desc->workdir);
     t->skip_reason = sykli__drive_keep_text(d, desc->skip_reason);
-    if (!t->name || !t->command || (desc->workdir && !t->workdir)
+    t->extra = sykli__drive_keep_text(d, desc->extra);
+    if (!t->name || !t->command || (desc->workdir && !t->workdir) || (desc->extra && !t->extra)
         || (desc->skip_reason && !t->skip_reason) || sykli__drive_keep_lists(d, desc, t))
         return sykli_fail(d->fault, SYKLI_ENOMEM, "task '%s': out of memory", desc->name);
     bool keyed = t->input_count && !t->no_cache && !d->desc->no_cache;
@@ -14353,8 +14632,10 @@ static void sykli__drive_unhook(sykli__drive *d)
 static int sykli__drive_index(sykli__drive *d)
 {
     size_t tasks = d->task_count, edges = d->sched.edge_count;
-    d->before = (uint32_t *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0,
-                                             (edges + 1) * sizeof *d->before);
+    if (d->before_at) return 0;
+    if (!d->before)
+        d->before = (uint32_t *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0,
+                                                 (edges + 1) * sizeof *d->before);
     d->before_at = (uint32_t *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0,
                                                 (tasks + 2) * sizeof *d->before_at);
     if (!d->before || !d->before_at) return sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
@@ -14363,6 +14644,37 @@ static int sykli__drive_index(sykli__drive *d)
     for (size_t i = 0; i < edges; i++)
         d->before[d->before_at[d->sched.edges[i].after + 1]++] = d->sched.edges[i].before;
     return 0;
+}
+
+static int sykli__drive_emit_add(void *to, const void *data, size_t size)
+{
+    return sykli_buf_add((sykli_buf *)to, data, size);
+}
+
+// The graph as pipeline JSON.
+static int sykli__drive_emit(sykli__drive *d, sykli_buf *out)
+{
+    sykli__emit_to to = { sykli__drive_emit_add, out };
+    int rc = sykli__drive_index(d);
+    if (rc) return rc;
+    sykli__emit_text(&to, SYKLI__EMIT_HEAD);
+    for (size_t i = 0; i < d->task_count; i++) {
+        const sykli__drive_task *t = &d->tasks[i];
+        const sykli__sched_desc *how = &d->sched.tasks[i].desc;
+        sykli__emit_text(&to, i ? ",\n" : "\n");
+        sykli__emit_task(&to, &(sykli_task_desc){
+            .name = t->name, .command = *t->command ? t->command : NULL, .workdir = t->workdir,
+            .input_list = t->inputs, .input_count = t->input_count, .output_list = t->outputs,
+            .output_count = t->output_count, .env_list = t->env, .env_count = t->env_count,
+            .secret_list = t->secrets, .secret_count = t->secret_count, .no_cache = t->no_cache,
+            .timeout_ms = (uint32_t)how->timeout_ms, .retries = how->retries,
+            .skip_reason = t->skip_reason, .extra = t->extra });
+        for (uint32_t e = d->before_at[i]; e < d->before_at[i + 1]; e++)
+            sykli__emit_before(&to, e - d->before_at[i], d->tasks[d->before[e]].name);
+        sykli__emit_text(&to, d->before_at[i] < d->before_at[i + 1] ? "]}" : "}");
+    }
+    sykli__emit_text(&to, "\n]}\n");
+    return out->error ? sykli_fail(d->fault, out->error, "no memory for the graph") : 0;
 }
 
 static int sykli__drive_open_rows(sykli__drive *d)
@@ -14518,7 +14830,12 @@ static int sykli__drive_start(sykli__drive *d, const char *const *environment)
 {
     uint32_t cycle[16];
     size_t cycle_count = 0;
-    int rc = sykli__drive_ready(d, environment);
+    int rc = 0;
+    for (size_t i = 0; i < d->task_count && !rc; i++)
+        if (d->tasks[i].extra)
+            rc = sykli_fail(d->fault, SYKLI_EUNSUPPORTED, "task '%s' has members of the pipeline "
+                            "format: let `sykli run` run this graph", d->tasks[i].name);
+    if (!rc) rc = sykli__drive_ready(d, environment);
     d->started = true;
     if (!rc) rc = sykli__drive_publish_run(d);
     d->sched.grace_ms = (uint32_t)sykli__config_u64(d->config->current, SYKLI__CONFIG_kill_grace);
@@ -15987,6 +16304,29 @@ int sykli_run(sykli *s)
     if (rc) return rc;
     while ((rc = sykli_poll(s, -1)) > 0) {}
     return rc < 0 ? rc : (int)s->drive.failed;
+}
+
+static int sykli__node_emit(sykli *s)
+{
+    sykli_buf text;
+    sykli_buf_init(&text, &s->mem, SYKLI_TAG_json);
+    if (s->sticky.code) s->fault = s->sticky;
+    int rc = s->sticky.code ? s->sticky.code : sykli__drive_emit(&s->drive, &text);
+    if (!rc && (fwrite(text.data, 1, text.size, stdout) != text.size || fflush(stdout)))
+        rc = sykli_fail(&s->fault, SYKLI_EIO, "cannot write the graph");
+    sykli_buf_free(&text);
+    return rc;
+}
+
+int sykli_main(sykli *s, int argc, char **argv)
+{
+    bool emit = sykli__emit_asked(argc, argv);
+    int rc = !s ? SYKLI_ENOMEM : emit ? sykli__node_emit(s) : sykli_run(s);
+    if (rc >= 0 && !emit)
+        sykli_print(s, stdout, "SELECT name, status, duration_ms, reason FROM tasks");
+    if (rc < 0) fprintf(stderr, "%s\n", s ? sykli_errmsg(s) : sykli_error_text(rc));
+    sykli_close(s);
+    return rc < 0 ? 2 : rc != 0;
 }
 
 void sykli_wakeup(sykli *s)

@@ -1,0 +1,51 @@
+#!/bin/sh
+# The library inside other programs: the examples run, the guide's programs compile, and a pipeline
+# written in C prints the same graph with the header that the node carries as with the whole one.
+set -u
+CC=${CC-cc}
+B=${B-build}
+work=$B/test/embed
+rm -rf "$work"
+mkdir -p "$work"
+passed=0 failed=0
+
+# check NAME COMMAND...: one check; what it prints is shown if it fails.
+check() {
+    name=$1
+    shift
+    if "$@" >"$work/out" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name: $*"
+        head -n 20 "$work/out"
+    fi
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# ---- the header that the node carries
+
+WARN="-Werror -pedantic -Wall -Wextra -Wconversion -Wshadow -Wundef"
+carried_is_small() { [ "$(wc -c <"$B/gen/carried/sykli.h")" -le 16384 ]; }
+cp examples/pipeline.c "$work/sykli.c"
+check "carried header within 16 KiB" carried_is_small
+for compiler in gcc clang; do
+    have "$compiler" || continue
+    for std in c99 c11; do
+        check "carried header in $compiler $std" "$compiler" -std=$std $WARN "-I$B/gen/carried" \
+            -c "$work/sykli.c" -o "$work/x.o"
+    done
+done
+same_graph() {
+    "$work/carried" --emit >"$work/carried.json" && "$work/whole" --emit >"$work/whole.json" \
+        && cmp "$work/carried.json" "$work/whole.json"
+}
+tells_who_runs_it() { "$work/carried" 2>&1 | grep -q 'sykli run'; }
+check "pipeline with the carried header" "$CC" "-I$B/gen/carried" "$work/sykli.c" -o "$work/carried"
+check "pipeline with the whole header" "$CC" -I. "$work/sykli.c" -lpthread -lm -o "$work/whole"
+check "both print one graph" same_graph
+check "the graph is valid" "$B/sykli" validate "$work/carried.json"
+check "without --emit it says who runs it" tells_who_runs_it
+
+echo "embed: $passed passed, $failed failed"
+[ "$failed" = 0 ]
