@@ -1201,6 +1201,11 @@ static void sykli__crypto_chacha_block(sykli__crypto_chacha *c, uint8_t out[64])
 }
 
 #if defined(__GNUC__) && !defined(SYKLI_PORTABLE)
+// Which compiler runtime for macOS knows what the processor has cannot be told from here.
+#if defined(__x86_64__) && !defined(__APPLE__)
+#define SYKLI__CRYPTO_AVX2 1
+#endif
+
 // Eight blocks side by side in vectors.
 #define SYKLI__CRYPTO_WIDE(name, target)                                                           \
     target static void name(sykli__crypto_chacha *c)                                               \
@@ -1219,14 +1224,14 @@ static void sykli__crypto_chacha_block(sykli__crypto_chacha *c, uint8_t out[64])
         c->state[12] += SYKLI__CRYPTO_LANES;                                                       \
     }
 SYKLI__CRYPTO_WIDE(sykli__crypto_chacha_wide, )
-#if defined(__x86_64__)
+#if defined(SYKLI__CRYPTO_AVX2)
 SYKLI__CRYPTO_WIDE(sykli__crypto_chacha_avx2, __attribute__((target("avx2"))))
 #endif
 #undef SYKLI__CRYPTO_WIDE
 
 static void sykli__crypto_chacha_blocks(sykli__crypto_chacha *c)
 {
-#if defined(__x86_64__)
+#if defined(SYKLI__CRYPTO_AVX2)
     if (__builtin_cpu_supports("avx2")) {
         sykli__crypto_chacha_avx2(c);
         return;

@@ -124,9 +124,9 @@ static void child(const char *dir, const char *command, const char *file, int ou
 static int run_program(cli *c, const char *dir, const char *command, const char *file, char **out,
                        size_t *size)
 {
-    int fds[2], status = 0;
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return cli_fail(c, CLI_INFRASTRUCTURE, "io", NULL, "pipe: %s", strerror(errno));
+    int fds[2], status = 0, piped = c->sys.pipe(c->sys.user, fds);
+    if (piped < 0)
+        return cli_fail(c, CLI_INFRASTRUCTURE, "io", NULL, "pipe: %s", strerror(-piped));
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) child(dir, command, file, fds[1]);
