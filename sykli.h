@@ -331,6 +331,7 @@ typedef struct sykli_desc {
     bool no_cache;             // neither lookup nor publication
     bool refresh;              // no lookup, publication as usual
     bool no_history;           // leaves nothing in the project folder but outputs
+    bool replay_logs;          // a hit tells and logs again what its task printed when it ran
     uint64_t log_max_bytes;    // cap of one task's log; 0: 64 MiB
     uint64_t memory_max_bytes; // 0: no limit
     void (*on_event)(void *user, const sykli_event *event); // NULL: none
@@ -442,6 +443,7 @@ typedef struct sykli_task_info {
     int exit_code, signal, attempt, pid;
     uint64_t duration_ms, cpu_ms, rss_max_bytes, saved_ms, started_at_ms;
     char key[65]; // hex, "" before it is known
+    char log_id[65]; // of a hit: the blob of what its task printed, in hex; "" if nothing
 } sykli_task_info;
 //   returns  0 or ESTALE; pointers are valid until the next call on this context
 int sykli_task_get(sykli *s, sykli_task task, sykli_task_info *out);
@@ -926,6 +928,8 @@ void sykli_blob_abort(sykli_blob_writer *w);
 bool sykli_blob_have(sykli *s, const sykli_digest *id, uint64_t *out_size);
 // Reads a piece of a blob.     returns bytes read, 0 at the end, or the error
 int64_t sykli_blob_read(sykli *s, const sykli_digest *id, uint64_t at, void *out, size_t size);
+// Reads a blob through, as a whole.   returns  0, ECORRUPT (it is set aside), ENOENT, or the error
+int sykli_blob_verify(sykli *s, const sykli_digest *id);
 // The entry of an action as JSON text; `store` checks form and that every blob is present.
 int sykli_entry_load(sykli *s, const char *key, sykli_buf *out);
 int sykli_entry_store(sykli *s, const char *key, const char *json, size_t size);
@@ -12702,7 +12706,7 @@ static void sykli__spawn_sample(sykli_mem *mem, const sykli__spawn_proc *proc,
 
 // One line of a record. Texts may be NULL.
 typedef struct sykli__history_task {
-    const char *name, *reason, *from, *log, *key; // key: hex
+    const char *name, *reason, *from, *log, *key, *log_id; // key, log_id: hex
     sykli_status status;
     int exit_code, attempt;
     uint64_t duration_ms, saved_ms, started_at_ms;
@@ -12884,6 +12888,7 @@ static bool sykli__history_line_read(const sykli_json_doc *doc, sykli__history_r
         task->from = sykli__history_text(doc, "from");
         task->log = sykli__history_text(doc, "log");
         task->key = sykli__history_text(doc, "key");
+        task->log_id = sykli__history_text(doc, "log_id");
         int64_t code = 0;
         uint32_t node = sykli_json_get(doc, 0, "exit_code");
         if (node) sykli_json_i64(doc, node, &code);
@@ -13192,6 +13197,7 @@ static int sykli__history_task_put(sykli__history *h, const sykli__history_task 
     sykli__history_field(b, "key", task->key);
     sykli__history_field(b, "from", task->from);
     sykli__history_field(b, "log", task->log);
+    sykli__history_field(b, "log_id", task->log_id);
     sykli__history_field(b, "reason", task->reason);
     sykli_buf_text(b, "}\n");
     if (b->error || sykli_buf_add(&h->batch, b->data, b->size)) {
@@ -13368,6 +13374,7 @@ typedef struct sykli__drive_task {
     bool no_cache, has_key, upstream_known, asked; // asked: a lookup elsewhere is under way
     int exit_code, signal, pid;
     sykli_digest key;
+    sykli_digest log;         // of a hit: what its task printed when it ran
     sykli_digest upstream;    // over the outputs, for the keys of tasks behind this one
     uint64_t serial, run_ms, cpu_ms, rss_max_bytes, saved_ms;
     uint64_t ended_ms;        // on the monotonic clock
@@ -14077,6 +14084,51 @@ static int sykli__drive_restore_entry(sykli__drive *d, sykli__drive_task *t,
     return rc;
 }
 
+typedef struct sykli__drive_replay { sykli__drive *drive; uint32_t task; } sykli__drive_replay;
+
+static int sykli__drive_replay_line(void *user, const char *text, size_t size)
+{
+    const sykli__drive_replay *replay = (const sykli__drive_replay *)user;
+    sykli__drive_event(replay->drive, &(sykli_event){ .kind = SYKLI_EVENT_task_output,
+                                                      .text = text, .text_size = size,
+                                                      .stream = 1 }, replay->task);
+    return 0;
+}
+
+// Tells line by line what the task of a hit printed when it ran.
+static int sykli__drive_replay_lines(sykli__drive *d, uint32_t task, uint64_t log_bytes)
+{
+    sykli__drive_replay replay = { d, task };
+    sykli__log_lines lines;
+    sykli__log_lines_init(&lines, d->mem, sykli__drive_replay_line, &replay);
+    int64_t got = 1;
+    for (uint64_t at = 0; got > 0 && at < log_bytes; at += (uint64_t)got) {
+        got = sykli__store_read(d->store, &d->tasks[task].log, at, d->buffer, sizeof d->buffer,
+                                d->fault);
+        if (got > 0) sykli__log_lines_feed(&lines, (const char *)d->buffer, (size_t)got);
+    }
+    sykli__log_lines_end(&lines);
+    sykli__log_lines_free(&lines);
+    sykli__store_read_close(d->store);
+    return got < 0 ? (int)got : 0;
+}
+
+// Puts the log of a hit where that of a task which ran would be, and tells its lines.
+static int sykli__drive_replay_log(sykli__drive *d, uint32_t task, uint64_t log_bytes)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    char path[SYKLI__TREE_PATH_MAX + 1];
+    if (sykli__store_none(&t->log)) return 0;
+    int rc = 0, fd = d->history_open
+        ? sykli__history_log_open(&d->history, t->name, path, sizeof path, NULL) : -1;
+    if (fd >= 0) {
+        rc = sykli__store_copy(d->store, &t->log, log_bytes, fd, d->fault);
+        d->mem->sys->close(d->mem->sys->user, fd);
+        if (!rc) t->log_path = sykli__drive_keep_text(d, path);
+    }
+    return rc ? rc : sykli__drive_replay_lines(d, task, log_bytes);
+}
+
 static void sykli__drive_restore(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
@@ -14086,6 +14138,8 @@ static void sykli__drive_restore(sykli__drive *d, uint32_t task)
     int rc = sykli__store_entry_get(d->store, hex, &entry, d->fault);
     if (!rc) {
         rc = sykli__drive_restore_entry(d, t, &entry);
+        t->log = entry.log;
+        if (!rc && d->desc->replay_logs) rc = sykli__drive_replay_log(d, task, entry.log_bytes);
         t->saved_ms = entry.duration_ms;
         bool own = !strcmp(entry.writer_name, d->desc->node_name) || !entry.writer_name[0];
         if (!t->from) sykli__drive_set_from(d, t, own ? "local" : entry.writer_name);
@@ -14094,6 +14148,7 @@ static void sykli__drive_restore(sykli__drive *d, uint32_t task)
     if (rc) {
         t->from = NULL;
         t->from_ref = 0;
+        memset(&t->log, 0, sizeof t->log);
     }
     sykli__drive_fact(d, SYKLI__SCHED_RESTORED, task, !rc);
 }
@@ -14139,6 +14194,30 @@ static int sykli__drive_collect(sykli__drive *d, sykli__drive_task *t, sykli__st
     return 0;
 }
 
+// Stores what the task printed, masked and capped as its log is, so that a hit can show it.
+static int sykli__drive_publish_log(sykli__drive *d, uint32_t task, sykli__store_entry *entry)
+{
+    sykli_stat stat = { 0 };
+    int fd = sykli__drive_log_reader(d, task);
+    if (fd < 0) return 0; // it printed nothing
+    int rc = sykli__store_put_open(d->store, fd, d->tasks[task].log_path, &entry->log, &stat,
+                                   d->fault);
+    d->mem->sys->close(d->mem->sys->user, fd);
+    entry->log_bytes = stat.size_bytes;
+    return rc;
+}
+
+// Says where a result comes from.
+static void sykli__drive_publish_origin(sykli__drive *d, uint32_t task, sykli__store_entry *entry)
+{
+    entry->duration_ms = d->tasks[task].run_ms;
+    entry->created_ms = (uint64_t)d->mem->sys->wall_ms(d->mem->sys->user);
+    entry->origin_run = d->run_id;
+    entry->origin_attempt = d->sched.tasks[task].attempt;
+    snprintf(entry->origin_task, sizeof entry->origin_task, "%s", d->tasks[task].name);
+    snprintf(entry->writer_name, sizeof entry->writer_name, "%s", d->desc->node_name);
+}
+
 static void sykli__drive_publish(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
@@ -14149,10 +14228,9 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
     bool keep = t->has_key && d->store, made;
     int rc = sykli__drive_collect(d, t, &entry, keep, &made);
     if (!rc && keep) {
-        entry.duration_ms = t->run_ms;
-        entry.created_ms = (uint64_t)d->mem->sys->wall_ms(d->mem->sys->user);
-        snprintf(entry.writer_name, sizeof entry.writer_name, "%s", d->desc->node_name);
-        rc = sykli__store_entry_put(d->store, hex, &entry, false, d->fault);
+        sykli__drive_publish_origin(d, task, &entry);
+        rc = sykli__drive_publish_log(d, task, &entry);
+        if (!rc) rc = sykli__store_entry_put(d->store, hex, &entry, false, d->fault);
         if (!rc && d->hooks->announce) d->hooks->announce(d->hooks->user, hex);
     }
     sykli__store_entry_free(&entry);
@@ -14488,10 +14566,11 @@ static void sykli__drive_finish(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
     const sykli__sched_task *st = &d->sched.tasks[task];
-    char why[SYKLI_NAME_MAX + 64], hex[65] = "";
+    char why[SYKLI_NAME_MAX + 64], hex[65] = "", log_id[65] = "";
     const char *reason = sykli__drive_why(d, task, why, sizeof why);
     if (reason && reason != t->reason) sykli__drive_set_reason(d, t, reason);
     if (t->has_key) sykli_hex(hex, t->key.bytes, 32);
+    if (!sykli__store_none(&t->log)) sykli_hex(log_id, t->log.bytes, 32);
     t->ended_ms = sykli__drive_now(d);
     d->done++;
     d->cached += st->status == SYKLI_STATUS_cached;
@@ -14501,7 +14580,7 @@ static void sykli__drive_finish(sykli__drive *d, uint32_t task)
     if (d->history_open)
         sykli__history_task_put(&d->history, &(sykli__history_task){
             .name = t->name, .status = (sykli_status)st->status, .key = hex, .from = t->from,
-            .reason = t->reason, .log = t->log_path, .exit_code = t->exit_code,
+            .reason = t->reason, .log = t->log_path, .log_id = log_id, .exit_code = t->exit_code,
             .attempt = (int)st->attempt, .duration_ms = t->run_ms, .saved_ms = t->saved_ms,
             .started_at_ms = (uint64_t)t->started_at_ms });
     sykli__drive_show_task(d, task, SYKLI_NULL_U64);
@@ -15544,6 +15623,7 @@ SYKLI_COLUMNS(sykli__node_blobs_row, SYKLI__NODE_BLOBS_COLUMNS)
     X(T, STR, scope, 16, none, public, "whom it is for")                                           \
     X(T, U64, outputs, 0, none, public, "files")                                                   \
     X(T, U64, size_bytes, 0, bytes, public, "size of all")                                         \
+    X(T, U64, log_bytes, 0, bytes, public, "what its task printed")                                \
     X(T, U64, duration_ms, 0, ms, public, "what making it took")                                   \
     X(T, I64, created_at, 0, time, public, "when it was made")                                     \
     X(T, I64, used_at, 0, time, public, "when it was used last")
@@ -15690,7 +15770,7 @@ static int sykli__node_scan_action(void *user, const sykli__store_entry *e, int6
     for (size_t i = 0; i < e->output_count; i++) size += e->outputs[i].size_bytes;
     sykli__node_actions_row row = { .outputs = e->output_count, .size_bytes = size,
         .duration_ms = e->duration_ms, .created_at = (int64_t)e->created_ms,
-        .used_at = used_ns / 1000000, .task = e->origin_task };
+        .used_at = used_ns / 1000000, .task = e->origin_task, .log_bytes = e->log_bytes };
     snprintf(row.key, sizeof row.key, "%s", e->key);
     snprintf(row.writer, sizeof row.writer, "%s", e->writer_name);
     snprintf(row.scope, sizeof row.scope, "%s", e->scope_kind);
@@ -16390,6 +16470,7 @@ int sykli_task_get(sykli *s, sykli_task task, sykli_task_info *out)
     out->saved_ms = t->saved_ms;
     out->started_at_ms = (uint64_t)t->started_at_ms;
     if (t->has_key) sykli_hex(out->key, t->key.bytes, 32);
+    if (!sykli__store_none(&t->log)) sykli_hex(out->log_id, t->log.bytes, 32);
     out->log_path = t->log_path ? t->log_path : "";
     out->changed = t->changed ? t->changed : "";
     return 0;
@@ -16556,6 +16637,12 @@ int64_t sykli_blob_read(sykli *s, const sykli_digest *id, uint64_t at, void *out
 {
     int rc = sykli__node_store(s);
     return rc ? rc : sykli__store_read(&s->store, id, at, out, size, &s->fault);
+}
+
+int sykli_blob_verify(sykli *s, const sykli_digest *id)
+{
+    int rc = sykli__node_store(s);
+    return rc ? rc : sykli__store_verify(&s->store, id, &s->fault);
 }
 
 int sykli_entry_load(sykli *s, const char *key, sykli_buf *out)

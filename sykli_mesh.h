@@ -7132,29 +7132,42 @@ static int sykli__mesh_find_blob(sykli_mesh *m, sykli__mesh_find *find, const ch
     return 0;
 }
 
-// Goes on with the next blob that is not here; when all are, the entry is stored.
+// Begins to fetch the blob that two members of the entry name, unless it is here.
+//   returns  0: it is here; 1: it is on its way; ECORRUPT: no such blob, or too large; or the error
+static int sykli__mesh_find_need(sykli_mesh *m, sykli__mesh_find *find, uint32_t digest,
+                                 uint32_t bytes)
+{
+    const char *hex = sykli_json_text(&find->doc, digest);
+    uint64_t size = 0, room = 0;
+    sykli_digest id;
+    const char *quota = sykli_config_get(m->core, "cache.max_size");
+    if (!quota || sykli_parse_size(quota, &room) || !room) room = SYKLI_BLOB_SIZE_MAX;
+    if (!hex || sykli_unhex(id.bytes, 32, hex, strlen(hex))
+        || !sykli_json_u64(&find->doc, bytes, &size) || size > SYKLI_BLOB_SIZE_MAX || size > room)
+        return SYKLI_ECORRUPT; // or more than the whole cache may hold
+    if (sykli_blob_have(m->core, &id, NULL)) return 0;
+    int rc = sykli__mesh_find_blob(m, find, hex, &id, size);
+    return rc ? rc : 1;
+}
+
+// Goes on with the next blob that is not here, the log's the last; when all are, the entry is
+// stored.
 static int sykli__mesh_find_step(sykli_mesh *m, sykli__mesh_find *find)
 {
     const sykli_json_doc *doc = &find->doc;
-    uint32_t outputs = sykli_json_get(doc, 0, "outputs");
-    uint64_t room = 0;
-    const char *quota = sykli_config_get(m->core, "cache.max_size");
-    if (!quota || sykli_parse_size(quota, &room) || !room) room = SYKLI_BLOB_SIZE_MAX;
+    uint32_t outputs = sykli_json_get(doc, 0, "outputs"), log = sykli_json_get(doc, 0, "log");
+    const char *log_id = sykli_json_text(doc, log);
+    int rc = 0;
     if (!find->output) find->output = outputs ? sykli_json_first(doc, outputs) : 0;
     for (; find->output; find->output = sykli_json_next(doc, outputs, find->output)) {
-        const char *hex = sykli_json_text(doc, sykli_json_get(doc, find->output, "digest"));
-        uint64_t size = 0;
-        sykli_digest id;
-        if (!hex || sykli_unhex(id.bytes, 32, hex, strlen(hex))
-            || !sykli_json_u64(doc, sykli_json_get(doc, find->output, "size"), &size)
-            || size > SYKLI_BLOB_SIZE_MAX || size > room)
-            return SYKLI_ECORRUPT; // or more than the whole cache may hold
-        if (sykli_blob_have(m->core, &id, NULL)) continue;
-        int rc = sykli__mesh_find_blob(m, find, hex, &id, size);
-        if (!rc) find->fetch = false;
-        return rc;
+        rc = sykli__mesh_find_need(m, find, sykli_json_get(doc, find->output, "digest"),
+                                   sykli_json_get(doc, find->output, "size"));
+        if (rc) break;
     }
-    find->fetch = false;
+    if (!rc && log_id && *log_id)
+        rc = sykli__mesh_find_need(m, find, log, sykli_json_get(doc, 0, "log_bytes"));
+    if (rc >= 0) find->fetch = false;
+    if (rc) return rc < 0 ? rc : 0;
     sykli__mesh_find_end(m, find, sykli_entry_store(m->core, find->key,
                                                     (const char *)find->entry.data,
                                                     find->entry.size));

@@ -156,7 +156,7 @@ until_true "a node in the middle of the mesh" 5 sees b "a" "SELECT name FROM pee
 # ---- what one has built is a hit on another ----
 cat >sykli.json <<'J'
 {"version":"1","tasks":[
- {"name":"make","command":"cat in.txt in.txt >out.txt","inputs":["in.txt"],"outputs":["out.txt"]},
+ {"name":"make","command":"echo making; cat in.txt in.txt >out.txt","inputs":["in.txt"],"outputs":["out.txt"]},
  {"name":"use","command":"cat out.txt","depends_on":["make"]}]}
 J
 echo one >in.txt
@@ -170,6 +170,8 @@ one
 one
 O
 then ok; else fail "what came is what was built"; fi
+run b logs make
+expect "and what its task printed came too" 0 "making"
 rm -f out.txt
 run b run --json
 expect "the second time it is here" 0 '"cached":true,"from":"a"' '"status":"passed"'

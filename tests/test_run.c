@@ -356,6 +356,49 @@ out:
     place_end(t, &p);
 }
 
+static sykli *talking(test *t, const place *p, heard *h, bool replay)
+{
+    memset(h, 0, sizeof *h);
+    sykli *s = open_in(t, p, (sykli_desc){ .replay_logs = replay, .on_event = hear,
+                                           .on_event_user = h });
+    if (s) sykli_add(s, &(sykli_task_desc){ .name = "talk", .inputs = { "in" },
+        .command = "echo one; echo two" });
+    return s;
+}
+
+static void a_hit_shows_what_its_task_printed(test *t)
+{
+    static heard h;
+    place p;
+    char text[64] = "";
+    sykli_digest id;
+    sykli_task_info info = { 0 };
+    place_make(&p);
+    put(&p, "in", "first");
+    sykli *s = talking(t, &p, &h, false);
+    TRY_NOT_NULL(s);
+    if (!run_all(t, s, 0)) goto out;
+    for (int replay = 0; replay < 2; replay++) {
+        sykli_close(s);
+        s = talking(t, &p, &h, replay);
+        TRY_NOT_NULL(s);
+        if (!run_all(t, s, 0)) goto out;
+        CHECK_STATUS(s, "talk", cached);
+        CHECK_INT(sykli_task_get(s, sykli_find(s, "talk"), &info), 0);
+        CHECK_TEXT(h.text, replay ? "one\ntwo\n\n" : "\n");
+        CHECK_INT(*info.log_path != 0, replay);
+        CHECK_INT(sykli_unhex(id.bytes, 32, info.log_id, 64), 0);
+        TRY_IT(s, !sykli_blob_verify(s, &id));
+        TRY_IT(s, sykli_blob_read(s, &id, 0, text, sizeof text) == 8);
+        CHECK_TEXT(text, "one\ntwo\n");
+    }
+    memset(&id, 1, sizeof id);
+    CHECK(sykli_blob_verify(s, &id) == SYKLI_ENOENT || t->injected);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
 static void a_changed_input_misses(test *t)
 {
     place p;
@@ -877,6 +920,7 @@ int main(int argc, char **argv)
     TEST_EVERY(3, two_contexts_share_a_process);
     TEST_EVERY(5, runs_in_one_folder_take_turns);
     TEST_EVERY(3, a_second_run_hits);
+    TEST_EVERY(7, a_hit_shows_what_its_task_printed);
     TEST_ONCE(a_changed_input_misses);
     TEST_EVERY(3, a_run_is_explained_before_it_starts);
     TEST_ONCE(what_is_explained_stays_as_it_is);

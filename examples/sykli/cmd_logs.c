@@ -27,7 +27,7 @@ static int run(cli *c)
     for (size_t i = 0; i < count && !task; i++) {
         if (id && !answers_to(&records[i], id)) continue;
         task = record_find(&records[i], c->args[0]);
-        if (task && !task->log) task = NULL; // a hit prints nothing
+        if (task && !task->log && !task->log_id) task = NULL; // it printed nothing
         seen++;
     }
     if (!seen)
@@ -35,6 +35,7 @@ static int run(cli *c)
                         id ? id : "yet");
     if (!task)
         return cli_fail(c, CLI_FAILED, "log_not_found", NULL, "%s has printed nothing", c->args[0]);
+    if (!task->log) return log_print_blob(c, task->log_id);
     log_print(c, task->log, 0, "");
     return CLI_OK;
 }

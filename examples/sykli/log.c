@@ -1,5 +1,6 @@
 #define _GNU_SOURCE 1
 #include "log.h"
+#include "ask.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,4 +50,33 @@ void log_print(const cli *c, const char *path, int lines_max, const char *indent
     else while ((size = getline(&line, &room, file)) > 0) print_line(c, line, (size_t)size, indent);
     free(line);
     fclose(file);
+}
+
+static void print_lines(const cli *c, const char *text, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        const char *end = memchr(text + at, '\n', size - at);
+        size_t step = end ? (size_t)(end - text) + 1 - at : size - at;
+        print_line(c, text + at, step, "");
+        at += step;
+    }
+}
+
+int log_print_blob(cli *c, const char *id)
+{
+    sykli_digest digest;
+    sykli_buf text;
+    asking a;
+    int code = ask_begin_alone(&a, c, NULL);
+    if (code) return code;
+    sykli_buf_init(&text, &c->mem, SYKLI_TAG_host);
+    int rc = sykli_unhex(digest.bytes, 32, id, strlen(id));
+    if (!rc) rc = sykli_blob_verify(a.s, &digest);
+    if (!rc) rc = ask(&a, &(sykli_request){ .verb = SYKLI_VERB_fetch, .what = id }, &text);
+    if (!rc) print_lines(c, (const char *)text.data, text.size);
+    else code = cli_fail(c, CLI_FAILED, "log_not_found", NULL,
+                         "the log is in the cache no more: %s", sykli_errmsg(a.s));
+    sykli_buf_free(&text);
+    ask_end(&a);
+    return code;
 }

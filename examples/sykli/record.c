@@ -41,8 +41,9 @@ static void add_task(cli *c, record *r, const sykli_json_doc *doc)
 {
     const char *status = sykli_arg_text(doc, "status", "");
     record_task *fresh = &r->tasks[r->count];
-    *fresh = (record_task){ text(c, doc, "name"), text(c, doc, "log"), text(c, doc, "reason"),
-                            SYKLI_STATUS_errored, number(doc, "duration_ms") };
+    *fresh = (record_task){ text(c, doc, "name"), text(c, doc, "log"), text(c, doc, "log_id"),
+                            text(c, doc, "reason"), SYKLI_STATUS_errored,
+                            number(doc, "duration_ms") };
     for (int i = 0; i <= SYKLI_STATUS_cancelled; i++)
         if (!strcmp(status, sykli_status_names[i])) fresh->status = (sykli_status)i;
     if (!fresh->name) return;

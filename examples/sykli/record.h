@@ -6,7 +6,7 @@
 #include "cli.h"
 
 typedef struct record_task {
-    const char *name, *log, *reason;
+    const char *name, *log, *log_id, *reason; // log_id: the blob of a hit's log, in hex
     sykli_status status;
     uint64_t duration_ms;
 } record_task;

@@ -74,6 +74,7 @@ static int fail_start(run *r, int rc)
 static int open_context(run *r)
 {
     cli *c = r->c;
+    bool shown = r->output == OUTPUT_ALL || r->output == OUTPUT_STREAM;
     uint32_t jobs;
     int code = cli_number(c, "jobs", 0, 1, 4096, &jobs);
     if (code) return code;
@@ -81,7 +82,8 @@ static int open_context(run *r)
         .workers_max = jobs, .project_dir = r->source->dir, .cache_dir = c->cache_dir,
         .state_dir = c->state_dir, .log_dir = cli_value(c, "log-dir"),
         .keep_going = cli_has(c, "keep-going"), .no_cache = cli_has(c, "no-cache"),
-        .refresh = cli_has(c, "refresh"), .on_event = on_event, .on_event_user = r });
+        .refresh = cli_has(c, "refresh"), .replay_logs = shown, .on_event = on_event,
+        .on_event_user = r });
     if (!r->s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
     if (sykli_error(r->s)) return fail_start(r, sykli_error(r->s));
     config_file file;
