@@ -198,6 +198,7 @@ typedef struct sykli_spawn {
     const char *workdir;     // NULL: the current one
     int out_fd, err_fd;      // become 1 and 2; 0 is /dev/null
     bool new_session;        // setsid in the child: its own process group too
+    int cgroup_fd;           // open cgroup.procs that it joins (ENODEV: it could not); 0: none
 } sykli_spawn;
 
 typedef struct sykli_exit {
@@ -332,6 +333,9 @@ typedef struct sykli_desc {
     bool refresh;              // no lookup, publication as usual
     bool no_history;           // leaves nothing in the project folder but outputs
     bool replay_logs;          // a hit tells and logs again what its task printed when it ran
+    bool subreaper;            // this process is one (prctl(2), Linux) and has no children but its
+                               // tasks: what left a task without a trace is ended and reaped too
+    bool cgroups;              // each task in a cgroup (version 2) where this process may make them
     uint64_t log_max_bytes;    // cap of one task's log; 0: 64 MiB
     uint64_t memory_max_bytes; // 0: no limit
     void (*on_event)(void *user, const sykli_event *event); // NULL: none
@@ -5582,7 +5586,9 @@ int sykli_event_json(const sykli_event *e, sykli_buf *out)
     X(kill_grace, "kill.grace", U64, ms, "5s", 0, 3600000,                                         \
       "time from TERM to KILL when a task is ended")                                               \
     X(leftover_grace, "leftover.grace", U64, ms, "1s", 0, 3600000,                                 \
-      "the same for what a finished task leaves running")
+      "the same for what a finished task leaves running")                                          \
+    X(kill_cgroups, "kill.cgroups", BOOL, none, "on", 0, 0,                                        \
+      "tasks in cgroups of their own, where the program may make them")
 
 enum {
 #define SYKLI_X(id, name, kind, unit, fallback, min, max, help) SYKLI__CONFIG_##id,
@@ -7723,7 +7729,7 @@ static int sykli__sys_pipe(void *u, int fds[2])
 // What the child needs, ready before it is made: between fork and exec nothing may be allocated.
 typedef struct sykli__sys_child {
     const char *const *argv, *const *env, *workdir, *path;
-    int out_fd, err_fd;
+    int out_fd, err_fd, cgroup_fd;
     bool new_session;
     volatile int error; // written by the child, which shares our memory
 } sykli__sys_child;
@@ -7775,6 +7781,7 @@ SYKLI__SYS_NEVER_RETURNS static int sykli__sys_child_setup(const sykli__sys_chil
     for (int sig = 1; sig < NSIG; sig++)
         if (!sigaction(sig, NULL, &now) && now.sa_handler != SIG_DFL) sigaction(sig, &normal, NULL);
     if (c->new_session && setsid() < 0) return errno;
+    if (c->cgroup_fd > 0 && write(c->cgroup_fd, "0", 1) != 1) return ENODEV;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0) return errno;
     // Above 2 first: the host may have closed its own 0, 1 or 2, and ours may stand there.
@@ -7843,7 +7850,7 @@ static int sykli__sys_spawn(void *u, const sykli_spawn *desc)
 {
     (void)u;
     sykli__sys_child c = { desc->argv, desc->env, desc->workdir, "/usr/local/bin:/usr/bin:/bin",
-                           desc->out_fd, desc->err_fd, desc->new_session, 0 };
+                           desc->out_fd, desc->err_fd, desc->cgroup_fd, desc->new_session, 0 };
     for (const char *const *env = desc->env; *env; env++)
         if (!strncmp(*env, "PATH=", 5)) c.path = *env + 5;
     sigset_t all, before;
@@ -12075,6 +12082,9 @@ static int sykli__key_tool(sykli__tree *tree, const char *command, const char *p
 // being ended. Whoever left the group is found in /proc by a variable that only this attempt's
 // environment has. Every such process is held by a descriptor before it is looked at, and signalled
 // through that descriptor.
+// Two things make the search certain where a host has them. In a cgroup of its own a task cannot
+// lose a process. And a host that is the subreaper of its tasks becomes the parent of whoever left
+// one without a trace: such a stray is ended with a task as soon as no other could have started it.
 
 #define SYKLI__SPAWN_UID "SYKLI_TASK_UID="
 #define SYKLI__SPAWN_UID_MAX 64        // bytes of the unique id of an attempt
@@ -12082,7 +12092,8 @@ static int sykli__key_tool(sykli__tree *tree, const char *command, const char *p
 
 typedef enum sykli__spawn_containment {
     SYKLI__SPAWN_group, // the session and process group, nothing else can be found
-    SYKLI__SPAWN_scan   // and whoever left them, by /proc
+    SYKLI__SPAWN_scan,  // and whoever left them, by /proc
+    SYKLI__SPAWN_cgroup // all of it, in a cgroup of its own
 } sykli__spawn_containment;
 
 typedef struct sykli__spawn_desc {
@@ -12101,16 +12112,26 @@ typedef struct sykli__spawn_host {
     sykli__spawn_containment containment;
     struct { int pid; uint64_t started_ns; } recent[SYKLI__SPAWN_RECENT];
     uint32_t at;                    // starts so far
+    bool subreaper, strays;         // strays: some child of ours may be of more than one task
+    uint64_t buried_ns;             // when strays that have ended were last reaped
+    struct sykli__spawn_proc *live; // started and not closed
+    int cgroup_fd;                  // folder of our cgroups, -1: none may be made
+    char cgroup_path[256];
+    struct sykli__spawn_cgroup { int procs_fd, events_fd; bool used; } *cgroups;
+    size_t cgroup_count, cgroup_capacity;
 } sykli__spawn_host;
+#define SYKLI__SPAWN_CGROUPS_MAX 4096u // as many as there can be workers
 
 typedef struct sykli__spawn_proc {
     int pid;                        // 0: never started
+    int cgroup;                     // number among those of the host, -1: none
     int out_fd, err_fd, exit_fd;    // -1: closed or not to be had
     sykli_exit exit;                // once exited
     bool exited, reaped, group_gone;
     sykli__spawn_containment containment;
     uint64_t started_ns, ticks;     // ticks: /proc's start time, 0 until it was needed
     sykli__spawn_host *host;
+    struct sykli__spawn_proc *next; // of the live ones of the host
     char mark[sizeof SYKLI__SPAWN_UID + SYKLI__SPAWN_UID_MAX]; // "SYKLI_TASK_UID=..."
 } sykli__spawn_proc;
 
@@ -12324,24 +12345,20 @@ static sykli__spawn_containment sykli__spawn_contain(const sykli_sys *sys)
     return ours ? SYKLI__SPAWN_scan : SYKLI__SPAWN_group;
 }
 
-static void sykli__spawn_host_open(sykli__spawn_host *host, const sykli_sys *sys)
-{
-    memset(host, 0, sizeof *host);
-    host->containment = sykli__spawn_contain(sys);
-    host->loadavg_fd = sys->open(sys->user, SYKLI_CWD, "/proc/loadavg", SYKLI_OPEN_read, 0);
-}
-
-static void sykli__spawn_host_close(sykli__spawn_host *host, const sykli_sys *sys)
-{
-    if (host->loadavg_fd >= 0) sys->close(sys->user, host->loadavg_fd);
-    host->loadavg_fd = -1;
-}
-
-static void sykli__spawn_remember(sykli__spawn_host *host, const sykli__spawn_proc *proc)
+static void sykli__spawn_remember(sykli__spawn_host *host, sykli__spawn_proc *proc)
 {
     uint32_t at = host->at++ % SYKLI__SPAWN_RECENT;
     host->recent[at].pid = proc->pid;
     host->recent[at].started_ns = proc->started_ns;
+    proc->next = host->live;
+    host->live = proc;
+}
+
+static void sykli__spawn_forget(sykli__spawn_host *host, const sykli__spawn_proc *proc)
+{
+    sykli__spawn_proc **at = &host->live;
+    while (*at && *at != proc) at = &(*at)->next;
+    if (*at) *at = proc->next;
 }
 
 // Whether a pid newer than this process was given to another one that we have started since.
@@ -12352,6 +12369,191 @@ static bool sykli__spawn_neighbour(const sykli__spawn_proc *proc, int pid)
         if (host->recent[i].pid == pid && host->recent[i].started_ns >= proc->started_ns)
             return true;
     return false;
+}
+
+// A small file of /proc, with a NUL behind it.   returns  the size, or negative
+static int64_t sykli__spawn_slurp(sykli_mem *mem, int pid, const char *name, char *out, size_t size)
+{
+    const sykli_sys *sys = mem->sys;
+    char path[64];
+    if (pid) snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    else snprintf(path, sizeof path, "/proc/%s", name);
+    int fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    if (fd < 0) return fd;
+    int64_t got = sys->read(sys->user, fd, out, size - 1);
+    sys->close(sys->user, fd);
+    out[got > 0 ? got : 0] = 0;
+    return got;
+}
+
+// ---- cgroups
+
+// The part of a path below /proc/PID/cgroup that is the folder of one of our cgroups.
+static void sykli__spawn_cgroup_name(const sykli__spawn_proc *proc, char out[32], int own_pid)
+{
+    snprintf(out, 32, "/sykli.%d/%d", own_pid, proc->cgroup);
+}
+
+static void sykli__spawn_cgroup_write(const sykli_sys *sys, int dir, const char *name,
+                                      const char *text)
+{
+    int fd = sys->open(sys->user, dir, name, SYKLI_OPEN_write, 0);
+    if (fd < 0) return;
+    sys->write(sys->user, fd, text, strlen(text));
+    sys->close(sys->user, fd);
+}
+
+// Whether any process is in the cgroup of a task.
+static bool sykli__spawn_cgroup_populated(const sykli_sys *sys, const sykli__spawn_host *host,
+                                          int cgroup)
+{
+    char text[64];
+    int64_t got = sys->pread(sys->user, host->cgroups[cgroup].events_fd, text, sizeof text - 1, 0);
+    text[got > 0 ? got : 0] = 0;
+    return strstr(text, "populated 0") == NULL;
+}
+
+// Makes one more.    returns  its number, -1: it cannot be made, and none will be
+static int sykli__spawn_cgroup_make(sykli_mem *mem, sykli__spawn_host *host)
+{
+    const sykli_sys *sys = mem->sys;
+    char path[64];
+    if (!sykli__base_room(mem, SYKLI_TAG_spawn, &host->cgroups, &host->cgroup_capacity,
+                          host->cgroup_count, sizeof *host->cgroups, SYKLI__SPAWN_CGROUPS_MAX))
+        return -1;
+    struct sykli__spawn_cgroup *fresh = &host->cgroups[host->cgroup_count];
+    snprintf(path, sizeof path, "%u", (unsigned)host->cgroup_count);
+    int rc = sys->mkdir(sys->user, host->cgroup_fd, path, 0755);
+    if (rc < 0 && rc != -EEXIST) return -1;
+    snprintf(path, sizeof path, "%u/cgroup.procs", (unsigned)host->cgroup_count);
+    fresh->procs_fd = sys->open(sys->user, host->cgroup_fd, path, SYKLI_OPEN_write, 0);
+    snprintf(path, sizeof path, "%u/cgroup.events", (unsigned)host->cgroup_count);
+    fresh->events_fd = fresh->procs_fd < 0 ? -1
+                     : sys->open(sys->user, host->cgroup_fd, path, SYKLI_OPEN_read, 0);
+    if (fresh->events_fd < 0) {
+        sykli__spawn_fd_close(mem, &fresh->procs_fd);
+        return -1;
+    }
+    return (int)host->cgroup_count++;
+}
+
+// An empty cgroup for a task: making one costs more than the task, so they are used again.
+static int sykli__spawn_cgroup_take(sykli_mem *mem, sykli__spawn_host *host)
+{
+    if (!host || host->cgroup_fd < 0) return -1;
+    size_t at = 0;
+    while (at < host->cgroup_count && host->cgroups[at].used) at++;
+    int cgroup = at < host->cgroup_count ? (int)at : sykli__spawn_cgroup_make(mem, host);
+    if (cgroup >= 0) host->cgroups[cgroup].used = true;
+    return cgroup;
+}
+
+// One that cannot be emptied is never used again.
+static void sykli__spawn_cgroup_give(sykli_mem *mem, sykli__spawn_proc *proc)
+{
+    if (proc->cgroup >= 0)
+        proc->host->cgroups[proc->cgroup].used =
+            sykli__spawn_cgroup_populated(mem->sys, proc->host, proc->cgroup);
+    proc->cgroup = -1;
+}
+
+// Removes one of ours, or of a process that was killed, with what still runs in it.
+typedef struct sykli__spawn_sweep {
+    const sykli_sys *sys;
+    int dir;
+    bool owners;
+} sykli__spawn_sweep;
+
+static int sykli__spawn_cgroup_sweep(void *to, const char *name, int type)
+{
+    const sykli__spawn_sweep *s = (const sykli__spawn_sweep *)to;
+    const sykli_sys *sys = s->sys;
+    const char *number = s->owners && !strncmp(name, "sykli.", 6) ? name + 6 : name;
+    int pid = *number >= '0' && *number <= '9' ? atoi(number) : -1;
+    if (type != SYKLI_FILE_directory || pid < 0 || (s->owners && number == name)) return 0;
+    if (s->owners && (pid <= 1 || sys->signal(sys->user, pid, 0, 0) != -ESRCH)) return 0;
+    int dir = sys->open(sys->user, s->dir, name, SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+    if (dir < 0) return 0;
+    sykli__spawn_cgroup_write(sys, dir, "cgroup.kill", "1");
+    sykli__spawn_sweep below = { sys, dir, false };
+    if (s->owners) sys->list(sys->user, dir, sykli__spawn_cgroup_sweep, &below);
+    sys->close(sys->user, dir);
+    sys->remove(sys->user, s->dir, name, 1);
+    return 0;
+}
+
+// Finds out whether we may make cgroups below our own, in a pure version 2 or a hybrid layout.
+static void sykli__spawn_cgroup_open(sykli_mem *mem, sykli__spawn_host *host)
+{
+    const sykli_sys *sys = mem->sys;
+    char text[4096], *path = host->cgroup_path;
+    sykli_stat pure;
+    if (sykli__spawn_slurp(mem, 0, "self/cgroup", text, sizeof text) <= 0) return;
+    const char *own = !strncmp(text, "0::/", 4) ? text : strstr(text, "\n0::/");
+    if (!own) return;
+    own = strchr(own, '/');
+    int own_size = (int)strcspn(own, "\n");
+    const char *mount = sys->stat(sys->user, SYKLI_CWD, "/sys/fs/cgroup/cgroup.controllers", &pure)
+                      ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
+    if (own_size > 160 || strstr(own, "/..")) return;
+    int size = snprintf(path, sizeof host->cgroup_path, "%s%.*s", mount, own_size, own);
+    int base = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+    if (base < 0) return;
+    snprintf(path + size, sizeof host->cgroup_path - (size_t)size, "/sykli.%d",
+             sys->pid(sys->user));
+    int rc = sys->mkdir(sys->user, SYKLI_CWD, path, 0755);
+    if (!rc) {
+        sykli__spawn_sweep sweep = { sys, base, true };
+        sys->list(sys->user, base, sykli__spawn_cgroup_sweep, &sweep);
+        host->cgroup_fd = sys->open(sys->user, SYKLI_CWD, path,
+                                    SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+        if (host->cgroup_fd < 0 || sys->stat(sys->user, host->cgroup_fd, "cgroup.kill", &pure)) {
+            sykli__spawn_fd_close(mem, &host->cgroup_fd); // Linux before 5.14
+            sys->remove(sys->user, SYKLI_CWD, path, 1);
+        }
+    }
+    sys->close(sys->user, base);
+}
+
+static void sykli__spawn_cgroup_close(sykli_mem *mem, sykli__spawn_host *host)
+{
+    const sykli_sys *sys = mem->sys;
+    for (size_t i = 0; i < host->cgroup_count; i++) {
+        sykli__spawn_fd_close(mem, &host->cgroups[i].procs_fd);
+        sykli__spawn_fd_close(mem, &host->cgroups[i].events_fd);
+    }
+    if (host->cgroups) sykli_mem_resize(mem, SYKLI_TAG_spawn, host->cgroups,
+                                        host->cgroup_capacity * sizeof *host->cgroups, 0);
+    host->cgroups = NULL;
+    host->cgroup_count = host->cgroup_capacity = 0;
+    if (host->cgroup_fd < 0) return;
+    sykli__spawn_sweep sweep = { sys, host->cgroup_fd, false };
+    sys->list(sys->user, host->cgroup_fd, sykli__spawn_cgroup_sweep, &sweep);
+    sykli__spawn_fd_close(mem, &host->cgroup_fd);
+    sys->remove(sys->user, SYKLI_CWD, host->cgroup_path, 1);
+}
+
+// ---- starting
+
+//   subreaper  this process is one, and has no children but those started here
+//   cgroups    tasks go into cgroups of their own where this process may make them
+static void sykli__spawn_host_open(sykli__spawn_host *host, sykli_mem *mem, bool subreaper,
+                                   bool cgroups)
+{
+    const sykli_sys *sys = mem->sys;
+    memset(host, 0, sizeof *host);
+    host->cgroup_fd = -1;
+    host->containment = sykli__spawn_contain(sys);
+    host->subreaper = subreaper && host->containment == SYKLI__SPAWN_scan;
+    host->loadavg_fd = sys->open(sys->user, SYKLI_CWD, "/proc/loadavg", SYKLI_OPEN_read, 0);
+    if (host->loadavg_fd < 0) host->loadavg_fd = -1;
+    if (cgroups && host->containment == SYKLI__SPAWN_scan) sykli__spawn_cgroup_open(mem, host);
+}
+
+static void sykli__spawn_host_close(sykli__spawn_host *host, sykli_mem *mem)
+{
+    sykli__spawn_fd_close(mem, &host->loadavg_fd);
+    sykli__spawn_cgroup_close(mem, host);
 }
 
 static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
@@ -12367,16 +12569,27 @@ static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
     size_t env_size;
     const char **env = sykli__spawn_marked(mem, out, desc->env, &env_size);
     if (!env) return sykli_fail(f, SYKLI_ENOMEM, "no memory for the task's environment");
-    sykli_spawn sys_desc = { NULL, env, desc->workdir, write_fds[0], write_fds[1], true };
+    out->host = desc->host;
+    out->cgroup = sykli__spawn_cgroup_take(mem, desc->host);
+    sykli_spawn sys_desc = { NULL, env, desc->workdir, write_fds[0], write_fds[1], true,
+        out->cgroup < 0 ? 0 : desc->host->cgroups[out->cgroup].procs_fd };
     out->started_ns = sys->now_ns(sys->user);
     rc = sykli__spawn_exec(mem, &sys_desc, desc->command);
+    if (rc == -ENODEV && out->cgroup >= 0) { // we may make cgroups, but not move anybody there
+        sykli__spawn_cgroup_close(mem, desc->host);
+        out->cgroup = -1;
+        sys_desc.cgroup_fd = 0;
+        rc = sykli__spawn_exec(mem, &sys_desc, desc->command);
+    }
     sykli_mem_resize(mem, SYKLI_TAG_spawn, env, env_size, 0);
+    if (rc < 0) sykli__spawn_cgroup_give(mem, out);
     if (rc < 0) return sykli__spawn_refused(mem, desc, out, write_fds[1], rc, f);
     out->pid = rc;
     out->exit_fd = sys->exit_fd(sys->user, out->pid);
     if (out->exit_fd < 0) out->exit_fd = -1;
-    out->containment = desc->host ? desc->host->containment : sykli__spawn_contain(sys);
-    if ((out->host = desc->host)) sykli__spawn_remember(out->host, out);
+    out->containment = out->cgroup >= 0 ? SYKLI__SPAWN_cgroup
+                     : desc->host ? desc->host->containment : sykli__spawn_contain(sys);
+    if (out->host) sykli__spawn_remember(out->host, out);
     return 0;
 }
 
@@ -12388,7 +12601,7 @@ static int sykli__spawn_start(sykli_mem *mem, const sykli__spawn_desc *desc,
                               sykli__spawn_proc *out, sykli_fault *f)
 {
     memset(out, 0, sizeof *out);
-    out->out_fd = out->err_fd = out->exit_fd = -1;
+    out->out_fd = out->err_fd = out->exit_fd = out->cgroup = -1;
     size_t uid_size = desc->uid ? strlen(desc->uid) : 0;
     if (!uid_size || uid_size > SYKLI__SPAWN_UID_MAX)
         return sykli_fail(f, SYKLI_EINVAL, "spawn: the uid of an attempt has 1 to %d bytes",
@@ -12445,24 +12658,9 @@ static int sykli__spawn_reap(sykli_mem *mem, sykli__spawn_proc *proc)
 // proc(5), /proc/PID/stat.
 typedef struct sykli__spawn_stat {
     char state;
-    int group, session;
+    int parent, group, session;
     uint64_t cpu_ticks, ticks; // used by it and by children it waited for; start, since boot
 } sykli__spawn_stat;
-
-// A small file of /proc, with a NUL behind it.   returns  the size, or negative
-static int64_t sykli__spawn_slurp(sykli_mem *mem, int pid, const char *name, char *out, size_t size)
-{
-    const sykli_sys *sys = mem->sys;
-    char path[64];
-    if (pid) snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-    else snprintf(path, sizeof path, "/proc/%s", name);
-    int fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
-    if (fd < 0) return fd;
-    int64_t got = sys->read(sys->user, fd, out, size - 1);
-    sys->close(sys->user, fd);
-    out[got > 0 ? got : 0] = 0;
-    return got;
-}
 
 static bool sykli__spawn_stat_read(sykli_mem *mem, int pid, sykli__spawn_stat *out)
 {
@@ -12474,7 +12672,7 @@ static bool sykli__spawn_stat_read(sykli_mem *mem, int pid, sykli__spawn_stat *o
     uint64_t fields[22] = { 0 }; // the page counts from 1
     at += 3;
     for (int i = 3; i < 22; i++) fields[i] = strtoull(at, &at, 10);
-    out->group = (int)fields[4], out->session = (int)fields[5];
+    out->parent = (int)fields[3], out->group = (int)fields[4], out->session = (int)fields[5];
     out->cpu_ticks = fields[13] + fields[14] + fields[15] + fields[16];
     out->ticks = fields[21];
     return out->ticks != 0;
@@ -12510,28 +12708,81 @@ typedef struct sykli__spawn_search {
     sykli__spawn_proc *proc;
     int sig;   // 0: count only
     int found;
+    bool bury; // only reap strays that have ended
 } sykli__spawn_search;
 
-// Whether the process, started after the task's first one, is a live part of the task.
+// When the first process started, in the ticks of /proc.   returns  0: it cannot be told any more
+static uint64_t sykli__spawn_ticks(sykli_mem *mem, sykli__spawn_proc *proc)
+{
+    sykli__spawn_stat first;
+    if (!proc->ticks && !proc->reaped && sykli__spawn_stat_read(mem, proc->pid, &first))
+        proc->ticks = first.ticks;
+    return proc->ticks;
+}
+
+// Whether a child of ours that we did not start may be ended with this task: no other that lives
+// could have started it. It may be older than this task; then its own has ended before.
+static bool sykli__spawn_stray(const sykli__spawn_search *s, int pid, const sykli__spawn_stat *stat)
+{
+    sykli__spawn_host *host = s->proc->host;
+    if (!host || !host->subreaper || stat->parent != s->mem->sys->pid(s->mem->sys->user))
+        return false;
+    for (sykli__spawn_proc *other = host->live; other; other = other->next)
+        if (other->pid == pid) return false;
+    for (sykli__spawn_proc *other = host->live; other; other = other->next) {
+        if (other == s->proc || sykli__spawn_ticks(s->mem, other) > stat->ticks) continue;
+        return !(host->strays = true);
+    }
+    return true;
+}
+
+// Whether the process is in the cgroup of the task or in one below.
+static bool sykli__spawn_in_cgroup(const sykli__spawn_search *s, int pid)
+{
+    char name[32], text[4096];
+    sykli__spawn_cgroup_name(s->proc, name, s->mem->sys->pid(s->mem->sys->user));
+    if (sykli__spawn_slurp(s->mem, pid, "cgroup", text, sizeof text) <= 0) return false;
+    const char *at = strstr(text, name);
+    return at && (at[strlen(name)] == '\n' || at[strlen(name)] == '/');
+}
+
+// Whether the process is a live part of the task.
 static bool sykli__spawn_belongs(const sykli__spawn_search *s, int pid)
 {
     sykli__spawn_proc *proc = s->proc;
     sykli__spawn_stat stat;
     if (pid == proc->pid || !sykli__spawn_stat_read(s->mem, pid, &stat)) return false;
     if (stat.state == 'Z' || stat.state == 'X') return false;
-    sykli__spawn_stat first;
-    if (!proc->ticks && !proc->reaped && sykli__spawn_stat_read(s->mem, proc->pid, &first))
-        proc->ticks = first.ticks;
-    if (stat.ticks < proc->ticks) return false;
-    bool same_group = stat.session == proc->pid || stat.group == proc->pid;
-    if (same_group && !proc->reaped) return true; // its number is still taken by the first process
-    return sykli__spawn_marked_by(s->mem, pid, proc->mark);
+    if (proc->containment == SYKLI__SPAWN_cgroup) return sykli__spawn_in_cgroup(s, pid);
+    if (stat.ticks >= sykli__spawn_ticks(s->mem, proc)) {
+        bool same_group = stat.session == proc->pid || stat.group == proc->pid;
+        if (same_group && !proc->reaped) return true; // the first process still has its number
+        if (sykli__spawn_marked_by(s->mem, pid, proc->mark)) return true;
+    }
+    return sykli__spawn_stray(s, pid, &stat);
+}
+
+// Reaps a stray that has ended: it is our child now, and nobody else will.
+static void sykli__spawn_bury(const sykli__spawn_search *s, int pid)
+{
+    const sykli_sys *sys = s->mem->sys;
+    const sykli__spawn_host *host = s->proc->host;
+    sykli__spawn_stat stat;
+    sykli_exit exit;
+    if (!host || !host->subreaper || !sykli__spawn_stat_read(s->mem, pid, &stat)) return;
+    if (stat.state != 'Z' || stat.parent != sys->pid(sys->user)) return;
+    for (const sykli__spawn_proc *other = host->live; other; other = other->next)
+        if (other->pid == pid) return;
+    sys->wait(sys->user, pid, &exit);
 }
 
 static void sykli__spawn_visit(sykli__spawn_search *s, int pid)
 {
     const sykli_sys *sys = s->mem->sys;
-    if (pid <= 1 || !sykli__spawn_belongs(s, pid)) return;
+    if (pid <= 1 || s->bury || !sykli__spawn_belongs(s, pid)) {
+        sykli__spawn_bury(s, pid);
+        return;
+    }
     if (!s->sig) {
         s->found++;
         return;
@@ -12572,23 +12823,67 @@ static int sykli__spawn_newest(sykli_mem *mem, const sykli__spawn_host *host)
     return pid > 0 && pid < INT32_MAX ? (int)pid : 0;
 }
 
+// Visits every pid in a file of numbers: cgroup.procs or /proc/PID/task/PID/children.
+static void sykli__spawn_each_in(int fd, sykli__spawn_search *s)
+{
+    const sykli_sys *sys = s->mem->sys;
+    char text[4096];
+    size_t kept = 0;
+    for (int64_t got; (got = sys->read(sys->user, fd, text + kept, sizeof text - 1 - kept)) > 0;) {
+        size_t size = kept + (size_t)got, at = 0;
+        text[size] = 0;
+        for (size_t end; (end = at + strcspn(text + at, " \n")) < size; at = end + 1)
+            if (end > at) sykli__spawn_visit(s, atoi(text + at));
+        kept = size - at; // a number may go on in the next piece
+        memmove(text, text + at, kept);
+    }
+    sys->close(sys->user, fd);
+}
+
+// Looks after the children of ours that we did not start; those that have ended are reaped.
+static void sykli__spawn_each_stray(sykli__spawn_search *s)
+{
+    const sykli_sys *sys = s->mem->sys;
+    int own = sys->pid(sys->user);
+    char path[64];
+    if (!s->bury) s->proc->host->strays = false;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", own, own);
+    int fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    if (fd >= 0) sykli__spawn_each_in(fd, s);
+}
+
 // Goes over the live processes of the tree, except the first one.
 static void sykli__spawn_each(sykli__spawn_search *s)
 {
     const sykli_sys *sys = s->mem->sys;
     sykli__spawn_proc *proc = s->proc;
-    // After a short task only a few pids are new; no counter gets around 32,768 in a second.
-    int newest = sykli__spawn_newest(s->mem, proc->host), near = 64;
-    if (newest >= proc->pid && newest - proc->pid <= near
-        && sys->now_ns(sys->user) - proc->started_ns < 1000000000u) {
-        for (int pid = proc->pid + 1; pid <= newest; pid++)
-            if (!sykli__spawn_neighbour(proc, pid)) sykli__spawn_visit(s, pid);
+    if (proc->containment == SYKLI__SPAWN_cgroup) {
+        char path[32];
+        snprintf(path, sizeof path, "%d/cgroup.procs", proc->cgroup);
+        int fd = sys->open(sys->user, proc->host->cgroup_fd, path, SYKLI_OPEN_read, 0);
+        if (fd >= 0) sykli__spawn_each_in(fd, s);
         return;
     }
-    int fd = sys->open(sys->user, SYKLI_CWD, "/proc", SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
-    if (fd < 0) return;
-    sys->list(sys->user, fd, sykli__spawn_visit_name, s);
-    sys->close(sys->user, fd);
+    // After a short task only a few pids are new; no counter gets around 32,768 in a second.
+    int newest = sykli__spawn_newest(s->mem, proc->host), near = 64;
+    bool unknown = false;
+    if (newest >= proc->pid && newest - proc->pid <= near
+        && sys->now_ns(sys->user) - proc->started_ns < 1000000000u) {
+        for (int pid = proc->pid + 1; pid <= newest; pid++) {
+            if (sykli__spawn_neighbour(proc, pid)) continue;
+            sykli__spawn_visit(s, pid);
+            unknown = true;
+        }
+    } else {
+        int fd = sys->open(sys->user, SYKLI_CWD, "/proc", SYKLI_OPEN_read | SYKLI_OPEN_directory,
+                           0);
+        if (fd < 0) return;
+        sys->list(sys->user, fd, sykli__spawn_visit_name, s);
+        sys->close(sys->user, fd);
+        unknown = true;
+    }
+    if (proc->host && proc->host->subreaper && (unknown || proc->host->strays))
+        sykli__spawn_each_stray(s);
 }
 
 // How many processes of the tree live, not counting the first.
@@ -12596,9 +12891,11 @@ static void sykli__spawn_each(sykli__spawn_search *s)
 static int sykli__spawn_survivors(sykli_mem *mem, sykli__spawn_proc *proc)
 {
     const sykli_sys *sys = mem->sys;
-    sykli__spawn_search s = { mem, proc, 0, 0 };
+    sykli__spawn_search s = { mem, proc, 0, 0, false };
     if (!proc->pid) return 0;
-    if (proc->containment == SYKLI__SPAWN_scan) sykli__spawn_each(&s);
+    if (proc->containment == SYKLI__SPAWN_cgroup && proc->exited)
+        s.found = sykli__spawn_cgroup_populated(sys, proc->host, proc->cgroup);
+    else if (proc->containment != SYKLI__SPAWN_group) sykli__spawn_each(&s);
     // Without /proc a group can be asked only once its first process is reaped. Seen empty, it is
     // never asked again: the number may be somebody else's by then.
     else if (proc->reaped && !proc->group_gone) {
@@ -12616,16 +12913,34 @@ static int sykli__spawn_signal(sykli_mem *mem, sykli__spawn_proc *proc, int sig)
     bool reached = false;
     if (!proc->reaped || !proc->group_gone)
         reached = sys->signal(sys->user, proc->pid, sig, 1) >= 0;
+    if (proc->containment == SYKLI__SPAWN_cgroup && sig == SIGKILL) {
+        char path[32];
+        snprintf(path, sizeof path, "%d/cgroup.kill", proc->cgroup);
+        reached |= sykli__spawn_cgroup_populated(sys, proc->host, proc->cgroup);
+        sykli__spawn_cgroup_write(sys, proc->host->cgroup_fd, path, "1");
+        return reached ? 0 : SYKLI_ENOENT;
+    }
     // What forks while it is searched for is found in the next round; what forks faster than it can
     // be found is stopped by the limits of the machine, not by us.
     int rounds = sig == SIGKILL ? 8 : 1;
-    for (int i = 0; i < rounds && proc->containment == SYKLI__SPAWN_scan; i++) {
-        sykli__spawn_search s = { mem, proc, sig, 0 };
+    for (int i = 0; i < rounds && proc->containment != SYKLI__SPAWN_group; i++) {
+        sykli__spawn_search s = { mem, proc, sig, 0, false };
         sykli__spawn_each(&s);
         if (!s.found) break;
         reached = true;
     }
     return reached ? 0 : SYKLI_ENOENT;
+}
+
+// Reaps strays that have ended, at most once a second: they wait for nobody.
+static void sykli__spawn_bury_all(sykli_mem *mem, sykli__spawn_proc *proc)
+{
+    sykli__spawn_host *host = proc->host;
+    uint64_t now = mem->sys->now_ns(mem->sys->user);
+    if (!host || !host->subreaper || now - host->buried_ns < 1000000000u) return;
+    host->buried_ns = now;
+    sykli__spawn_search s = { mem, proc, 0, 0, true };
+    sykli__spawn_each_stray(&s);
 }
 
 // Gives all back. What still runs is killed first.
@@ -12648,6 +12963,9 @@ static void sykli__spawn_close(sykli_mem *mem, sykli__spawn_proc *proc)
     sykli__spawn_fd_close(mem, &proc->out_fd);
     sykli__spawn_fd_close(mem, &proc->err_fd);
     sykli__spawn_fd_close(mem, &proc->exit_fd);
+    if (proc->pid) sykli__spawn_bury_all(mem, proc);
+    if (proc->pid && proc->host) sykli__spawn_forget(proc->host, proc);
+    if (proc->pid) sykli__spawn_cgroup_give(mem, proc);
     proc->pid = 0;
 }
 
@@ -13705,7 +14023,7 @@ static void sykli__drive_show_run(sykli__drive *d)
 // The row of a task's processes, as long as there are any.
 static void sykli__drive_show_proc(sykli__drive *d, sykli__drive_job *job, uint64_t memory_bytes)
 {
-    static const char *const how[] = { "group", "scan" };
+    static const char *const how[] = { "group", "scan", "cgroup" };
     const sykli__drive_task *t = &d->tasks[job->task];
     uint64_t serial;
     if (job->row < 0) job->row = sykli__rows_take(&d->rows, SYKLI__DRIVE_POOL_PROCS, &serial);
@@ -13715,8 +14033,7 @@ static void sykli__drive_show_proc(sykli__drive *d, sykli__drive_job *job, uint6
         .started_at = t->started_at_ms };
     snprintf(row.status, sizeof row.status,
              job->phase == SYKLI__DRIVE_LEFTOVER ? "leftover" : "running");
-    snprintf(row.kill, sizeof row.kill, "%s",
-             how[job->proc.containment == SYKLI__SPAWN_scan]);
+    snprintf(row.kill, sizeof row.kill, "%s", how[job->proc.containment]);
     sykli__rows_write(&d->rows, SYKLI__DRIVE_POOL_PROCS, (uint32_t)job->row, &row);
 }
 
@@ -14797,7 +15114,9 @@ static int sykli__drive_open_parts(sykli__drive *d)
     sykli_buf_free(&cache);
     if (rc) return rc;
     d->tree_open = true;
-    sykli__spawn_host_open(&d->host, d->mem->sys);
+    sykli__spawn_host_open(&d->host, d->mem, d->desc->subreaper,
+                           d->desc->cgroups && sykli__config_u64(d->config->current,
+                                                                 SYKLI__CONFIG_kill_cgroups));
     sykli_buf_init(&d->project, d->mem, SYKLI_TAG_drive);
     sykli_buf_init(&d->platform, d->mem, SYKLI_TAG_drive);
     if (d->desc->project) rc = sykli_buf_text(&d->project, d->desc->project);
@@ -14992,7 +15311,7 @@ static void sykli__drive_init(sykli__drive *d, sykli_mem *mem, sykli_fault *faul
     d->mem = mem;
     d->fault = fault;
     d->desc = desc;
-    d->host.loadavg_fd = -1;
+    d->host.loadavg_fd = d->host.cgroup_fd = -1;
     d->tag = (uint32_t)seed[1] | 1;
     sykli_map_init(&d->names, mem, seed);
     sykli_map_init(&d->secret_names, mem, seed);
@@ -15010,7 +15329,7 @@ static void sykli__drive_free(sykli__drive *d)
         if (d->jobs->spawned) sykli__spawn_signal(d->mem, &d->jobs->proc, SIGKILL);
         sykli__drive_job_free(d, d->jobs);
     }
-    sykli__spawn_host_close(&d->host, d->mem->sys);
+    sykli__spawn_host_close(&d->host, d->mem);
     if (d->history_open) sykli__history_close(&d->history);
     if (d->rows_open) sykli__rows_close(&d->rows);
     if (d->tree_open) {

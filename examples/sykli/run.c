@@ -7,7 +7,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
 
 enum { TICK_MS = 100 };
 #define WORKERS_MAX "128" // tasks at once beside a node: as many as a session asks for
@@ -70,6 +74,17 @@ static int fail_start(run *r, int rc)
     return cli_fail(r->c, CLI_INFRASTRUCTURE, "io", NULL, "%s", sykli_errmsg(r->s));
 }
 
+// This process is a command's own, unlike one that embeds the library: it adopts whoever leaves a
+// task, so that they are found.    returns  whether it does
+static bool adopt(void)
+{
+#if defined(__linux__)
+    return !prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+#else
+    return false;
+#endif
+}
+
 // Opens the context as the options say.    returns  0 or the exit code
 static int open_context(run *r)
 {
@@ -82,8 +97,8 @@ static int open_context(run *r)
         .workers_max = jobs, .project_dir = r->source->dir, .cache_dir = c->cache_dir,
         .state_dir = c->state_dir, .log_dir = cli_value(c, "log-dir"),
         .keep_going = cli_has(c, "keep-going"), .no_cache = cli_has(c, "no-cache"),
-        .refresh = cli_has(c, "refresh"), .replay_logs = shown, .on_event = on_event,
-        .on_event_user = r });
+        .refresh = cli_has(c, "refresh"), .replay_logs = shown, .subreaper = adopt(),
+        .cgroups = true, .on_event = on_event, .on_event_user = r });
     if (!r->s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
     if (sykli_error(r->s)) return fail_start(r, sykli_error(r->s));
     config_file file;

@@ -83,6 +83,7 @@ void run_print_event(run *r, const sykli_event *e)
 {
     char at[64];
     sykli_buf b;
+    if (e->kind == SYKLI_EVENT_task_output && r->output == OUTPUT_NONE) return;
     sykli_buf_init(&b, &r->c->mem, SYKLI_TAG_host);
     sykli_buf_print(&b, "{\"event\":\"%s\",\"at\":\"%s\",\"run\":\"%016llx\"",
                     sykli_event_names[e->kind], sykli_format_time(at, e->at_ms),
