@@ -2,7 +2,12 @@
 
 CC       = cc
 HOSTCC   = cc
-CFLAGS   = -O2 -g
+CFLAGS   = $(if $(STATIC),$(SMALL_CFLAGS),-O2) -g
+# A static binary is for copying about: small where it is not hot, without what only debuggers read
+# while the program runs.
+SMALL_CFLAGS = -Os -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+LINK     = $(if $(STATIC),-Wl$(,)--gc-sections)
+,        = ,
 PREFIX   = /usr/local
 INTO     = $(DESTDIR)$(PREFIX)
 B        = build
@@ -40,7 +45,7 @@ endif
 all: $(B)/sykli ## builds the node, build/sykli
 
 $(B)/sykli: $(NODE)
-	$(CC) $(CFLAGS) $(ALL) $(NODE) -lpthread -lm -o $@
+	$(CC) $(CFLAGS) $(ALL) $(LINK) $(NODE) -lpthread -lm -o $@
 
 $(B)/obj/%.o: examples/sykli/%.c Makefile
 	@mkdir -p $(B)/obj $(B)/gen

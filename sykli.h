@@ -665,6 +665,16 @@ void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from);
 
 // >>extend ---- for the mesh, and for tables and ops of one's own; stability is not promised
 
+// Around what is done millions of times: a host that builds for size (-Os) gets these fast all the
+// same, and all else small.
+#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE_SIZE__)
+#define SYKLI_FAST_BEGIN _Pragma("GCC push_options") _Pragma("GCC optimize(\"O2\")")
+#define SYKLI_FAST_END _Pragma("GCC pop_options")
+#else
+#define SYKLI_FAST_BEGIN
+#define SYKLI_FAST_END
+#endif
+
 // Memory with accounts. All of a context's memory goes through one of these.
 typedef struct sykli_mem {
     const sykli_sys *sys;
@@ -957,6 +967,7 @@ int sykli_entry_store(sykli *s, const char *key, const char *json, size_t size);
 // >>base ---- memory, buffers, maps, text, errors
 // Everything above stands on these few. Memory is asked for by size and given back by size, so that
 // accounts need no header in front of a block; a failed allocation leaves all as it was.
+SYKLI_FAST_BEGIN
 
 // What is called from hundreds of places: inlined there, it would make the whole larger and slower
 // to compile.
@@ -1547,12 +1558,14 @@ void sykli_sort(void *items, size_t count, size_t size, void *scratch,
     }
     if (from != (char *)items) memcpy(items, from, count * size);
 }
+SYKLI_FAST_END
 
 // >>hash ---- SHA-256, SHA256TREE
 // Names of blobs, so this is where a build's cache spends its processor time: SHA-256 of FIPS 180-4
 // in plain C, and with the SHA instructions of x86 where the processor has them. Which of the two
 // is asked anew in each call, because there are no globals to remember it in. SipHash stands in
 // base, where the maps need it.
+SYKLI_FAST_BEGIN
 
 static const uint32_t sykli__hash_start[8] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19
@@ -1802,6 +1815,7 @@ void sykli_tree_of(const void *data, size_t size, sykli_digest *out)
     sykli_tree_add(&t, data, size);
     sykli_tree_end(&t, out);
 }
+SYKLI_FAST_END
 
 // >>json ---- reader with positions, writer
 // Pipelines, op arguments and index entries come from programs and peers, so the reader is strict:
@@ -1809,6 +1823,7 @@ void sykli_tree_of(const void *data, size_t size, sykli_digest *out)
 // One pass fills one array of nodes and one block of decoded text; a decoded string is never longer
 // than its source, so the text is allocated once and nothing in it moves. Errors of RFC 8259 are
 // EPARSE; our own limits begin with a word of their own ("too_deep: ...") and another code.
+SYKLI_FAST_BEGIN
 
 #define SYKLI__JSON_NODES_MAX (1u << 24) // 16 million values, about 600 MB of nodes
 #define SYKLI__JSON_FEW 16               // members that are compared pair by pair
@@ -2329,12 +2344,14 @@ int sykli_json_quote(sykli_buf *b, const char *text, size_t size)
     }
     return sykli_buf_text(b, "\"");
 }
+SYKLI_FAST_END
 
 // >>glob ---- pattern matching, no file access
 // A pattern is a small automaton whose states are its own positions; all states a path may be in
 // are carried along together (Thompson 1968), so no pattern can make matching explode. A name that
 // begins with a dot is matched only where the pattern has that dot, and .git and .sykli only where
 // they are spelt out. There is no escape: a special character is written as a class, "[*]".
+SYKLI_FAST_BEGIN
 
 typedef enum sykli__glob_op {
     SYKLI__GLOB_LITERAL,
@@ -2573,6 +2590,7 @@ bool sykli_glob_match(const char *pattern, const char *path)
     sykli__glob_advance(&g, from, to, NULL);
     return from->bits[g.size / 64] >> g.size % 64 & 1;
 }
+SYKLI_FAST_END
 
 // >>emit ---- the graph as pipeline JSON, for programs that are a pipeline
 // The one section that stands alone: the node carries it, with the part of the public half that it
@@ -4045,6 +4063,7 @@ static int sykli__query_bind(sykli__query_scan *s)
     return q->error;
 }
 
+SYKLI_FAST_BEGIN
 // ---- asking the condition of a row
 
 static sykli_value sykli__query_value(const sykli__query_scan *s, int column, const void *row)
@@ -4464,6 +4483,8 @@ static int sykli__query_overflow(sykli_fault *f, int rc)
                                  "columns");
     return rc;
 }
+
+SYKLI_FAST_END
 
 // ---- results as bytes: "SQR", a version, columns, rows; numbers are LEB128 (DWARF 5, 7.6)
 
@@ -6098,6 +6119,7 @@ static int sykli__config_scan(void *user, sykli_emit *to)
 // its pipe and a reader, each fed in pieces of any size: the mask takes out secrets, the cap ends a
 // log that does not end, the filter leaves nothing that drives a terminal but colour, the splitter
 // makes whole lines. Masking is best effort: it knows the usual spellings, not every one.
+SYKLI_FAST_BEGIN
 
 #define SYKLI__LOG_LINE_MAX 65536        // bytes of a line before it is split
 #define SYKLI__LOG_SECRET_MAX 65536      // bytes of a secret
@@ -6705,12 +6727,14 @@ int sykli_log_safe(sykli_buf *out, const char *text, size_t size, bool colour)
     sykli_log_filter_add(&filter, out, text, size);
     return sykli_log_filter_end(&filter, out);
 }
+SYKLI_FAST_END
 
 // >>sched ---- readiness, priorities, retries: facts in, actions out
 // The scheduler knows tasks by number only and touches nothing outside itself: `step` takes a fact
 // (hashed, hit, exited ...), `next` hands out what to do about it, `deadline` says when a `tick`
 // is due. Readiness is one counter a task, as in Kahn 1962; of the tasks that could start, the one
 // with the longest expected path behind it goes first (Hu 1961).
+SYKLI_FAST_BEGIN
 
 #define SYKLI__SCHED_NEVER UINT64_MAX
 #define SYKLI__SCHED_NONE UINT32_MAX
@@ -7268,6 +7292,7 @@ static uint64_t sykli__sched_deadline(const sykli__sched *s)
         if (s->tasks[s->timed[i]].deadline_ms < first) first = s->tasks[s->timed[i]].deadline_ms;
     return first;
 }
+SYKLI_FAST_END
 
 // >>sys ---- the operating system behind one struct
 // The only code that talks to the host. Everything is a thin, restartable call that answers with
@@ -7649,7 +7674,7 @@ static int sykli__sys_lock(void *u, int fd, int exclusive)
 // the file when the disk is full.
 static int sykli__sys_fill(int fd, uint64_t size)
 {
-    static const char zeros[4096];
+    static const char zeros[512];
     struct stat st;
     if (fstat(fd, &st)) return -errno;
     for (uint64_t at = (uint64_t)st.st_size; at < size;) {
@@ -9056,6 +9081,7 @@ static int sykli__rows_sweep(sykli_mem *mem, const char *state_dir, int64_t age_
 // following a symbolic link, so nothing that a task leaves behind leads outside. A file's bytes are
 // read only when its stat is not the one of the digest we know. To read, a folder may be reached by
 // links that stay below the root; to write or remove, by none.
+SYKLI_FAST_BEGIN
 
 enum {
     SYKLI__TREE_PATH_MAX = 4096,     // bytes of a path below the root
@@ -9933,6 +9959,7 @@ static int sykli__tree_open(sykli__tree *t, sykli_mem *mem, const char *root_dir
     if (cache_file) sykli__tree_load(t);
     return 0;
 }
+SYKLI_FAST_END
 
 // >>store ---- blobs and action entries on disk
 // One folder for all projects and processes of a user: blobs/ab/cdef... by digest, and
@@ -11398,6 +11425,7 @@ static int sykli__store_open(sykli__store *s, sykli_mem *mem, const char *dir, u
 // are kept as a manifest of one line each, so that the difference between two runs can be told in
 // words. Building and comparing are pure. What identifies project, platform and tools is read from
 // files: the git configuration, the program loader, the release file, the compiler's own bytes.
+SYKLI_FAST_BEGIN
 
 enum {
     SYKLI__KEY_VALUE_MAX = 4096,     // bytes of a value in a manifest; longer ones by their digest
@@ -12074,6 +12102,7 @@ static int sykli__key_tool(sykli__tree *tree, const char *command, const char *p
     if (rc == -ENOENT || rc == -EINVAL || rc == -EACCES || rc == -EISDIR) return SYKLI_ENOENT;
     return rc ? sykli_fail_sys(fault, rc, "the program %s cannot be read", name) : 0;
 }
+SYKLI_FAST_END
 
 // >>spawn ---- starting, capturing and ending a task's process tree
 // A task is a tree of processes, and none of it may outlive the task or be mistaken for another.

@@ -108,6 +108,7 @@ int sykli_mesh_id(sykli *s, const char *state_dir, char out[65]);
 // all its fields and asks once. What we send is appended to a sykli_buf, whose errors stick the
 // same way. Integers are big-endian on the wire; nothing is cast to a struct, so alignment, padding
 // and the host's byte order never matter.
+SYKLI_FAST_BEGIN
 
 typedef struct sykli__wire_in {
     const uint8_t *at;
@@ -262,6 +263,7 @@ static void sykli__wire_put_text(sykli__wire_out *out, const char *text)
     sykli__wire_put_u16(out, (uint16_t)size);
     sykli__wire_put_bytes(out, text, size);
 }
+SYKLI_FAST_END
 
 // >>crypto ---- X25519, Ed25519, ChaCha20-Poly1305, HKDF behind one table of functions
 // The primitives of the handshake and of the records, from their papers and RFCs, behind one table
@@ -270,6 +272,7 @@ static void sykli__wire_put_text(sykli__wire_out *out, const char *text)
 // compiler has a 128-bit product, 25.5 bits elsewhere. Nothing is precomputed but constants: a
 // table of multiples costs less to make than to read past. Checked against RFC and Wycheproof
 // vectors and libsodium; not audited.
+SYKLI_FAST_BEGIN
 
 // A plain memset before a return is removed by compilers, one through volatile is not.
 static void sykli__crypto_wipe(void *data, size_t size)
@@ -1483,6 +1486,7 @@ void sykli_crypto_init(sykli_crypto *out)
                                        sykli__crypto_open };
     *out = ours;
 }
+SYKLI_FAST_END
 
 // >>noise ---- handshake patterns with psk modifiers, cipher states
 // The Noise Protocol Framework, revision 34, with 25519, ChaChaPoly and SHA256: the patterns NN and
@@ -6867,18 +6871,19 @@ static int sykli__mesh_parent(sykli_mesh *m, int pid)
     char text[512];
     sykli__mesh_proc(m, pid, "stat", text, sizeof text);
     const char *behind = strrchr(text, ')'); // the name may hold anything
-    return behind && sscanf(behind, ") %*c %d", &pid) == 1 ? pid : 0;
+    return behind && strlen(behind) > 4 ? (int)strtol(behind + 4, NULL, 10) : 0; // ") S 123"
 }
 
 // Whether a process has the user of this one, who could read it unless it hides.
 static bool sykli__mesh_same_user(sykli_mesh *m, int pid)
 {
     char text[2][1024];
-    unsigned uid[2] = { 0, 1 };
+    unsigned long uid[2];
     for (int i = 0; i < 2; i++) {
         sykli__mesh_proc(m, i ? pid : m->sys->pid(m->sys->user), "status", text[i], sizeof text[i]);
         const char *line = strstr(text[i], "\nUid:");
-        if (!line || sscanf(line, " Uid: %u", &uid[i]) != 1) return false;
+        if (!line) return false;
+        uid[i] = strtoul(line + 5, NULL, 10);
     }
     return uid[0] == uid[1];
 }

@@ -1,5 +1,6 @@
 #include "pipeline.h"
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 // What is being read, so that an error can say where it is.
@@ -786,10 +787,12 @@ static void read_document(reader *r)
 // error's type.
 static void add_parse_error(cli *c, pipeline *p, int code)
 {
-    unsigned line = 1, column = 1;
-    int skip = 0;
     const char *text = c->fault.text, *type = "invalid_json";
-    if (sscanf(text, "%u:%u: %n", &line, &column, &skip) == 2) text += skip;
+    char *end;
+    uint32_t line = (uint32_t)strtoul(text, &end, 10), column = 1;
+    if (*end == ':') column = (uint32_t)strtoul(end + 1, &end, 10);
+    if (*end == ':') text = end + 2;
+    else line = column = 1;
     const char *colon = strstr(text, ": ");
     if (code != SYKLI_EPARSE && colon) {
         type = cli_copy(c, text, (size_t)(colon - text));
