@@ -10026,6 +10026,7 @@ typedef struct sykli__store_entry {
     char signature[129];                    // Ed25519, hex
     sykli__store_output *outputs;
     size_t output_count, output_capacity;
+    bool durable;           // of its file, not of what it says: it is never replaced by a loose one
 } sykli__store_entry;
 
 static bool sykli__store_none(const sykli_digest *id)
@@ -10770,7 +10771,7 @@ static int sykli__store_entry_decode(sykli__store_entry *e, sykli_mem *mem, cons
 }
 
 // On disk an entry is its JSON as it came, a line feed, then SHA-256 over that and the boot it was
-// written in, a space, the boot and a line feed.
+// written in, a space, the boot and a line feed. Behind the boot of a durable one stands a plus.
 static void sykli__store_sum(const char *json, size_t size, const char *boot, char out[65])
 {
     sykli_sha256 h;
@@ -10787,11 +10788,12 @@ static int sykli__store_entry_write(sykli__store *s, const char *path, const cha
                                     size_t size, bool durable)
 {
     sykli_buf text;
-    char sum[65];
+    char sum[65], boot[sizeof s->boot + 1];
     sykli_buf_init(&text, s->mem, SYKLI_TAG_store);
-    sykli__store_sum(json, size, s->boot, sum);
+    snprintf(boot, sizeof boot, "%s%s", s->boot, durable ? "+" : "");
+    sykli__store_sum(json, size, boot, sum);
     sykli_buf_add(&text, json, size);
-    sykli_buf_print(&text, "\n%s %s\n", sum, s->boot);
+    sykli_buf_print(&text, "\n%s %s\n", sum, boot);
     int rc = text.error ? -ENOMEM
            : sykli__store_file_put(s, path, text.data, text.size, durable);
     sykli_buf_free(&text);
@@ -10799,7 +10801,7 @@ static int sykli__store_entry_write(sykli__store *s, const char *path, const cha
 }
 
 // Takes the checksum off an entry's file.      returns  the boot it was written in; NULL: damaged
-static const char *sykli__store_entry_check(sykli_buf *text)
+static const char *sykli__store_entry_check(sykli_buf *text, bool *out_durable)
 {
     char *data = (char *)text->data, sum[65];
     if (text->size < 68 || data[text->size - 1] != '\n' || strlen(data) != text->size) return NULL;
@@ -10810,6 +10812,9 @@ static const char *sykli__store_entry_check(sykli_buf *text)
     if (memcmp(sum, line + 1, 64)) return NULL;
     *line = 0;
     text->size = (size_t)(line - data);
+    char *plus = strchr(line + 66, '+');
+    *out_durable = plus != NULL;
+    if (plus) *plus = 0;
     return line + 66;
 }
 
@@ -10939,7 +10944,8 @@ static int sykli__store_entry_read(sykli__store *s, const char *path, sykli__sto
     sykli_buf_reset(text);
     int rc = sykli__tree_slurp(s->mem, s->dir_fd, path, SYKLI__STORE_ENTRY_MAX + 256, text);
     if (rc && rc != -EFBIG) return sykli_fail_sys(fault, rc, "the entry %s", path);
-    const char *boot = rc ? NULL : sykli__store_entry_check(text);
+    bool durable = false;
+    const char *boot = rc ? NULL : sykli__store_entry_check(text, &durable);
     rc = SYKLI_ECORRUPT;
     if (boot) {
         *out_old = !*s->boot || strcmp(boot, s->boot) != 0;
@@ -10947,6 +10953,7 @@ static int sykli__store_entry_read(sykli__store *s, const char *path, sykli__sto
     }
     if (!rc) {
         const char *name = strrchr(path, '/');
+        e->durable = durable;
         if (name && name - path > 64 && !strncmp(name - 64, e->key, 64)) return 0;
         sykli__store_entry_free(e);
         rc = SYKLI_ECORRUPT;
@@ -10967,7 +10974,7 @@ static int sykli__store_entry_usable(sykli__store *s, const char *path,
     if (rc == SYKLI_ECORRUPT && old) sykli__store_quarantine(s, path);
     if (rc) return rc;
     if (old && *s->boot)
-        sykli__store_entry_write(s, path, (const char *)text->data, text->size, false);
+        sykli__store_entry_write(s, path, (const char *)text->data, text->size, e->durable);
     else if (!s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path, &stat))
         sykli__store_touch(s, path, &stat);
     return 0;
@@ -11324,6 +11331,22 @@ static int sykli__store_clear(sykli__store *s, sykli_fault *fault)
     return rc ? sykli_fail_sys(fault, rc, "the store cannot be emptied") : 0;
 }
 
+// Makes a folder and syncs the one it is in, so that what is durable below it is to be found again.
+static int sykli__store_make_dir(const sykli_sys *sys, char *path)
+{
+    int rc = sys->mkdir(sys->user, SYKLI_CWD, path, 0700);
+    if (rc) return rc;
+    char *slash = strrchr(path, '/');
+    if (slash) *slash = 0;
+    int fd = sys->open(sys->user, SYKLI_CWD, !slash ? "." : slash == path ? "/" : path,
+                       SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
+    if (slash) *slash = '/';
+    if (fd < 0) return fd;
+    rc = sys->sync(sys->user, fd);
+    sys->close(sys->user, fd);
+    return rc;
+}
+
 // Opens the folder, making it and those above it where they are missing.
 static int sykli__store_open_dir(sykli_mem *mem, const char *dir)
 {
@@ -11336,16 +11359,17 @@ static int sykli__store_open_dir(sykli_mem *mem, const char *dir)
     for (char *p = path + 1; *p; p++)
         if (*p == '/') {
             *p = 0;
-            sys->mkdir(sys->user, SYKLI_CWD, path, 0700); // if it cannot be, the last one says so
+            sykli__store_make_dir(sys, path); // if it cannot be, the last one says so
             *p = '/';
         }
-    fd = sys->mkdir(sys->user, SYKLI_CWD, path, 0700);
+    fd = sykli__store_make_dir(sys, path);
     if (!fd || fd == -EEXIST) fd = sys->open(sys->user, SYKLI_CWD, path, flags, 0);
     sykli_mem_text_free(mem, SYKLI_TAG_store, path);
     return fd;
 }
 
-// Checks that the folder is laid out as we know it, and lays out a new one.
+// Checks that the folder is laid out as we know it, and lays out a new one. Its folders are made
+// each time where they are missing: a power cut may have kept the version and not them.
 static int sykli__store_layout(sykli__store *s, const char *dir, sykli_fault *fault)
 {
     static const char *const folders[] = { "blobs", "entries", "tmp", "quarantine" };
@@ -11358,15 +11382,16 @@ static int sykli__store_layout(sykli__store *s, const char *dir, sykli_fault *fa
     bool fresh = rc == -ENOENT || (!rc && !text.size);
     sykli_buf_free(&text);
     if (rc && rc != -ENOENT) return sykli_fail_sys(fault, rc, "the store's %s/VERSION", dir);
-    if (same) return 0;
-    if (!fresh)
+    if (!same && !fresh)
         return sykli_fail(fault, SYKLI_EUNSUPPORTED, "%s is not a store of version %d; choose "
                           "another cache_dir", dir, SYKLI__STORE_VERSION);
     for (int i = 0; i < 4; i++) {
         rc = s->mem->sys->mkdir(s->mem->sys->user, s->dir_fd, folders[i], 0700);
         if (rc && rc != -EEXIST) return sykli_fail_sys(fault, rc, "%s/%s", dir, folders[i]);
     }
-    rc = sykli__store_file_put(s, "VERSION", version, (size_t)size, false);
+    if (same) return 0;
+    // Synced: half of it after a power cut would be the version of a store we do not know.
+    rc = sykli__store_file_put(s, "VERSION", version, (size_t)size, true);
     return rc ? sykli_fail_sys(fault, rc, "%s/VERSION", dir) : 0;
 }
 
