@@ -42,6 +42,7 @@
      >>key       the action key and what changed in it
      >>spawn     starting, capturing and ending a task's process tree
      >>history   run records, durations, last keys
+     >>memo      what was up to date, so that the next run need not find it out again
      >>drive     carries out what the scheduler asks for
      >>node      the context: tables, ops, requests, the public calls                           */
 
@@ -9099,7 +9100,7 @@ enum {
 typedef struct sykli__tree_folder {
     char *path; // NULL: free
     int fd;
-    uint64_t inode, device, used;
+    uint64_t inode, device, used, seen; // seen: the look at the tree it was compared in
 } sykli__tree_folder;
 
 // The digest of a file that had this stat, and when we looked.
@@ -9114,6 +9115,8 @@ typedef struct sykli__tree {
     int root_fd;
     sykli__tree_folder folders[SYKLI__TREE_OPEN_MAX];
     uint64_t turn;           // counts uses of folders
+    uint64_t look;           // counts looks at the tree
+    bool alone;              // nothing of ours runs that could move a folder during this look
     sykli_map places;        // path -> index in `known`
     sykli__tree_known *known;
     size_t known_capacity;
@@ -9296,7 +9299,8 @@ static sykli__tree_folder *sykli__tree_folder_place(sykli__tree *t)
     return oldest;
 }
 
-// The open folder of that path. It costs one stat while it is the same folder as last time.
+// The open folder of that path. It costs one stat while it is the same folder as last time, and
+// nothing if that was asked in this look and no task runs.
 //   returns  the descriptor, which stays ours, or the negated errno
 static int sykli__tree_folder_get(sykli__tree *t, const char *path, size_t size)
 {
@@ -9306,9 +9310,14 @@ static int sykli__tree_folder_get(sykli__tree *t, const char *path, size_t size)
     for (int i = 0; i < SYKLI__TREE_OPEN_MAX; i++) {
         sykli__tree_folder *f = &t->folders[i];
         if (!f->path || strncmp(f->path, path, size) || f->path[size]) continue;
+        if (t->alone && f->seen == t->look) {
+            f->used = ++t->turn;
+            return f->fd;
+        }
         if (!sys->stat(sys->user, t->root_fd, f->path, &stat) && stat.inode == f->inode
             && stat.device == f->device) {
             f->used = ++t->turn;
+            f->seen = t->look;
             return f->fd;
         }
         sykli__tree_folder_close(t, f);
@@ -9324,9 +9333,19 @@ static int sykli__tree_folder_get(sykli__tree *t, const char *path, size_t size)
         return rc;
     }
     sykli__tree_folder *place = sykli__tree_folder_place(t);
-    *place = (sykli__tree_folder){ name, fd, stat.inode, stat.device, ++t->turn };
+    *place = (sykli__tree_folder){ name, fd, stat.inode, stat.device, ++t->turn, t->look };
     return fd;
 }
+
+// Begins a look at the tree: what was found out about folders is true for as long as it lasts.
+//   alone    no task of ours runs; tell sykli__tree_shared as soon as one does
+static void sykli__tree_look(sykli__tree *t, bool alone)
+{
+    t->look++;
+    t->alone = alone;
+}
+
+static void sykli__tree_shared(sykli__tree *t) { t->alone = false; }
 
 // The folder of a path and the name in it.   returns  the descriptor or the negated errno
 static int sykli__tree_place(sykli__tree *t, const char *path, const char **out_name)
@@ -9725,8 +9744,10 @@ static int sykli__tree_parent(sykli__tree *t, const char *path, bool create, int
     return 0;
 }
 
+// What was written there may be other folders than those we looked at.
 static void sykli__tree_parent_close(sykli__tree *t, int fd)
 {
+    t->look++;
     if (fd != t->root_fd) t->mem->sys->close(t->mem->sys->user, fd);
 }
 
@@ -10075,22 +10096,6 @@ static int sykli__store_rename(sykli__store *s, const char *from, const char *to
     return sys->rename(sys->user, s->dir_fd, from, s->dir_fd, to);
 }
 
-// Sets damaged data aside, where somebody can look at it; what cannot be moved is removed.
-static void sykli__store_quarantine(sykli__store *s, const char *path)
-{
-    const sykli_sys *sys = s->mem->sys;
-    sykli__store_path to = sykli__store_fresh_path(s, "quarantine");
-    if (sykli__store_rename(s, path, to.text)) sys->remove(sys->user, s->dir_fd, path, 0);
-}
-
-// Notes that a file is used now. One held for longer has a time in the future and keeps it.
-static void sykli__store_touch(sykli__store *s, const char *path, const sykli_stat *stat)
-{
-    int64_t now = sykli__store_now_ns(s);
-    if (stat->mtime_ns > now - SYKLI__STORE_TOUCH_NS) return;
-    s->mem->sys->utime(s->mem->sys->user, s->dir_fd, path, now);
-}
-
 // Syncs a file or folder of the store by its path.
 static int sykli__store_sync(sykli__store *s, const char *path)
 {
@@ -10117,6 +10122,53 @@ static int sykli__store_file_put(sykli__store *s, const char *path, const void *
     if (!rc) rc = sykli__store_rename(s, tmp.text, path);
     if (rc) sys->remove(sys->user, s->dir_fd, tmp.text, 0);
     return rc;
+}
+
+// Notes in STORE/changed that something goes from the store or went. Whoever removes blobs or
+// entries says so before and after: what a run remembers of the store it believes for as long as
+// this file is the same.
+static void sykli__store_removing(sykli__store *s)
+{
+    char text[40];
+    int size = snprintf(text, sizeof text, "%s-%llx\n", s->unique, (unsigned long long)++s->count);
+    sykli__store_file_put(s, "changed", text, (size_t)size, false);
+}
+
+// What the store is and when something last went from it: equal for as long as all that was in it
+// still is. Folders that were removed by hand are others when they are back.
+static uint64_t sykli__store_state(sykli__store *s)
+{
+    static const char *const folders[] = { ".", "blobs", "entries" };
+    uint64_t key[2] = { 1, 0 };
+    sykli_stat stat;
+    sykli_buf text;
+    for (int i = 0; i < 3; i++) {
+        if (s->mem->sys->stat(s->mem->sys->user, s->dir_fd, folders[i], &stat)) continue;
+        const uint64_t facts[2] = { stat.device, stat.inode };
+        key[i % 2] = sykli_siphash(key, facts, sizeof facts);
+    }
+    sykli_buf_init(&text, s->mem, SYKLI_TAG_store);
+    int rc = sykli__tree_slurp(s->mem, s->dir_fd, "changed", 4096, &text);
+    uint64_t state = sykli_siphash(key, text.data, text.size);
+    sykli_buf_free(&text);
+    return rc && rc != -ENOENT ? 0 : state | 1;
+}
+
+// Sets damaged data aside, where somebody can look at it; what cannot be moved is removed.
+static void sykli__store_quarantine(sykli__store *s, const char *path)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli__store_path to = sykli__store_fresh_path(s, "quarantine");
+    sykli__store_removing(s);
+    if (sykli__store_rename(s, path, to.text)) sys->remove(sys->user, s->dir_fd, path, 0);
+}
+
+// Notes that a file is used now. One held for longer has a time in the future and keeps it.
+static void sykli__store_touch(sykli__store *s, const char *path, const sykli_stat *stat)
+{
+    int64_t now = sykli__store_now_ns(s);
+    if (stat->mtime_ns > now - SYKLI__STORE_TOUCH_NS) return;
+    s->mem->sys->utime(s->mem->sys->user, s->dir_fd, path, now);
 }
 
 // Walks the files below one of the store's folders.
@@ -11308,7 +11360,9 @@ static int sykli__store_gc(sykli__store *s, uint64_t max_bytes, uint64_t *out_fr
     run.before_ns = sykli__store_now_ns(s) - SYKLI__STORE_FRESH_NS;
     int lease = sykli__store_lease(s, fault);
     if (lease < 0) return lease;
+    sykli__store_removing(s);
     int rc = sykli__store_gc_locked(&run, max_bytes);
+    if (run.freed_bytes) sykli__store_removing(s);
     s->mem->sys->close(s->mem->sys->user, lease);
     if (out_freed) *out_freed = run.freed_bytes;
     return rc ? sykli_fail_sys(fault, rc, "the store cannot be collected") : 0;
@@ -11322,11 +11376,13 @@ static int sykli__store_clear(sykli__store *s, sykli_fault *fault)
     int rc = 0, lease = sykli__store_lease(s, fault);
     if (lease < 0) return lease;
     sykli__store_read_close(s);
+    sykli__store_removing(s);
     for (int i = 0; !rc && i < 3; i++) {
         rc = sykli__tree_remove_at(s->mem, s->dir_fd, folders[i], 0);
         if (!rc) rc = sys->mkdir(sys->user, s->dir_fd, folders[i], 0700);
         if (rc == -EEXIST) rc = 0;
     }
+    sykli__store_removing(s);
     sys->close(sys->user, lease);
     return rc ? sykli_fail_sys(fault, rc, "the store cannot be emptied") : 0;
 }
@@ -11463,6 +11519,8 @@ enum {
 typedef struct sykli__key {
     sykli_buf manifest;
     sykli_sha256 hash;
+    sykli_buf raw; // the same parts as they are, for sykli__key_mark
+    bool marks;    // the mark is all that is wanted: no manifest, no hash
 } sykli__key;
 
 static void sykli__key_hash(sykli__key *key, const void *data, size_t size)
@@ -11488,6 +11546,15 @@ static void sykli__key_escape(sykli_buf *out, const char *text, size_t size, cha
     sykli_buf_add(out, text + from, size - from);
 }
 
+static void sykli__key_raw(sykli__key *key, const void *data, size_t size)
+{
+    uint8_t *room = sykli_buf_grow(&key->raw, sizeof size + size);
+    if (!room) return;
+    memcpy(room, &size, sizeof size);
+    if (size) memcpy(room + sizeof size, data, size);
+    key->raw.size += sizeof size + size;
+}
+
 // Adds one part: "env" "CC" "gcc"; "command" "" "make"; "input" "src/a.c" "0644 DIGEST".
 //   part     one word
 //   returns  0 or ENOMEM, which stays
@@ -11495,8 +11562,13 @@ static int sykli__key_add(sykli__key *key, const char *part, const char *name, c
                           size_t size)
 {
     sykli_buf *m = &key->manifest;
-    sykli__key_hash(key, part, strlen(part));
-    sykli__key_hash(key, name, strlen(name));
+    size_t part_size = strlen(part), name_size = strlen(name);
+    sykli__key_raw(key, part, part_size);
+    sykli__key_raw(key, name, name_size);
+    sykli__key_raw(key, value, size);
+    if (key->marks) return key->raw.error;
+    sykli__key_hash(key, part, part_size);
+    sykli__key_hash(key, name, name_size);
     sykli__key_hash(key, value, size);
     sykli_buf_print(m, "%s ", part);
     sykli__key_escape(m, name, strlen(name), '=');
@@ -11511,14 +11583,26 @@ static int sykli__key_add(sykli__key *key, const char *part, const char *name, c
     return sykli_buf_text(m, "\n");
 }
 
-static void sykli__key_begin(sykli__key *key, sykli_mem *mem)
+static void sykli__key_init(sykli__key *key, sykli_mem *mem)
+{
+    sykli_buf_init(&key->manifest, mem, SYKLI_TAG_store);
+    sykli_buf_init(&key->raw, mem, SYKLI_TAG_store);
+    key->marks = false;
+}
+
+static void sykli__key_schema(sykli__key *key)
 {
     char schema[16];
-    sykli_buf_init(&key->manifest, mem, SYKLI_TAG_store);
-    sykli_sha256_init(&key->hash);
-    sykli__key_hash(key, "sykli action key", 16); // no other hash of ours begins like this
     int size = snprintf(schema, sizeof schema, "%d", SYKLI__STORE_KEY_SCHEMA);
     sykli__key_add(key, "schema", "", schema, (size_t)size);
+}
+
+static void sykli__key_begin(sykli__key *key, sykli_mem *mem)
+{
+    sykli__key_init(key, mem);
+    sykli_sha256_init(&key->hash);
+    sykli__key_hash(key, "sykli action key", 16); // no other hash of ours begins like this
+    sykli__key_schema(key);
 }
 
 // Adds an input as the walk found it: mode and digest, of a link also what is behind it.
@@ -11534,6 +11618,23 @@ static int sykli__key_add_file(sykli__key *key, const char *part, const sykli__t
     return sykli__key_add(key, part, file->path, text, (size_t)size);
 }
 
+// Begins again with a key of which only the mark is wanted. Its memory is used again.
+static void sykli__key_marks(sykli__key *key)
+{
+    sykli_buf_reset(&key->raw);
+    key->marks = true;
+    sykli__key_schema(key);
+}
+
+// A short name for the parts added so far, under a secret: equal marks mean equal keys on this
+// machine, for a tenth of the time of a key.
+static void sykli__key_mark(const sykli__key *key, const uint64_t secret[2], uint64_t out[2])
+{
+    const uint64_t other[2] = { ~secret[1], secret[0] };
+    out[0] = sykli_siphash(secret, key->raw.data, key->raw.size);
+    out[1] = sykli_siphash(other, key->raw.data, key->raw.size);
+}
+
 // Ends the key; the manifest stays until sykli__key_free.
 //   returns  0, or ENOMEM if the manifest is not whole
 static int sykli__key_end(sykli__key *key, char out_hex[65])
@@ -11544,7 +11645,11 @@ static int sykli__key_end(sykli__key *key, char out_hex[65])
     return key->manifest.error;
 }
 
-static void sykli__key_free(sykli__key *key) { sykli_buf_free(&key->manifest); }
+static void sykli__key_free(sykli__key *key)
+{
+    sykli_buf_free(&key->manifest);
+    sykli_buf_free(&key->raw);
+}
 
 typedef struct sykli__key_line { const char *part, *name, *value; } sykli__key_line;
 typedef struct sykli__key_lines {
@@ -13697,6 +13802,200 @@ static int sykli__history_load(sykli__history *h, size_t back, sykli__history_ru
     return rc;
 }
 
+// >>memo ---- what was up to date, so that the next run need not find it out again
+// A task whose last result stands in the folder costs a run its key, its entry in the store and a
+// look at its outputs. The memo keeps, task by task, a mark over all that the key was made of, a
+// mark over the outputs that belong to it, and the key. Both marks are taken over contents, by way
+// of the stat cache: if they are the same, key and outputs are, and nothing else has to be read. It
+// believes the store to hold what it held for as long as sykli__store_state says the same, an hour
+// at most: then the long way is gone once, which notes the entry's use for the collector. One file,
+// read and written at once, in the byte order of this machine; a damaged one is as good as none.
+
+#define SYKLI__MEMO_TRUST_MS (3600 * INT64_C(1000))
+#define SYKLI__MEMO_KEEP_MS (7 * 86400 * INT64_C(1000)) // of a task that was not in the graph
+#define SYKLI__MEMO_FILE_MAX (256u << 20)
+
+typedef struct sykli__memo_task {
+    uint64_t inputs[2], outputs[2]; // marks
+    sykli_digest key, upstream;     // upstream: zeros while nobody asked
+    sykli_digest log;               // what it printed; zeros: nothing
+    uint64_t saved_ms, log_bytes;
+    int64_t looked_ms;              // when its entry was last seen in the store; 0: no record
+    uint64_t name_at;               // in the file's texts
+    char from[SYKLI_NODE_NAME_MAX + 8];
+} sykli__memo_task;
+
+typedef struct sykli__memo_header {
+    char magic[8];
+    uint64_t record_size, count, text_size, store;
+    uint64_t secret[2]; // of the marks
+    uint64_t check;     // over all that follows
+} sykli__memo_header;
+
+typedef struct sykli__memo {
+    sykli_mem *mem;
+    sykli_buf file;             // of an earlier run
+    sykli__memo_header head;
+    sykli__memo_task *old;      // in `file`
+    const char *texts;
+    sykli_map places;           // name -> record in `old`; made when the order is another one
+    sykli__memo_task *tasks;    // of this run, by its numbers
+    size_t count;
+    uint64_t store;             // its state when this run began
+    bool changed;
+} sykli__memo;
+
+static const char sykli__memo_magic[8] = { 's', 'y', 'k', 'm', 'e', 'm', 'o', 1 };
+
+static void sykli__memo_free(sykli__memo *m)
+{
+    if (!m->mem) return;
+    if (m->tasks)
+        sykli_mem_resize(m->mem, SYKLI_TAG_drive, m->tasks, m->count * sizeof *m->tasks, 0);
+    sykli_map_free(&m->places);
+    sykli_buf_free(&m->file);
+    memset(m, 0, sizeof *m);
+}
+
+// Takes what was read for a file of ours if every place in it is inside of it.
+static bool sykli__memo_whole(sykli__memo *m)
+{
+    sykli__memo_header *h = &m->head;
+    size_t size = m->file.size, head = sizeof *h;
+    if (size < head) return false;
+    memcpy(h, m->file.data, head);
+    if (memcmp(h->magic, sykli__memo_magic, sizeof h->magic) || h->record_size != sizeof *m->old
+        || h->count > SYKLI_TASKS_MAX || h->text_size > size
+        || size != head + h->count * sizeof *m->old + h->text_size
+        || h->check != sykli_siphash(h->secret, m->file.data + head, size - head))
+        return false;
+    m->old = (sykli__memo_task *)(void *)(m->file.data + head);
+    m->texts = (const char *)(m->old + h->count);
+    if (h->count && (!h->text_size || m->texts[h->text_size - 1])) return false;
+    for (size_t i = 0; i < h->count; i++)
+        if (m->old[i].name_at >= h->text_size || m->old[i].from[sizeof m->old->from - 1])
+            return false;
+    return true;
+}
+
+// Opens the memo of a project for a run of so many tasks.
+//   store    what sykli__store_state says now
+//   returns  0 or -ENOMEM
+static int sykli__memo_open(sykli__memo *m, sykli_mem *mem, int dir, size_t count, uint64_t store)
+{
+    memset(m, 0, sizeof *m);
+    m->mem = mem;
+    m->count = count;
+    m->store = store;
+    sykli_buf_init(&m->file, mem, SYKLI_TAG_drive);
+    sykli_map_init(&m->places, mem, NULL);
+    int rc = sykli__tree_slurp(mem, dir, "memo", SYKLI__MEMO_FILE_MAX, &m->file);
+    if (rc || !sykli__memo_whole(m)) {
+        memset(&m->head, 0, sizeof m->head);
+        if (mem->sys->random(mem->sys->user, m->head.secret, sizeof m->head.secret) < 0)
+            rc = -ENOMEM; // marks that anybody could make are no marks
+    } else if (m->head.store != store)
+        for (size_t i = 0; i < m->head.count; i++) m->old[i].looked_ms = 0;
+    if (rc != -ENOMEM && count)
+        m->tasks = (sykli__memo_task *)sykli_mem_resize(mem, SYKLI_TAG_drive, NULL, 0,
+                                                        count * sizeof *m->tasks);
+    return m->tasks || (!count && rc != -ENOMEM) ? 0 : -ENOMEM;
+}
+
+static const char *sykli__memo_name(const sykli__memo *m, const sykli__memo_task *record)
+{
+    return m->texts + record->name_at;
+}
+
+// The record of a task: mostly tasks have the numbers that they had last time.
+//   returns  NULL: none
+static sykli__memo_task *sykli__memo_find(sykli__memo *m, size_t number, const char *name)
+{
+    size_t count = (size_t)m->head.count;
+    if (number < count && !strcmp(sykli__memo_name(m, &m->old[number]), name))
+        return &m->old[number];
+    for (size_t i = m->places.count; i < count; i++) {
+        const char *other = sykli__memo_name(m, &m->old[i]);
+        if (sykli_map_put(&m->places, other, strlen(other), i) < 0) return NULL;
+    }
+    const uint64_t *at = sykli_map_get(&m->places, name, strlen(name));
+    return at ? &m->old[*at] : NULL;
+}
+
+// Recalls a task whose key is made of what has this mark.
+//   returns  the record, now one of this run; NULL: the long way has to be gone
+static sykli__memo_task *sykli__memo_recall(sykli__memo *m, size_t number, const char *name,
+                                            const uint64_t inputs[2], int64_t now_ms)
+{
+    const sykli__memo_task *old = sykli__memo_find(m, number, name);
+    if (!old || !old->looked_ms || memcmp(old->inputs, inputs, sizeof old->inputs)
+        || now_ms - old->looked_ms > SYKLI__MEMO_TRUST_MS || now_ms < old->looked_ms)
+        return NULL;
+    m->tasks[number] = *old;
+    return &m->tasks[number];
+}
+
+// Keeps what was found out the long way.
+static void sykli__memo_put(sykli__memo *m, size_t number, const sykli__memo_task *task)
+{
+    m->tasks[number] = *task;
+    m->changed = true;
+}
+
+// Forgets what a task of this run had.
+static void sykli__memo_drop(sykli__memo *m, size_t number)
+{
+    m->tasks[number].looked_ms = 0;
+    m->changed = true;
+}
+
+static void sykli__memo_add(sykli_buf *records, sykli_buf *texts, const sykli__memo_task *task,
+                            const char *name)
+{
+    sykli__memo_task copy = *task;
+    copy.name_at = texts->size;
+    sykli_buf_add(texts, name, strlen(name) + 1);
+    sykli_buf_add(records, &copy, sizeof copy);
+}
+
+// Writes the file anew if there is news.
+//   name_of  the name of a task of this run
+//   returns  0 or the negated errno: then the next run goes the long way
+static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
+                            const char *(*name_of)(const void *user, size_t number),
+                            const void *user)
+{
+    sykli_buf records, texts;
+    if (!m->changed) return 0;
+    sykli_buf_init(&records, m->mem, SYKLI_TAG_drive);
+    sykli_buf_init(&texts, m->mem, SYKLI_TAG_drive);
+    sykli_buf_add(&records, &m->head, sizeof m->head);
+    for (size_t i = 0; i < m->count; i++) {
+        sykli__memo_task *old = sykli__memo_find(m, i, name_of(user, i));
+        if (old) old->looked_ms = 0; // this run knows better
+        if (m->tasks[i].looked_ms)
+            sykli__memo_add(&records, &texts, &m->tasks[i], name_of(user, i));
+    }
+    for (size_t i = 0; i < m->head.count; i++)
+        if (m->old[i].looked_ms && now_ms - m->old[i].looked_ms < SYKLI__MEMO_KEEP_MS)
+            sykli__memo_add(&records, &texts, &m->old[i], sykli__memo_name(m, &m->old[i]));
+    size_t head = sizeof m->head;
+    sykli__memo_header h = { .record_size = sizeof *m->tasks, .text_size = texts.size,
+        .count = (records.size - head) / sizeof *m->tasks, .store = m->store,
+        .secret = { m->head.secret[0], m->head.secret[1] } };
+    memcpy(h.magic, sykli__memo_magic, sizeof h.magic);
+    sykli_buf_add(&records, texts.data, texts.size);
+    int rc = records.error || texts.error ? -ENOMEM : 0;
+    if (!rc) {
+        h.check = sykli_siphash(h.secret, records.data + head, records.size - head);
+        memcpy(records.data, &h, head);
+        rc = sykli__history_put(m->mem->sys, dir, "memo", records.data, records.size);
+    }
+    sykli_buf_free(&records);
+    sykli_buf_free(&texts);
+    return rc;
+}
+
 // >>drive ---- carries out what the scheduler asks for
 // The hands of the scheduler: computes keys, looks in the store, starts processes, reads their
 // pipes, publishes and restores outputs. Each thing it does becomes a fact for the scheduler and an
@@ -13744,6 +14043,8 @@ typedef struct sykli__drive_task {
     sykli_pair *outputs, *env;
     uint32_t input_count, output_count, env_count, secret_count;
     bool no_cache, has_key, upstream_known, asked; // asked: a lookup elsewhere is under way
+    bool marked, recalled;    // marked: `mark` is over what its key is made of
+    uint64_t mark[2];
     int exit_code, signal, pid;
     sykli_digest key;
     sykli_digest log;         // of a hit: what its task printed when it ran
@@ -13824,6 +14125,16 @@ static const sykli_table sykli__drive_run_table =
 static const sykli_table sykli__drive_proc_table =
     SYKLI__DRIVE_TABLE("procs", "one living thing", sykli__drive_proc_row);
 
+// The digest of a program, true for one look at the tree.
+#define SYKLI__DRIVE_TOOLS 8u
+typedef struct sykli__drive_tool {
+    char word[64];
+    const char *path;
+    uint64_t look;
+    bool none;
+    sykli_digest digest;
+} sykli__drive_tool;
+
 typedef struct sykli__drive {
     sykli_mem *mem;
     sykli_fault *fault;
@@ -13834,7 +14145,12 @@ typedef struct sykli__drive {
     sykli__tree tree;
     sykli__store *store;       // of the context; NULL: no cache
     sykli__history history;
+    sykli__memo memo;          // without history or store it is empty
+    sykli__key marks;          // scratch for its marks
+    sykli__drive_tool tools[SYKLI__DRIVE_TOOLS];
+    uint32_t tool_count;       // ever remembered
     sykli__rows rows;
+    bool run_changed;          // its row has to be shown
     bool ready, tree_open, history_open, rows_open;
     bool started, live, ended; // live: starting succeeded
     uint32_t tag;              // of the handles of this context's tasks
@@ -14255,7 +14571,13 @@ static int sykli__drive_upstream(sykli__drive *d, sykli__drive_task *t)
     sykli__key_free(&key);
     if (rc) return rc;
     t->upstream_known = true;
-    return sykli_unhex(t->upstream.bytes, 32, hex, 64);
+    sykli_unhex(t->upstream.bytes, 32, hex, 64);
+    sykli__memo_task *memo = d->memo.tasks ? &d->memo.tasks[t - d->tasks] : NULL;
+    if (memo && memo->looked_ms) {
+        memo->upstream = t->upstream;
+        d->memo.changed = true;
+    }
+    return 0;
 }
 
 static int sykli__drive_key_upstream(sykli__drive *d, sykli__key *key, uint32_t task)
@@ -14291,6 +14613,31 @@ static int sykli__drive_key_host(sykli__drive *d, sykli__key *key)
     return rc;
 }
 
+// Finds the program that a command starts, once in a look at the tree if no task runs: only what
+// runs may put another program in its place.      returns  as sykli__key_tool
+static int sykli__drive_tool_find(sykli__drive *d, const char *command, const char *path,
+                                  sykli_digest *out)
+{
+    const char *word = NULL;
+    size_t size = sykli__key_word(command, &word);
+    bool keep = size && size < sizeof d->tools->word && d->tree.alone;
+    for (uint32_t i = 0; keep && i < SYKLI__DRIVE_TOOLS; i++) {
+        const sykli__drive_tool *tool = &d->tools[i];
+        if (tool->look != d->tree.look || tool->path != path || strncmp(tool->word, word, size)
+            || tool->word[size])
+            continue;
+        *out = tool->digest;
+        return tool->none ? SYKLI_ENOENT : 0;
+    }
+    int rc = sykli__key_tool(&d->tree, command, path, out, d->fault);
+    if (!keep || (rc && rc != SYKLI_ENOENT)) return rc;
+    sykli__drive_tool *tool = &d->tools[d->tool_count++ % SYKLI__DRIVE_TOOLS];
+    *tool = (sykli__drive_tool){ .path = path, .look = d->tree.look, .none = rc != 0 };
+    memcpy(tool->word, word, size);
+    if (!rc) tool->digest = *out;
+    return rc;
+}
+
 // The bytes of the program that the command starts: another compiler is another action.
 static int sykli__drive_key_tool(sykli__drive *d, sykli__key *key, const sykli__drive_task *t)
 {
@@ -14299,7 +14646,7 @@ static int sykli__drive_key_tool(sykli__drive *d, sykli__key *key, const sykli__
     char hex[65];
     for (uint32_t i = 0; i < t->env_count; i++)
         if (!strcmp(t->env[i].name, "PATH")) path = t->env[i].value;
-    int rc = sykli__key_tool(&d->tree, t->command, path ? path : "", &tool, d->fault);
+    int rc = sykli__drive_tool_find(d, t->command, path ? path : "", &tool);
     if (rc == SYKLI_ENOENT) return 0;
     if (rc) return rc;
     sykli_hex(hex, tool.bytes, 32);
@@ -14360,15 +14707,70 @@ static void sykli__drive_changed(sykli__drive *d, sykli__drive_task *t, const ch
     sykli_buf_free(&before);
 }
 
+// Whether all that a task's key is made of is what it was when its result was last seen in the
+// folder and in the store. Then the key is known.
+static bool sykli__drive_recall(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    uint64_t mark[2];
+    if (!d->memo.tasks || d->desc->refresh || !sykli__memo_find(&d->memo, task, t->name))
+        return false;
+    sykli__key_marks(&d->marks);
+    if (sykli__drive_key_parts(d, &d->marks, task)) return false;
+    sykli__key_mark(&d->marks, d->memo.head.secret, mark);
+    const sykli__memo_task *memo = sykli__memo_recall(&d->memo, task, t->name, mark,
+                                                      d->mem->sys->wall_ms(d->mem->sys->user));
+    if (!memo) return false;
+    t->key = memo->key;
+    t->has_key = t->recalled = true;
+    return true;
+}
+
+// The mark over what a task's outputs are now.      returns  0 or the error
+static int sykli__drive_mark_outputs(sykli__drive *d, const sykli__drive_task *t, uint64_t out[2])
+{
+    int rc = 0;
+    sykli__key_marks(&d->marks);
+    for (uint32_t i = 0; !rc && i < t->output_count; i++)
+        rc = sykli__tree_files(&d->tree, &t->outputs[i].value, 1, sykli__drive_key_file, &d->marks,
+                               d->fault);
+    if (!rc) sykli__key_mark(&d->marks, d->memo.head.secret, out);
+    return rc;
+}
+
+// Keeps in the memo that the outputs in the folder are the result of the task's key, which the
+// store holds too.
+static void sykli__drive_remember(sykli__drive *d, uint32_t task, const sykli__store_entry *entry)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    sykli__memo_task memo = { .key = t->key, .saved_ms = entry->duration_ms, .log = entry->log,
+                              .log_bytes = entry->log_bytes,
+                              .looked_ms = d->mem->sys->wall_ms(d->mem->sys->user) };
+    if (!d->memo.tasks || !t->marked) return;
+    memcpy(memo.inputs, t->mark, sizeof memo.inputs);
+    snprintf(memo.from, sizeof memo.from, "%s", t->from ? t->from : "local");
+    if (t->upstream_known) memo.upstream = t->upstream;
+    if (sykli__drive_mark_outputs(d, t, memo.outputs)) return;
+    sykli__memo_put(&d->memo, task, &memo);
+}
+
 // Computes the key of a task whose turn has come: its inputs may be outputs of the tasks before it.
 static void sykli__drive_hash(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
     sykli__key key;
     char hex[65];
+    if (sykli__drive_recall(d, task)) {
+        sykli__drive_fact(d, SYKLI__SCHED_HASHED, task, true);
+        return;
+    }
     sykli__key_begin(&key, d->mem);
     int rc = sykli__drive_key_parts(d, &key, task);
     if (!rc) rc = sykli__key_end(&key, hex);
+    if (!rc && d->memo.tasks && !key.raw.error) {
+        sykli__key_mark(&key, d->memo.head.secret, t->mark);
+        t->marked = true;
+    }
     if (!rc) rc = sykli_unhex(t->key.bytes, 32, hex, 64);
     if (!rc && d->history_open) {
         sykli__drive_changed(d, t, (const char *)key.manifest.data);
@@ -14387,6 +14789,10 @@ static void sykli__drive_lookup(sykli__drive *d, uint32_t task)
 {
     char hex[65];
     sykli__store_entry entry;
+    if (d->tasks[task].recalled) {
+        sykli__drive_fact(d, SYKLI__SCHED_FOUND, task, true);
+        return;
+    }
     sykli_hex(hex, d->tasks[task].key.bytes, 32);
     bool here = !sykli__store_entry_get(d->store, hex, &entry, NULL);
     if (here) sykli__store_entry_free(&entry);
@@ -14500,11 +14906,42 @@ static int sykli__drive_replay_log(sykli__drive *d, uint32_t task, uint64_t log_
     return rc ? rc : sykli__drive_replay_lines(d, task, log_bytes);
 }
 
+// Whether the outputs of a recalled task are in the folder as its memo says. If not, it is done as
+// one that was just looked up.
+static bool sykli__drive_still(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    const sykli__memo_task *memo = &d->memo.tasks[task];
+    uint64_t mark[2];
+    bool same = !sykli__drive_mark_outputs(d, t, mark)
+             && !memcmp(mark, memo->outputs, sizeof mark);
+    t->log = memo->log;
+    if (same && d->desc->replay_logs)
+        same = !sykli__drive_replay_log(d, task, memo->log_bytes);
+    if (!same) {
+        memcpy(t->mark, memo->inputs, sizeof t->mark);
+        t->marked = true;
+        t->recalled = false;
+        sykli__memo_drop(&d->memo, task);
+        return false;
+    }
+    t->saved_ms = memo->saved_ms;
+    t->from = memo->from;
+    t->from_ref = sykli__rows_text(&d->rows, t->from, strlen(t->from));
+    t->upstream = memo->upstream;
+    t->upstream_known = !sykli__store_none(&memo->upstream);
+    return true;
+}
+
 static void sykli__drive_restore(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
     sykli__store_entry entry;
     char hex[65];
+    if (t->recalled && sykli__drive_still(d, task)) {
+        sykli__drive_fact(d, SYKLI__SCHED_RESTORED, task, true);
+        return;
+    }
     sykli_hex(hex, t->key.bytes, 32);
     int rc = sykli__store_entry_get(d->store, hex, &entry, d->fault);
     if (!rc) {
@@ -14514,6 +14951,7 @@ static void sykli__drive_restore(sykli__drive *d, uint32_t task)
         t->saved_ms = entry.duration_ms;
         bool own = !strcmp(entry.writer_name, d->desc->node_name) || !entry.writer_name[0];
         if (!t->from) sykli__drive_set_from(d, t, own ? "local" : entry.writer_name);
+        if (!rc) sykli__drive_remember(d, task, &entry);
         sykli__store_entry_free(&entry);
     }
     if (rc) {
@@ -14603,6 +15041,7 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
         rc = sykli__drive_publish_log(d, task, &entry);
         if (!rc) rc = sykli__store_entry_put(d->store, hex, &entry, false, d->fault);
         if (!rc && d->hooks->announce) d->hooks->announce(d->hooks->user, hex);
+        if (!rc) sykli__drive_remember(d, task, &entry);
     }
     sykli__store_entry_free(&entry);
     // A store that cannot take the result costs a later hit, never this build.
@@ -14652,6 +15091,7 @@ static sykli__drive_job *sykli__drive_job_new(sykli__drive *d, uint32_t task)
     job->next = d->jobs;
     d->jobs = job;
     d->job_count++;
+    sykli__tree_shared(&d->tree);
     d->tasks[task].job = job;
     job->config = sykli__config_hold(d->config);
     job->cap.max_bytes = sykli__config_u64(job->config, SYKLI__CONFIG_log_max);
@@ -14955,7 +15395,7 @@ static void sykli__drive_finish(sykli__drive *d, uint32_t task)
             .attempt = (int)st->attempt, .duration_ms = t->run_ms, .saved_ms = t->saved_ms,
             .started_at_ms = (uint64_t)t->started_at_ms });
     sykli__drive_show_task(d, task, SYKLI_NULL_U64);
-    sykli__drive_show_run(d);
+    d->run_changed = true;
     sykli__drive_event(d, &(sykli_event){
         .kind = SYKLI_EVENT_task_finished, .status = (sykli_status)st->status,
         .exit_code = t->exit_code, .signal = t->signal, .from = t->from, .key = hex,
@@ -15033,10 +15473,13 @@ static uint64_t sykli__drive_deadline(const sykli__drive *d)
 
 static void sykli__drive_pump(sykli__drive *d)
 {
+    sykli__tree_look(&d->tree, !d->jobs);
     sykli__drive_serve_all(d);
     if (sykli__sched_deadline(&d->sched) <= sykli__drive_now(d))
         sykli__drive_fact(d, SYKLI__SCHED_TICK, 0, true);
     sykli__drive_work(d);
+    if (d->run_changed) sykli__drive_show_run(d);
+    d->run_changed = false;
     if (d->rows_open) sykli__rows_flush(&d->rows);
 }
 
@@ -15217,6 +15660,20 @@ static int sykli__drive_fail_cycle(sykli__drive *d, const uint32_t *cycle, size_
                       count ? d->tasks[cycle[count - 1]].name : "");
 }
 
+// What earlier runs found up to date. Without it every task goes the long way.
+static void sykli__drive_open_memo(sykli__drive *d)
+{
+    if (!d->history_open || !d->store || d->desc->no_cache) return;
+    if (sykli__memo_open(&d->memo, d->mem, d->history.dir, d->task_count,
+                         sykli__store_state(d->store)))
+        sykli__memo_free(&d->memo);
+}
+
+static const char *sykli__drive_name_of(const void *user, size_t number)
+{
+    return ((const sykli__drive *)user)->tasks[number].name;
+}
+
 // All that computing a key takes; done once, before the run or before it is asked what it would do.
 static int sykli__drive_ready(sykli__drive *d, const char *const *environment)
 {
@@ -15302,6 +15759,7 @@ static int sykli__drive_start(sykli__drive *d, const char *const *environment)
     rc = sykli__sched_start(&d->sched, cycle, 16, &cycle_count);
     if (rc == SYKLI_ECYCLE) return sykli__drive_fail_cycle(d, cycle, cycle_count);
     if (rc) return sykli_fail(d->fault, rc, "starting the run: %s", sykli_error_text(rc));
+    sykli__drive_open_memo(d);
     for (uint32_t i = 0; i < d->task_count; i++) sykli__drive_show_task(d, i, SYKLI_NULL_U64);
     d->live = true;
     sykli__drive_show_run(d);
@@ -15346,6 +15804,8 @@ static int sykli__drive_end(sykli__drive *d)
     uint64_t wall = sykli__drive_now(d) - d->started_ms;
     if (d->history_open)
         sykli__history_end(&d->history, (uint64_t)d->started_at_ms + wall, d->failed);
+    if (d->memo.tasks)
+        sykli__memo_save(&d->memo, d->history.dir, d->started_at_ms, sykli__drive_name_of, d);
     if (d->history_open) sykli__history_unlock(&d->history);
     sykli__drive_show_run(d);
     sykli__rows_flush(&d->rows);
@@ -15371,6 +15831,7 @@ static void sykli__drive_init(sykli__drive *d, sykli_mem *mem, sykli_fault *faul
     sykli_map_init(&d->secret_names, mem, seed);
     sykli__log_mask_init(&d->mask, mem);
     sykli_buf_init(&d->clean, mem, SYKLI_TAG_drive);
+    sykli__key_init(&d->marks, mem);
     sykli__sched_init(&d->sched, mem, desc->workers_max, desc->tasks_max, seed[0]);
     d->sched.keep_going = desc->keep_going;
 }
@@ -15385,6 +15846,8 @@ static void sykli__drive_free(sykli__drive *d)
     }
     sykli__spawn_host_close(&d->host, d->mem);
     if (d->history_open) sykli__history_close(&d->history);
+    sykli__memo_free(&d->memo);
+    sykli__key_free(&d->marks);
     if (d->rows_open) sykli__rows_close(&d->rows);
     if (d->tree_open) {
         sykli__tree_close(&d->tree);
