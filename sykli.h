@@ -7174,8 +7174,7 @@ static void sykli__sched_exited(sykli__sched *s, uint64_t now_ms, uint32_t task,
         uint32_t pause = sykli__sched_pause(s, t->attempt + 1);
         t->status = SYKLI_STATUS_queued;
         sykli__sched_push(s, SYKLI__SCHED_RETRY, task, pause);
-        if (pause) sykli__sched_time(s, task, now_ms + pause);
-        else sykli__sched_queue(s, task);
+        if (pause) sykli__sched_time(s, task, now_ms + pause); // else when it has been told
     } else sykli__sched_finish(s, task, SYKLI_STATUS_failed, SYKLI__SCHED_WHY_exit);
 }
 
@@ -7282,6 +7281,9 @@ static bool sykli__sched_next(sykli__sched *s, sykli__sched_action *out)
     *out = s->queue[s->queue_at];
     s->queue_at = (s->queue_at + 1) % s->queue_capacity;
     s->queue_count--;
+    bool again = out->kind == SYKLI__SCHED_RETRY && !out->value;
+    if (again && s->tasks[out->task].status == SYKLI_STATUS_queued)
+        sykli__sched_queue(s, out->task);
     return true;
 }
 
@@ -15771,6 +15773,12 @@ static int sykli__drive_start(sykli__drive *d, const char *const *environment)
 
 #define SYKLI__DRIVE_PATH_MAX 64
 
+static bool sykli__drive_ran(const sykli__drive *d, uint32_t task)
+{
+    uint8_t status = d->sched.tasks[task].status;
+    return d->tasks[task].run_ms || status == SYKLI_STATUS_passed || status == SYKLI_STATUS_failed;
+}
+
 // The tasks that decided how long the run took: from the one that ended last back along whichever
 // predecessor ended last.     returns  how many, in the order they ran
 static size_t sykli__drive_critical(const sykli__drive *d, const char *path[SYKLI__DRIVE_PATH_MAX])
@@ -15778,15 +15786,16 @@ static size_t sykli__drive_critical(const sykli__drive *d, const char *path[SYKL
     uint32_t at = SYKLI__SCHED_NONE, found[SYKLI__DRIVE_PATH_MAX];
     size_t count = 0;
     for (uint32_t i = 0; i < d->task_count; i++)
-        if (d->tasks[i].run_ms && (at == SYKLI__SCHED_NONE
-                                   || d->tasks[i].ended_ms > d->tasks[at].ended_ms))
+        if (sykli__drive_ran(d, i)
+            && (at == SYKLI__SCHED_NONE || d->tasks[i].ended_ms >= d->tasks[at].ended_ms))
             at = i;
     while (at != SYKLI__SCHED_NONE && count < SYKLI__DRIVE_PATH_MAX) {
         found[count++] = at;
         uint32_t last = SYKLI__SCHED_NONE;
         for (uint32_t i = d->before_at[at]; i < d->before_at[at + 1]; i++)
-            if (last == SYKLI__SCHED_NONE
-                || d->tasks[d->before[i]].ended_ms > d->tasks[last].ended_ms)
+            if (sykli__drive_ran(d, d->before[i])
+                && (last == SYKLI__SCHED_NONE
+                    || d->tasks[d->before[i]].ended_ms > d->tasks[last].ended_ms))
                 last = d->before[i];
         at = last;
     }

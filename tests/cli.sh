@@ -1,56 +1,7 @@
 #!/bin/sh
 # The command as scripts see it: verbs, flags, exit codes, what is on stdout and what is not.
-set -u
-unset SYKLI_STATE SYKLI_CACHE SYKLI_CONFIG
-unset CI GITHUB_REF_TYPE GITHUB_REF_NAME CI_COMMIT_BRANCH CI_COMMIT_TAG
-root=$(pwd)
-sykli=${SYKLI:-$root/${B-build}/sykli}
-work=$root/${B-build}/test/cli
-rm -rf "$work"
-mkdir -p "$work/home"
-export HOME="$work/home" XDG_CACHE_HOME="$work/cache" XDG_STATE_HOME="$work/state" NO_COLOR=1
-cd "$work" || exit 1
-passed=0 failed=0 code=0
-
-fail() {
-    failed=$((failed + 1))
-    echo "FAIL $1"
-    echo "  exit $code; stdout:"
-    head -n 15 out | sed 's/^/    /'
-    echo "  stderr:"
-    head -n 15 err | sed 's/^/    /'
-}
-# run ARGUMENT...: runs sykli, keeps code, out, err.
-run() {
-    code=0
-    "$sykli" "$@" >out 2>err </dev/null || code=$?
-}
-# expect WHAT EXIT [PATTERN...]: each pattern is in stdout; one that begins with ! is not.
-expect() {
-    what=$1
-    [ "$code" = "$2" ] || { fail "$what: exit $2 is wanted"; return; }
-    shift 2
-    for pattern in "$@"; do
-        case $pattern in
-        !*) if grep -qF -- "${pattern#!}" out; then fail "$what: not wanted: $pattern"; return; fi ;;
-        *) grep -qF -- "$pattern" out || { fail "$what: wanted: $pattern"; return; } ;;
-        esac
-    done
-    passed=$((passed + 1))
-}
-# told PATTERN: it is in stderr of the last run.
-told() {
-    if grep -qF -- "$1" err; then passed=$((passed + 1)); else fail "stderr: wanted: $1"; fi
-}
-# lines COUNT: so many lines are in stdout.
-lines() {
-    if [ "$(wc -l <out)" = "$1" ]; then passed=$((passed + 1)); else fail "$1 lines are wanted"; fi
-}
-project() {
-    mkdir -p "$work/$1"
-    cd "$work/$1" || exit 1
-    cat >sykli.json
-}
+name=cli
+. tests/cli.inc
 
 # ---- verbs and flags ----
 run --version
@@ -335,5 +286,4 @@ expect "an unknown column" 1
 run query
 expect "no query" 2
 
-echo "cli: $passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

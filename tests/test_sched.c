@@ -144,7 +144,7 @@ static void retries_back_off(test *t)
     TRY(start(&b));
     drain(&b);
     fact(&b, SYKLI__SCHED_STARTED, 0, true);
-    CHECK_TEXT(fact(&b, SYKLI__SCHED_EXITED, 0, false), "start 0; retry 0; ");
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_EXITED, 0, false), "retry 0; start 0; ");
     CHECK_TEXT(fact(&b, SYKLI__SCHED_EXITED, 0, false), "retry 0; ");
     uint64_t first = sykli__sched_deadline(&b.s);
     CHECK(first >= 800 && first <= 1200);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const cli_option cli_common_options[] = {
@@ -89,6 +90,27 @@ char *cli_read(cli *c, const char *path, size_t *out_size)
     *out_size = size;
     if (!copy) sykli_fail_sys(&c->fault, error ? -error : -ENOMEM, "%s", path);
     return copy;
+}
+
+// Writes all of it and closes.
+static int write_file(FILE *file, const void *data, size_t size)
+{
+    if (!file) return -1;
+    bool good = fwrite(data, 1, size, file) == size;
+    return fclose(file) || !good ? -1 : 0;
+}
+
+int cli_write(cli *c, const char *path, const void *data, size_t size)
+{
+    struct stat st;
+    bool whole = stat(path, &st) != 0 || S_ISREG(st.st_mode);
+    const char *to = whole ? cli_print(c, "%s.%ld.tmp", path, (long)getpid()) : path;
+    int rc = write_file(fopen(to, whole ? "wbx" : "wb"), data, size);
+    if (!rc && whole) rc = rename(to, path);
+    if (!rc) return 0;
+    rc = sykli_fail_sys(&c->fault, -errno, "%s", path);
+    if (whole) unlink(to);
+    return rc;
 }
 
 // ---- output ----
@@ -372,7 +394,10 @@ static int read_option(cli *c, int argc, char **argv, int *at)
     else if (!is_long && word[2]) value = word + 2;
     if (!option->arg && value)
         return cli_fail(c, CLI_USAGE, "usage", NULL, "%s: --%s takes no value", word, option->name);
-    if (option->arg && !value) {
+    bool optional = option->arg && *option->arg == '[';
+    if (option->arg && !value && optional) {
+        if (*at + 1 < argc && argv[*at + 1][0] != '-') value = argv[++*at];
+    } else if (option->arg && !value) {
         if (*at + 1 >= argc)
             return cli_fail(c, CLI_USAGE, "usage", NULL, "%s needs a value: %s", word, option->arg);
         value = argv[++*at];
@@ -503,7 +528,7 @@ static bool takes_next(const cli_verb *verb, const char *word)
     size_t size = is_long ? strcspn(word + 2, "=") : 0;
     const cli_option *o = option_in(verb->options, word + 2, size, is_long ? 0 : word[1]);
     if (!o) o = option_in(cli_common_options, word + 2, size, is_long ? 0 : word[1]);
-    return o && o->arg && !word[is_long ? 2 + size : 2];
+    return o && o->arg && *o->arg != '[' && !word[is_long ? 2 + size : 2];
 }
 
 // The verb of a verb: the next word behind it that is no option. A verb that does something of its

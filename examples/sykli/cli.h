@@ -15,7 +15,7 @@ typedef struct cli cli;
 typedef struct cli_option {
     const char *name; // without the dashes
     char letter;      // 0: none
-    const char *arg;  // what the value is called in --help; NULL: a switch
+    const char *arg;  // what the value is called in --help; NULL: a switch; "[X]": may be left out
     const char *help;
 } cli_option;
 
@@ -101,5 +101,8 @@ __attribute__((format(printf, 2, 3)))
 char *cli_print(cli *c, const char *format, ...);
 // The whole of a file; "-" is stdin.    returns  NULL with c->fault set
 char *cli_read(cli *c, const char *path, size_t *out_size);
+// Replaces a file whole: whoever reads it sees the old text or the new one. What is no regular file
+// (a pipe, a terminal) is written to.     returns  0, or the error with c->fault set
+int cli_write(cli *c, const char *path, const void *data, size_t size);
 
 #endif

@@ -23,20 +23,47 @@ static void print_line(const cli *c, const char *text, size_t size, const char *
     putchar('\n');
 }
 
-// The last lines of at most the last 64 KiB.
-static void print_tail(const cli *c, FILE *file, int lines, const char *indent)
+// The last lines of at most the last 64 KiB; to be freed, NULL: there is nothing.
+static char *read_tail(FILE *file, int lines, const char **begin, size_t *size)
 {
     char *text = malloc(TAIL_MAX_BYTES);
     if (fseek(file, -TAIL_MAX_BYTES, SEEK_END)) rewind(file);
-    size_t size = text ? fread(text, 1, TAIL_MAX_BYTES, file) : 0;
-    for (const char *at = text ? tail(text, size, lines) : NULL; size && at < text + size;) {
-        size_t left = (size_t)(text + size - at);
+    size_t got = text ? fread(text, 1, TAIL_MAX_BYTES, file) : 0;
+    *begin = text ? tail(text, got, lines) : NULL;
+    *size = text ? (size_t)(text + got - *begin) : 0;
+    return text;
+}
+
+static void print_tail(const cli *c, FILE *file, int lines, const char *indent)
+{
+    const char *at;
+    size_t left;
+    char *text = read_tail(file, lines, &at, &left);
+    while (left) {
         const char *end = memchr(at, '\n', left);
         size_t step = end ? (size_t)(end - at) + 1 : left;
         print_line(c, at, step, indent);
         at += step;
+        left -= step;
     }
     free(text);
+}
+
+const char *log_tail(cli *c, const char *path, int lines_max)
+{
+    const char *begin, *plain = "";
+    size_t size;
+    sykli_buf safe;
+    FILE *file = path && *path ? fopen(path, "rb") : NULL;
+    if (!file) return plain;
+    char *text = read_tail(file, lines_max, &begin, &size);
+    sykli_buf_init(&safe, &c->mem, SYKLI_TAG_host);
+    if (text && sykli_log_safe(&safe, begin, size, false) >= 0 && safe.size)
+        plain = cli_copy(c, (const char *)safe.data, safe.size);
+    sykli_buf_free(&safe);
+    free(text);
+    fclose(file);
+    return plain;
 }
 
 void log_print(const cli *c, const char *path, int lines_max, const char *indent)

@@ -11,4 +11,8 @@ void log_print(const cli *c, const char *path, int lines_max, const char *indent
 //   returns  the exit code, after a message if the cache has it no more
 int log_print_blob(cli *c, const char *id);
 
+// The last `lines_max` lines of a log as plain text: no colours, no control characters.
+//   returns  the text, "" if there is none
+const char *log_tail(cli *c, const char *path, int lines_max);
+
 #endif

@@ -50,6 +50,9 @@ pipeline_task *pipeline_find(pipeline *p, const char *name); // NULL: not there
 // they need.     returns  0, or an exit code after an error message
 int pipeline_select(cli *c, pipeline *p, const char *const *names, int count, const char *filter);
 
+// Everything that a wanted task needs becomes wanted.
+void pipeline_close_over(cli *c, pipeline *p);
+
 // Decides the conditions of the wanted tasks: those that do not hold are skipped, one that is not
 // well formed is skipped with a warning.   dir  the project folder
 void pipeline_decide(cli *c, pipeline *p, const char *dir);

@@ -20,8 +20,7 @@ static int unknown_task(cli *c, const pipeline *p, const char *name)
     return cli_fail(c, CLI_USAGE, "task_not_found", hint, "no task is named %s", name);
 }
 
-// Everything that a wanted task needs is wanted.
-static void close_over(cli *c, pipeline *p)
+void pipeline_close_over(cli *c, pipeline *p)
 {
     uint32_t *queue = cli_alloc(c, (p->task_count + 1) * sizeof *queue);
     size_t count = 0;
@@ -57,7 +56,7 @@ int pipeline_select(cli *c, pipeline *p, const char *const *names, int count, co
             if (answers_to(p, &p->tasks[i], names[n])) p->tasks[i].wanted = found = true;
         if (!found) return unknown_task(c, p, names[n]);
     }
-    close_over(c, p);
+    pipeline_close_over(c, p);
     return 0;
 }
 

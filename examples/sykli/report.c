@@ -1,32 +1,27 @@
 // The report at the end of a run.
+#include "report.h"
 #include "log.h"
-#include "run.h"
 #include <string.h>
 
 enum { NAME_MIN = 12, NAME_MAX_COLUMNS = 32, TAIL_LINES = 10, WIDTH_MIN = 64, WIDTH_MAX = 100 };
 
 // ---- rows ----
 
-typedef struct row {
-    const pipeline_task *task;
-    sykli_task_info info;
-} row;
-
-static bool is_bad(sykli_status status)
+bool report_is_bad(sykli_status status)
 {
     return status == SYKLI_STATUS_failed || status == SYKLI_STATUS_errored
         || status == SYKLI_STATUS_cancelled;
 }
 
-static const char *glyph(sykli_status status)
+const char *report_glyph(sykli_status status)
 {
     return status == SYKLI_STATUS_passed ? "●" : status == SYKLI_STATUS_cached ? "○"
-         : is_bad(status) ? "✕" : "─";
+         : report_is_bad(status) ? "✕" : "─";
 }
 
 static cli_style style(sykli_status status)
 {
-    return status == SYKLI_STATUS_passed ? CLI_GOOD : is_bad(status) ? CLI_BAD : CLI_FAINT;
+    return status == SYKLI_STATUS_passed ? CLI_GOOD : report_is_bad(status) ? CLI_BAD : CLI_FAINT;
 }
 
 // What stands at the right end of a row.
@@ -46,12 +41,12 @@ static void right_side(const sykli_task_info *info, char *out, size_t size)
     else sykli_format_duration(out, info->duration_ms);
 }
 
-static void print_row(const run *r, const row *w, int name_width, int width)
+static void print_row(const run *r, const report_row *w, int name_width, int width)
 {
     char right[160];
     bool colour = r->c->colour;
     right_side(&w->info, right, sizeof right);
-    printf("  %s%s%s  ", cli_style_on(colour, style(w->info.status)), glyph(w->info.status),
+    printf("  %s%s%s  ", cli_style_on(colour, style(w->info.status)), report_glyph(w->info.status),
            cli_style_on(colour, CLI_PLAIN));
     int used = 5 + cli_put(stdout, w->task->name, 0);
     used += printf("%*s", used < 5 + name_width ? 5 + name_width - used : 0, "");
@@ -69,7 +64,7 @@ static void print_row(const run *r, const row *w, int name_width, int width)
 }
 
 // Why a task did not pass, its last lines, and where the rest is.
-static void print_failure(const run *r, const row *w)
+static void print_failure(const run *r, const report_row *w)
 {
     const sykli_task_info *info = &w->info;
     fputs("     ", stdout);
@@ -96,15 +91,14 @@ static void print_header(const run *r, int width)
 }
 
 // The last line: counts in the order of what matters, the time, the time saved.
-static void print_sum(const run *r, const row *rows, size_t count)
+static void print_sum(const run *r, size_t count)
 {
     static const sykli_status order[] = {
         SYKLI_STATUS_failed, SYKLI_STATUS_errored, SYKLI_STATUS_cancelled, SYKLI_STATUS_passed,
         SYKLI_STATUS_cached, SYKLI_STATUS_blocked, SYKLI_STATUS_skipped };
-    size_t counts[SYKLI_STATUS_COUNT] = { 0 };
+    const size_t *counts = r->counts;
     char time[32];
     const char *between = "";
-    for (size_t i = 0; i < count; i++) counts[rows[i].info.status]++;
     printf("  %s─%s  ", cli_style_on(r->c->colour, CLI_FAINT),
            cli_style_on(r->c->colour, CLI_PLAIN));
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
@@ -121,17 +115,29 @@ static void print_sum(const run *r, const row *rows, size_t count)
     puts(cli_style_on(r->c->colour, CLI_PLAIN));
 }
 
-static row *collect(const run *r, size_t *count)
+// The chain of tasks that took the time: only a shorter one of these makes the run shorter.
+static void print_critical(const run *r, int width)
 {
-    row *rows = cli_alloc(r->c, (r->p->task_count + 1) * sizeof *rows);
+    enum { LABEL = 17 };
+    if (!r->critical_path || !strstr(r->critical_path, " → ")) return;
+    printf("  %scritical path: ", cli_style_on(r->c->colour, CLI_FAINT));
+    cli_put(stdout, r->critical_path, width - LABEL);
+    puts(cli_style_on(r->c->colour, CLI_PLAIN));
+}
+
+report_row *report_rows(run *r, size_t *count)
+{
+    report_row *rows = cli_alloc(r->c, (r->p->task_count + 1) * sizeof *rows);
     *count = 0;
+    memset(r->counts, 0, sizeof r->counts);
     for (size_t i = 0; i < r->p->task_count; i++) {
-        row *w = &rows[*count];
+        report_row *w = &rows[*count];
         w->task = &r->p->tasks[i];
         if (!w->task->wanted || sykli_task_get(r->s, w->task->handle, &w->info) < 0) continue;
         if (w->info.reason) w->info.reason = cli_print(r->c, "%s", w->info.reason);
         if (w->info.from) w->info.from = cli_print(r->c, "%s", w->info.from);
         if (w->info.log_path) w->info.log_path = cli_print(r->c, "%s", w->info.log_path);
+        r->counts[w->info.status]++;
         ++*count;
     }
     return rows;
@@ -140,7 +146,7 @@ static row *collect(const run *r, size_t *count)
 void report_print(run *r)
 {
     size_t count;
-    row *rows = collect(r, &count);
+    report_row *rows = report_rows(r, &count);
     int width = cli_terminal(stdout) ? cli_width(stdout) : WIDTH_MIN, name_width = NAME_MIN;
     width = width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width;
     for (size_t i = 0; i < count; i++) {
@@ -149,17 +155,18 @@ void report_print(run *r)
     }
     if (!r->quiet) print_header(r, width);
     for (size_t i = 0; i < count; i++)
-        if (is_bad(rows[i].info.status)) {
+        if (report_is_bad(rows[i].info.status)) {
             print_row(r, &rows[i], name_width, width);
             print_failure(r, &rows[i]);
         }
     for (size_t i = 0; i < count && !r->quiet; i++)
-        if (!is_bad(rows[i].info.status)) {
+        if (!report_is_bad(rows[i].info.status)) {
             print_row(r, &rows[i], name_width, width);
             if (r->output == OUTPUT_ALL) log_print(r->c, rows[i].info.log_path, 0, "     │ ");
         }
     if (count && !r->quiet) putchar('\n');
-    print_sum(r, rows, count);
+    if (!r->quiet) print_critical(r, width);
+    print_sum(r, count);
 }
 
 // ---- JSON ----
@@ -171,7 +178,7 @@ static void member(sykli_buf *b, const char *before, const char *value)
     else sykli_buf_text(b, "null");
 }
 
-static void task_json(sykli_buf *b, const row *w)
+static void task_json(sykli_buf *b, const report_row *w)
 {
     const sykli_task_info *info = &w->info;
     bool cached = info->status == SYKLI_STATUS_cached;
@@ -180,7 +187,7 @@ static void task_json(sykli_buf *b, const row *w)
     sykli_buf_print(b, ",\"duration_ms\":%llu,\"cached\":%s",
                     (unsigned long long)info->duration_ms, cached ? "true" : "false");
     member(b, ",\"from\":", cached ? info->from : NULL);
-    if (is_bad(info->status) || info->status == SYKLI_STATUS_blocked)
+    if (report_is_bad(info->status) || info->status == SYKLI_STATUS_blocked)
         member(b, ",\"error\":", info->reason);
     sykli_buf_text(b, "}");
 }
@@ -188,12 +195,13 @@ static void task_json(sykli_buf *b, const row *w)
 void report_json(run *r)
 {
     size_t count;
-    row *rows = collect(r, &count);
+    report_row *rows = report_rows(r, &count);
     bool good = true;
     sykli_buf b;
     sykli_buf_init(&b, &r->c->mem, SYKLI_TAG_host);
-    for (size_t i = 0; i < count; i++)
-        good = good && !is_bad(rows[i].info.status) && rows[i].info.status != SYKLI_STATUS_blocked;
+    for (int i = 0; i < SYKLI_STATUS_COUNT; i++)
+        good = good && !(r->counts[i] && (report_is_bad((sykli_status)i)
+                                          || i == SYKLI_STATUS_blocked));
     sykli_buf_print(&b, "{\"status\":\"%s\",\"duration_ms\":%llu,\"tasks\":[",
                     r->cancelled_by ? "cancelled" : good ? "passed" : "failed",
                     (unsigned long long)r->wall_ms);

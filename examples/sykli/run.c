@@ -2,8 +2,10 @@
 #define _GNU_SOURCE 1
 #include "ask.h"
 #include "config_file.h"
+#include "affected.h"
+#include "dry.h"
 #include "record.h"
-#include "run.h"
+#include "report.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,12 +39,40 @@ static void catch_signals(sykli *s)
     signal(SIGPIPE, SIG_IGN);
 }
 
+// What the library leaves open is what only a run knows: its node, its end by a signal.
+static void print_event(run *r, const sykli_event *event)
+{
+    sykli_buf line;
+    sykli_event e = *event;
+    if (e.kind == SYKLI_EVENT_task_output && r->output == OUTPUT_NONE) return;
+    sykli_buf_init(&line, &r->c->mem, SYKLI_TAG_host);
+    if (e.kind == SYKLI_EVENT_task_started && !e.node) e.node = sykli_node_name(r->s);
+    if (e.kind == SYKLI_EVENT_run_started) e.workers = r->workers;
+    if (e.kind == SYKLI_EVENT_run_finished && r->cancelled_by) e.status = SYKLI_STATUS_cancelled;
+    sykli_event_json(&e, &line);
+    sykli_buf_text(&line, "\n");
+    if (!line.error) fwrite(line.data, 1, line.size, stdout);
+    fflush(stdout);
+    sykli_buf_free(&line);
+}
+
+static void on_finished(run *r, const sykli_event *event)
+{
+    r->wall_ms = event->duration_ms;
+    r->saved_ms = event->saved_ms;
+    r->critical_path = "";
+    for (size_t i = 0; i < event->path_count; i++)
+        r->critical_path = cli_print(r->c, "%s%s%s", r->critical_path, i ? " → " : "",
+                                     event->path[i]);
+}
+
 static void on_event(void *user, const sykli_event *event)
 {
     run *r = user;
-    if (event->kind == SYKLI_EVENT_run_finished) r->wall_ms = event->duration_ms;
-    if (event->kind == SYKLI_EVENT_run_finished) r->saved_ms = event->saved_ms;
-    if (r->events) run_print_event(r, event);
+    if (event->kind == SYKLI_EVENT_run_started) r->started_at_ms = event->at_ms;
+    if (event->kind == SYKLI_EVENT_run_finished) on_finished(r, event);
+    if (r->profile) profile_event(r->profile, event);
+    if (r->events) print_event(r, event);
     else if (r->display) progress_event(r->display, event);
 }
 
@@ -157,23 +187,47 @@ static int exit_code(const run *r)
     return CLI_OK;
 }
 
+static size_t wanted(const pipeline *p)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->task_count; i++) count += p->tasks[i].wanted;
+    return count;
+}
+
+// Tells of the run that has ended, and leaves the files that were asked for.
+static int report(run *r)
+{
+    const char *junit = cli_value(r->c, "junit");
+    int code = r->profile ? profile_end(r->profile) : 0;
+    r->profile = NULL;
+    if (!code && junit) code = junit_write(r, junit);
+    if (code) return code;
+    if (r->c->json && !r->events) report_json(r);
+    else if (!r->events) report_print(r);
+    return exit_code(r);
+}
+
+static int run_added(run *r)
+{
+    const char *trace = cli_value(r->c, "profile");
+    int code = trace ? profile_begin(r->c, r->s, trace, wanted(r->p), &r->profile) : 0;
+    if (code) return code;
+    catch_signals(r->s);
+    if (!r->events && !r->quiet && !r->c->json) r->display = progress_begin(r->c, r);
+    code = go(r);
+    if (r->display) progress_end(r->display);
+    if (!code) code = report(r);
+    if (r->profile) profile_drop(r->profile);
+    return code;
+}
+
 // What is left when the pipeline has been read and its tasks are chosen.
 static int run_chosen(run *r, uint64_t timeout_ms)
 {
     int code = open_context(r);
     if (!code && pipeline_add(r->p, r->s, (uint32_t)timeout_ms) < 0)
         code = cli_fail_sykli(r->c, sykli_error(r->s), sykli_errmsg(r->s));
-    if (!code) {
-        catch_signals(r->s);
-        if (!r->events && !r->quiet && !r->c->json) r->display = progress_begin(r->c, r);
-        code = go(r);
-        if (r->display) progress_end(r->display);
-    }
-    if (!code) {
-        if (r->c->json && !r->events) report_json(r);
-        else if (!r->events) report_print(r);
-        code = exit_code(r);
-    }
+    if (!code) code = cli_has(r->c, "dry-run") ? dry_run(r) : run_added(r);
     signal_context = NULL;
     sykli_mesh_close(r->mesh);
     sykli_close(r->s);
@@ -206,12 +260,25 @@ static int run_pipeline(run *r, const char *const *names, int count)
         if (again) names = unfinished(c, r->p, &count);
         if (!again || count) // else all is well and nothing is wanted
             code = pipeline_select(c, r->p, names, count, cli_value(c, "filter"));
+        const char *base = cli_value(c, "affected");
+        if (!code && base) code = affected_keep(c, r->p, r->source, base);
         if (code) return code;
         pipeline_decide(c, r->p, r->source->dir);
         pipeline_check_support(c, r->p);
     }
     if (r->p->errors.count) return pipeline_refuse(c, r->p, r->source->path);
     return run_chosen(r, timeout_ms);
+}
+
+// A scope below `trusted` promises isolation; what is not there is refused, never silently weaker.
+static int check_scope(cli *c)
+{
+    static const char *const scopes[] = { "trusted", "branch", "pr", NULL };
+    int scope, code = cli_choice(c, "scope", scopes, 0, &scope);
+    if (code || !scope) return code;
+    return cli_fail(c, CLI_FAILED, "unsupported",
+                    "run it in a container or a machine of its own, with --no-cache",
+                    "--scope %s needs tasks to be isolated, and this build cannot", scopes[scope]);
 }
 
 int run_verb(cli *c)
@@ -221,6 +288,7 @@ int run_verb(cli *c)
     pipeline p;
     int output, first = 0;
     int code = cli_choice(c, "output", outputs, OUTPUT_FAILED, &output);
+    if (!code) code = check_scope(c);
     const char *path = cli_value(c, "file");
     if (!path && c->arg_count && pipeline_is_path(c->args[0])) path = c->args[first++];
     if (!code) code = pipeline_find_source(c, path, &source);

@@ -4,6 +4,7 @@
 #define RUN_H_INCLUDED
 
 #include "pipeline.h"
+#include "profile.h"
 #include "sykli_mesh.h"
 
 typedef enum run_output { OUTPUT_FAILED, OUTPUT_STREAM, OUTPUT_ALL, OUTPUT_NONE } run_output;
@@ -26,19 +27,16 @@ struct run {
     run_output output;
     bool events, quiet;
     progress *display; // NULL: none
+    profile *profile;  // NULL: none
     uint32_t workers;
     int cancelled_by;  // signal, 0: none
+    int64_t started_at_ms;
     uint64_t wall_ms, saved_ms;
+    const char *critical_path;         // "a → b", "" if it is not known
+    size_t counts[SYKLI_STATUS_COUNT]; // see report_rows
 };
 
 // The verb.
 int run_verb(cli *c);
-
-// Prints one event as a line of JSON.
-void run_print_event(run *r, const sykli_event *event);
-
-// The end of a run for people, and for `run --json`.
-void report_print(run *r);
-void report_json(run *r);
 
 #endif

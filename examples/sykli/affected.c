@@ -1,0 +1,169 @@
+#define _GNU_SOURCE 1
+#include "affected.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { WORDS_MAX = 16, OUTPUT_MAX_BYTES = 64 << 20 };
+
+typedef struct git {
+    cli *c;
+    const char *dir;
+    char *text;  // what the last call printed, with a NUL behind it
+    size_t size;
+} git;
+
+static int read_all(git *g, FILE *from)
+{
+    size_t room = 4096, got;
+    char *text = malloc(room + 1);
+    for (g->size = 0; text && (got = fread(text + g->size, 1, room - g->size, from)) > 0;) {
+        g->size += got;
+        if (g->size < room) continue;
+        char *grown = room < OUTPUT_MAX_BYTES ? realloc(text, room * 2 + 1) : NULL;
+        if (!grown) free(text);
+        text = grown;
+        room *= 2;
+    }
+    if (!text) return -1;
+    text[g->size] = 0;
+    g->text = cli_copy(g->c, text, g->size);
+    free(text);
+    return 0;
+}
+
+static void child(const git *g, char **words, int out)
+{
+    dup2(out, 1);
+    if (!freopen("/dev/null", "r+", stderr) || !freopen("/dev/null", "r", stdin)) _exit(126);
+    if (chdir(g->dir) == 0) execvp("git", words);
+    _exit(errno == ENOENT ? 127 : 126);
+}
+
+// Runs git in the project folder.      returns  its exit code, 127: there is none, -1: no memory
+static int git_run(git *g, const char *const *words)
+{
+    char *argv[WORDS_MAX] = { NULL };
+    int fds[2], status = -1, count = 0;
+    argv[count++] = cli_copy(g->c, "git", 3);
+    for (; *words && count < WORDS_MAX - 1; words++)
+        argv[count++] = cli_copy(g->c, *words, strlen(*words));
+    if (pipe(fds) < 0) return -1;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) child(g, argv, fds[1]);
+    close(fds[1]);
+    FILE *from = fdopen(fds[0], "rb");
+    int rc = from && pid > 0 ? read_all(g, from) : -1;
+    if (from) fclose(from);
+    else close(fds[0]);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    return rc < 0 || !WIFEXITED(status) ? -1 : WEXITSTATUS(status);
+}
+#define GIT(g, ...) git_run(g, (const char *const[]){ __VA_ARGS__, NULL })
+
+static bool is_commit(git *g, const char *name)
+{
+    const char *full = cli_print(g->c, "%s^{commit}", name);
+    return GIT(g, "rev-parse", "--verify", "--quiet", "--end-of-options", full) == 0;
+}
+
+// The branch a change goes to: as the CI says, else the main branch of the origin, else of here.
+static const char *default_base(git *g)
+{
+    static const char *const usual[] = { "origin/HEAD", "origin/main", "origin/master", "main",
+                                         "master" };
+    const char *github = getenv("GITHUB_BASE_REF");
+    const char *base = getenv("CI_MERGE_REQUEST_DIFF_BASE_SHA");
+    if (base && *base) return base;
+    base = getenv("CI_MERGE_REQUEST_TARGET_BRANCH_NAME");
+    if (github && *github) base = github;
+    if (base && *base) return cli_print(g->c, "origin/%s", base);
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        if (is_commit(g, usual[i])) return usual[i];
+    return NULL;
+}
+
+static int fail_base(git *g, const pipeline *p, const char *base)
+{
+    const char *hint = "git fetch origin, or name a commit: --affected=HEAD~1";
+    for (size_t i = 0; i < p->task_count; i++)
+        if (base && !strcmp(p->tasks[i].name, base))
+            hint = cli_print(g->c, "for that task: sykli run %s --affected", base);
+    if (!base)
+        return cli_fail(g->c, CLI_FAILED, "base_not_found", hint,
+                        "--affected: no main branch to compare with in %s", g->dir);
+    return cli_fail(g->c, CLI_FAILED, "base_not_found", hint,
+                    "--affected: %s is no commit of this repository", base);
+}
+
+// The commit where the base and this branch part.
+static int find_merge_base(git *g, const pipeline *p, const char *base, const char **out)
+{
+    int rc = GIT(g, "rev-parse", "--is-inside-work-tree");
+    if (rc == 127)
+        return cli_fail(g->c, CLI_INFRASTRUCTURE, "git_not_found", "install git",
+                        "--affected asks git, and there is none");
+    if (rc)
+        return cli_fail(g->c, CLI_FAILED, "git_not_found", "git init, or run without --affected",
+                        "--affected: %s is in no git repository", g->dir);
+    if (!*base) base = default_base(g);
+    if (!base || !is_commit(g, base)) return fail_base(g, p, base);
+    if (GIT(g, "merge-base", "--end-of-options", base, "HEAD"))
+        return cli_fail(g->c, CLI_FAILED, "base_not_found",
+                        "a shallow clone lacks it: git fetch --unshallow",
+                        "--affected: %s and HEAD have no commit in common", base);
+    g->text[strcspn(g->text, "\n")] = 0;
+    *out = g->text;
+    return 0;
+}
+
+bool affected_reads(const pipeline_task *t, const char *path)
+{
+    for (size_t i = 0; i < t->input_count; i++)
+        if (sykli_glob_match(t->inputs[i], path)) return true;
+    return false;
+}
+
+// Marks what reads one of the files, NUL-terminated names.
+static void mark(const pipeline *p, const pipeline_source *source, const char *names, size_t size,
+                 bool *touched)
+{
+    for (const char *at = names; at < names + size; at += strlen(at) + 1)
+        for (size_t i = 0; i < p->task_count; i++)
+            touched[i] = touched[i] || !p->tasks[i].input_count || !strcmp(at, source->name)
+                      || affected_reads(&p->tasks[i], at);
+}
+
+// What needs a touched task is touched. Tasks may stand in any order.
+static void spread(const pipeline *p, bool *touched)
+{
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < p->task_count; i++)
+            for (size_t k = 0; k < p->tasks[i].after_count && !touched[i]; k++)
+                if (touched[p->tasks[i].after[k]]) touched[i] = more = true;
+    }
+}
+
+int affected_keep(cli *c, pipeline *p, const pipeline_source *source, const char *base)
+{
+    git g = { .c = c, .dir = source->dir };
+    const char *from = NULL;
+    int code = find_merge_base(&g, p, base, &from);
+    if (code) return code;
+    bool *touched = cli_alloc(c, (p->task_count + 1) * sizeof *touched);
+    int rc = GIT(&g, "diff", "--name-only", "--no-renames", "--relative", "-z", from, "--");
+    if (!rc) mark(p, source, g.text, g.size, touched);
+    if (!rc) rc = GIT(&g, "ls-files", "--others", "--exclude-standard", "-z");
+    if (rc)
+        return cli_fail(c, CLI_INFRASTRUCTURE, "git", NULL, "--affected: git ended with code %d",
+                        rc);
+    mark(p, source, g.text, g.size, touched);
+    spread(p, touched);
+    for (size_t i = 0; i < p->task_count; i++) p->tasks[i].wanted &= touched[i];
+    pipeline_close_over(c, p);
+    return 0;
+}
