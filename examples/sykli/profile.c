@@ -31,8 +31,8 @@ static uint64_t now_us(const profile *p) { return p->c->sys.now_ns(p->c->sys.use
 
 static void name_it(profile *p, size_t tid, const char *what, const char *name)
 {
-    fprintf(p->file, "{\"ph\":\"M\",\"pid\":1,\"tid\":%zu,\"name\":\"%s\",\"args\":{\"name\":\"%s\"}}",
-            tid, what, name);
+    fprintf(p->file, "{\"ph\":\"M\",\"pid\":1,\"tid\":%zu,\"name\":\"%s\","
+                     "\"args\":{\"name\":\"%s\"}}", tid, what, name);
 }
 
 int profile_begin(cli *c, sykli *s, const char *path, size_t tasks, profile **out)
