@@ -34,7 +34,8 @@ SODIUM := $(shell tools/has $(CC) sodium.h)
 SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' tests/test_*.c)))
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
             $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c)))
-SCRIPTS = $(filter-out tests/run.sh tests/netns.sh,$(wildcard tests/*.sh)) # that one: as root
+# What needs root, other programs or minutes is for .ci/run alone.
+SCRIPTS = $(filter-out tests/run.sh tests/netns.sh tests/crash.sh,$(wildcard tests/*.sh))
 COMMON  = $(filter-out tests/test_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
 RUN     = B="$(B)" CC="$(CC)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh
 SYKLI_SHARED ?= $(if $(wildcard ../shared/vectors),$(abspath ../shared))
