@@ -200,6 +200,10 @@ typedef struct sykli_spawn {
     int out_fd, err_fd;      // become 1 and 2; 0 is /dev/null
     bool new_session;        // setsid in the child: its own process group too
     int cgroup_fd;           // open cgroup.procs that it joins (ENODEV: it could not); 0: none
+    // Not NULL: no argv, the child calls this with nothing open above 2 and ends with what it
+    // returns.
+    int (*function)(void *user);
+    void *function_user;
 } sykli_spawn;
 
 typedef struct sykli_exit {
@@ -386,6 +390,15 @@ typedef struct sykli_task_desc {
     // More members of the task as `sykli run` reads them, JSON: "\"when\": \"branch == 'main'\"".
     // For programs that print their graph; a context that would run such a task refuses to start.
     const char *extra;
+    // Not NULL: a function of this program is the task. It is called in a child process, as it
+    // would be after fork: it sees memory as it was at the start, changes it for itself only, has
+    // nothing open above 2, and what it returns (& 255) is its exit code. `command` is then no
+    // command but what it is called; for a task with inputs it belongs to the key: it names the
+    // version of the function, and without one the task is not cached.
+    //   threads  if this program has any, a function may only do what is allowed after fork
+    //   example  examples/callback.c
+    int (*function)(void *user);
+    void *function_user;
 } sykli_task_desc;
 
 // Adds one task to the graph.
@@ -7759,6 +7772,8 @@ typedef struct sykli__sys_child {
     const char *const *argv, *const *env, *workdir, *path;
     int out_fd, err_fd, cgroup_fd;
     bool new_session;
+    int (*function)(void *user);
+    void *function_user;
     volatile int error; // written by the child, which shares our memory
 } sykli__sys_child;
 
@@ -7841,7 +7856,7 @@ SYKLI__SYS_NEVER_RETURNS static int sykli__sys_child_main(void *at)
 #if defined(__GNUC__)
 __attribute__((noinline))
 #endif
-static int sykli__sys_fork(sykli__sys_child *c)
+static int sykli__sys_vfork(sykli__sys_child *c)
 {
     union { char bytes[24 << 10]; long double align; } stack;
     char *top = stack.bytes + sizeof stack.bytes;
@@ -7851,18 +7866,38 @@ static int sykli__sys_fork(sykli__sys_child *c)
     int pid = clone(sykli__sys_child_main, top, CLONE_VM | CLONE_VFORK | SIGCHLD, c);
     return pid < 0 ? -errno : pid;
 }
+#endif
+
+// The rest of a child that is a function: as after an exec, nothing else is open, no lock held.
+static void sykli__sys_call(const sykli__sys_child *c)
+{
+    extern char **environ;
+#if defined(SYKLI__SYS_LINUX) && defined(SYS_close_range)
+    bool closed = !syscall(SYS_close_range, 3u, ~0u, 0u);
 #else
+    bool closed = false;
+#endif
+    for (int fd = closed ? 0 : (int)sysconf(_SC_OPEN_MAX); fd > 3;) close(--fd);
+    environ = (char **)(uintptr_t)c->env;
+    int code = c->function(c->function_user);
+    fflush(stdout);
+    fflush(stderr);
+    _exit(code & 255);
+}
+
 // fork, and the errno comes through a pipe that a successful exec closes.
 static int sykli__sys_fork(sykli__sys_child *c)
 {
     int fds[2], rc = sykli__sys_pipe(NULL, fds);
     if (rc < 0) return rc;
     fcntl(fds[0], F_SETFL, 0); // this one read is to wait
+    if (c->function) fflush(stdout); // what the host has not yet written is not the child's
     int error, pid = fork();
     if (!pid) {
         if (fds[1] < 3) fds[1] = fcntl(fds[1], F_DUPFD_CLOEXEC, 3);
-        sykli__sys_child_main(c);
-        error = c->error;
+        error = sykli__sys_child_setup(c);
+        if (!error && c->function) sykli__sys_call(c);
+        if (!error) error = sykli__sys_exec(c);
         _exit(write(fds[1], &error, sizeof error) > 0 ? 127 : 126);
     }
     rc = pid < 0 ? -errno : pid;
@@ -7872,19 +7907,23 @@ static int sykli__sys_fork(sykli__sys_child *c)
     close(fds[0]);
     return rc;
 }
-#endif
 
 static int sykli__sys_spawn(void *u, const sykli_spawn *desc)
 {
     (void)u;
     sykli__sys_child c = { desc->argv, desc->env, desc->workdir, "/usr/local/bin:/usr/bin:/bin",
-                           desc->out_fd, desc->err_fd, desc->cgroup_fd, desc->new_session, 0 };
+                           desc->out_fd, desc->err_fd, desc->cgroup_fd, desc->new_session,
+                           desc->function, desc->function_user, 0 };
     for (const char *const *env = desc->env; *env; env++)
         if (!strncmp(*env, "PATH=", 5)) c.path = *env + 5;
     sigset_t all, before;
     sigfillset(&all);
     if (sigprocmask(SIG_SETMASK, &all, &before)) return -errno;
+#if defined(SYKLI__SYS_LINUX)
+    int pid = c.function ? sykli__sys_fork(&c) : sykli__sys_vfork(&c);
+#else
     int pid = sykli__sys_fork(&c);
+#endif
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (pid < 0 || !c.error) return pid;
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
@@ -12263,6 +12302,8 @@ typedef struct sykli__spawn_desc {
     const char *workdir;    // NULL: the current one
     const char *uid;        // of this attempt, 1..SYKLI__SPAWN_UID_MAX bytes; SYKLI_TASK_UID there
     struct sykli__spawn_host *host; // NULL: each process asks the machine anew
+    int (*function)(void *user);    // not NULL: called in the child, there is no command
+    void *function_user;
 } sykli__spawn_desc;
 
 // What is known of the machine and of the processes started last: after a short task the new pids
@@ -12426,6 +12467,7 @@ static int sykli__spawn_sh(sykli_mem *mem, sykli_spawn *sys_desc, const char *co
 // Starts the command, directly where that means the same.   returns  pid or negated errno
 static int sykli__spawn_exec(sykli_mem *mem, sykli_spawn *sys_desc, const char *command)
 {
+    if (sys_desc->function) return mem->sys->spawn(mem->sys->user, sys_desc);
     if (!sykli__spawn_plain(command)) return sykli__spawn_sh(mem, sys_desc, command);
     size_t size = strlen(command) + 1, words = (size + 1) / 2 + 1;
     char *copy = sykli_mem_text(mem, SYKLI_TAG_spawn, command, size - 1);
@@ -12733,7 +12775,8 @@ static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
     out->host = desc->host;
     out->cgroup = sykli__spawn_cgroup_take(mem, desc->host);
     sykli_spawn sys_desc = { NULL, env, desc->workdir, write_fds[0], write_fds[1], true,
-        out->cgroup < 0 ? 0 : desc->host->cgroups[out->cgroup].procs_fd };
+        out->cgroup < 0 ? 0 : desc->host->cgroups[out->cgroup].procs_fd, desc->function,
+        desc->function_user };
     out->started_ns = sys->now_ns(sys->user);
     rc = sykli__spawn_exec(mem, &sys_desc, desc->command);
     if (rc == -ENODEV && out->cgroup >= 0) { // we may make cgroups, but not move anybody there
@@ -13102,6 +13145,22 @@ static void sykli__spawn_bury_all(sykli_mem *mem, sykli__spawn_proc *proc)
     host->buried_ns = now;
     sykli__spawn_search s = { mem, proc, 0, 0, true };
     sykli__spawn_each_stray(&s);
+}
+
+// What people call the signals that end programs, in parentheses; "" for others.
+static const char *sykli__spawn_signal_name(int sig)
+{
+    switch (sig) {
+    case SIGABRT: return " (SIGABRT)";
+    case SIGBUS: return " (SIGBUS)";
+    case SIGFPE: return " (SIGFPE)";
+    case SIGILL: return " (SIGILL)";
+    case SIGKILL: return " (SIGKILL)";
+    case SIGPIPE: return " (SIGPIPE)";
+    case SIGSEGV: return " (SIGSEGV)";
+    case SIGTERM: return " (SIGTERM)";
+    default: return "";
+    }
 }
 
 // Gives all back. What still runs is killed first.
@@ -14028,6 +14087,7 @@ typedef struct sykli__drive_job {
     sykli__spawn_proc proc;
     int row;                  // among the procs, -1: none
     bool spawned, slot, granted, open[2], killed; // granted: a job in phase SLOT may start
+    bool taken;               // somebody else reaped its first process
     bool deaf[2];             // its text can no longer be masked
     int log_fd;               // -1 until there is output
     uint64_t phase_deadline_ms, sample_at_ms, started_ms;
@@ -14041,6 +14101,8 @@ typedef struct sykli__drive_job {
 typedef struct sykli__drive_task {
     const char *name, *command, *workdir, *skip_reason; // all text lives in the drive's arena
     const char *extra;
+    int (*function)(void *user);
+    void *function_user;
     const char **inputs, **secrets;
     sykli_pair *outputs, *env;
     uint32_t input_count, output_count, env_count, secret_count;
@@ -14223,6 +14285,18 @@ static const char *sykli__drive_keep_text(sykli__drive *d, const char *text)
     return copy;
 }
 
+// What a function is called where others have a command: not what any command could be.
+static const char *sykli__drive_keep_function(sykli__drive *d, const sykli_task_desc *desc)
+{
+    static const char head[] = "function: ";
+    const char *text = desc->command ? desc->command : desc->name;
+    char *copy = (char *)sykli__drive_keep(d, sizeof head + strlen(text));
+    if (!copy) return NULL;
+    memcpy(copy, head, sizeof head - 1);
+    memcpy(copy + sizeof head - 1, text, strlen(text) + 1);
+    return copy;
+}
+
 // One list out of the inline entries and the longer list of a desc.
 static int sykli__drive_keep_texts(sykli__drive *d, const char *const *inl, const char *const *list,
                                    size_t list_count, const char ***out, uint32_t *out_count)
@@ -14291,7 +14365,7 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
                           SYKLI_NAME_MAX, name_size);
     if (sykli_map_get(&d->names, desc->name, name_size))
         return sykli_fail(d->fault, SYKLI_EEXIST, "task '%s': the name is taken", desc->name);
-    if (!desc->skip_reason && (!desc->command || !*desc->command))
+    if (!desc->skip_reason && !desc->function && (!desc->command || !*desc->command))
         return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': give it a command", desc->name);
     if (desc->command && strlen(desc->command) > SYKLI_COMMAND_MAX)
         return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': command longer than %u bytes",
@@ -14321,7 +14395,11 @@ static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
     t->exit_code = -1;
     t->no_cache = desc->no_cache;
     t->name = sykli__drive_keep_text(d, desc->name);
-    t->command = sykli__drive_keep_text(d, desc->command ? desc->command : "");
+    t->function = desc->function;
+    t->function_user = desc->function_user;
+    t->no_cache |= t->function && !desc->command;
+    t->command = t->function ? sykli__drive_keep_function(d, desc)
+               : sykli__drive_keep_text(d, desc->command ? desc->command : "");
     t->workdir = sykli__drive_keep_text(d, desc->workdir);
     t->skip_reason = sykli__drive_keep_text(d, desc->skip_reason);
     t->extra = sykli__drive_keep_text(d, desc->extra);
@@ -15119,8 +15197,12 @@ static void sykli__drive_job_end(sykli__drive *d, sykli__drive_job *job)
         t->rss_max_bytes = job->proc.exit.rss_max_bytes;
         t->run_ms = sykli__drive_now(d) - job->started_ms;
     }
+    bool taken = job->taken;
     sykli__drive_job_free(d, job);
-    sykli__drive_fact(d, SYKLI__SCHED_EXITED, task, t->exit_code == 0 && !t->signal);
+    if (taken) sykli__drive_set_reason(d, t, "its end was taken by the host, which waits for any "
+                                             "child or ignores SIGCHLD");
+    if (taken) sykli__drive_fact(d, SYKLI__SCHED_ABORTED, task, false);
+    else sykli__drive_fact(d, SYKLI__SCHED_EXITED, task, t->exit_code == 0 && !t->signal);
 }
 
 // The environment of a task: inherited less every secret, plus its own secrets and variables.
@@ -15170,7 +15252,8 @@ static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
     if (!rc) rc = sykli__drive_env(d, t, &env);
     if (!rc) rc = sykli__spawn_start(d->mem, &(sykli__spawn_desc){
         .command = t->command, .env = sykli__spawn_block_env(&env), .uid = uid, .host = &d->host,
-        .workdir = (const char *)workdir.data }, &job->proc, d->fault);
+        .workdir = (const char *)workdir.data, .function = t->function,
+        .function_user = t->function_user }, &job->proc, d->fault);
     sykli__spawn_block_free(&env);
     sykli_buf_free(&workdir);
     return rc;
@@ -15320,7 +15403,9 @@ static void sykli__drive_serve(sykli__drive *d, sykli__drive_job *job, const syk
     for (int stream = 1; stream <= 2; stream++)
         if (job->open[stream - 1] && news[stream - 1].got) sykli__drive_read(d, job, stream);
     bool look = news[2].got || job->proc.exit_fd < 0 || job->phase == SYKLI__DRIVE_LEFTOVER;
-    if (look && sykli__spawn_reap(d->mem, &job->proc) > 0) {
+    int ended = look ? sykli__spawn_reap(d->mem, &job->proc) : 0;
+    job->taken |= ended == SYKLI_ECLOSED;
+    if (ended > 0 || job->taken) {
         // What it wrote before its end is in the pipes now.
         for (int stream = 1; stream <= 2; stream++)
             if (job->open[stream - 1]) sykli__drive_read(d, job, stream);
@@ -15367,7 +15452,8 @@ static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, s
     case SYKLI__SCHED_WHY_cancelled: return "the run was cancelled";
     case SYKLI__SCHED_WHY_condition: return t->skip_reason;
     case SYKLI__SCHED_WHY_exit:
-        if (t->signal) snprintf(out, size, "ended by signal %d", t->signal);
+        if (t->signal) snprintf(out, size, "ended by signal %d%s", t->signal,
+                                sykli__spawn_signal_name(t->signal));
         else snprintf(out, size, "exit code %d", t->exit_code);
         break;
     default: return t->reason;
@@ -15551,6 +15637,10 @@ static int sykli__drive_emit(sykli__drive *d, sykli_buf *out)
 {
     sykli__emit_to to = { sykli__drive_emit_add, out };
     int rc = sykli__drive_index(d);
+    for (size_t i = 0; !rc && i < d->task_count; i++)
+        if (d->tasks[i].function)
+            rc = sykli_fail(d->fault, SYKLI_EUNSUPPORTED, "task '%s' is a function of this program:"
+                            " only commands can be printed", d->tasks[i].name);
     if (rc) return rc;
     sykli__emit_text(&to, SYKLI__EMIT_HEAD);
     for (size_t i = 0; i < d->task_count; i++) {

@@ -47,5 +47,25 @@ check "both print one graph" same_graph
 check "the graph is valid" "$B/sykli" validate "$work/carried.json"
 check "without --emit it says who runs it" tells_who_runs_it
 
+# ---- the examples
+
+examples=$PWD/examples
+headers=$PWD
+run_example() {
+    (cd "$work" && SYKLI_CACHE=$PWD/cache SYKLI_CONFIG=/dev/null "./$1" >"$1.out" 2>&1 </dev/null) \
+        || { cat "$work/$1.out"; return 1; }
+}
+says() { grep -q "$2" "$work/$1.out" || { cat "$work/$1.out"; return 1; }; }
+for example in embed callback query; do
+    check "$example is built" "$CC" -O1 $WARN -Wno-unused-function "-I$headers" \
+        "$examples/$example.c" -lpthread -lm -o "$work/$example"
+    check "$example runs" run_example "$example"
+done
+check "embed leaves the host its child" says embed "the host's child ended with 7"
+check "callback names the signal" says callback "crash: failed, ended by signal 11 (SIGSEGV)"
+check "callback captures" says callback "count | notes.txt has 2 lines"
+check "callback runs again" run_example callback
+check "callback hits" says callback "count: cached"
+
 echo "embed: $passed passed, $failed failed"
 [ "$failed" = 0 ]

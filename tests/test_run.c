@@ -3,6 +3,7 @@
 // error that says why, and never with something left behind or a result that is not true.
 #define SYKLI_IMPLEMENTATION
 #include "place.h"
+#include <pthread.h>
 
 // ---- opening --------------------------------------------------------------------------------
 static int no_scan(void *user, sykli_emit *to) { (void)user, (void)to; return 0; }
@@ -906,6 +907,168 @@ static void a_wide_graph(test *t) { many(t, 0, 600); }
 static void a_deep_graph(test *t) { many(t, 1, 200); }
 static void a_random_graph(test *t) { many(t, 2, 300); }
 
+// ---- inside a host --------------------------------------------------------------------------
+static int write_number(void *user)
+{
+    FILE *out = fopen("number", "w");
+    printf("%s from %s\n", getenv("WORD") ? getenv("WORD") : "nothing", (const char *)user);
+    return out && fputs("42", out) >= 0 && !fclose(out) ? 0 : 1;
+}
+
+static int crash(void *user) { (void)user; return raise(SIGSEGV); }
+static int give_three(void *user) { (void)user; return 256 + 3; }
+// Nothing of the host is open in the child: not the locks of the run either.
+static int count_open(void *user)
+{
+    int count = 0;
+    (void)user;
+    for (int fd = 0; fd < 64; fd++) count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static sykli *calling(test *t, const place *p, heard *h, const char *version)
+{
+    static char whom[] = "memory";
+    memset(h, 0, sizeof *h);
+    sykli *s = open_in(t, p, (sykli_desc){ .on_event = hear, .on_event_user = h });
+    if (s) sykli_add(s, &(sykli_task_desc){ .name = "call", .command = version,
+        .function = write_number, .function_user = whom, .inputs = { "in" },
+        .outputs = { { "number", "number" } }, .env = { { "WORD", "hello" } } });
+    return s;
+}
+
+static void a_function_is_a_task(test *t)
+{
+    static const struct { const char *version; sykli_status wanted; } runs[] = {
+        { "1", SYKLI_STATUS_passed }, { "1", SYKLI_STATUS_cached }, { "2", SYKLI_STATUS_passed },
+        { NULL, SYKLI_STATUS_passed }, { NULL, SYKLI_STATUS_passed } };
+    static heard h;
+    place p;
+    char text[256];
+    sykli *s = NULL;
+    place_make(&p);
+    put(&p, "in", "same");
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        s = calling(t, &p, &h, runs[i].version);
+        TRY_NOT_NULL(s);
+        if (!run_all(t, s, 0)) goto out;
+        CHECK_INT(status_of(s, "call"), runs[i].wanted);
+        CHECK_TEXT(said(&p, "number", text), "42");
+        if (runs[i].wanted == SYKLI_STATUS_passed) CHECK(strstr(h.text, "hello from memory"));
+        sykli_close(s);
+        s = NULL;
+    }
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_crash_is_a_failed_task(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .keep_going = true });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "crash", .function = crash });
+    sykli_add(s, &(sykli_task_desc){ .name = "refuse", .function = give_three });
+    sykli_add(s, &(sykli_task_desc){ .name = "count", .function = count_open });
+    sykli_add(s, &(sykli_task_desc){ .name = "good", .command = "ls" });
+    if (!run_all(t, s, 3)) goto out;
+    // A sanitizer in between may make an exit of the signal.
+    sykli_task_info info;
+    CHECK_INT(sykli_task_get(s, sykli_find(s, "crash"), &info), 0);
+    if (info.signal) CHECK_TEXT(reason_of(s, "crash"), "ended by signal 11 (SIGSEGV)");
+    CHECK_STATUS(s, "crash", failed);
+    CHECK_TEXT(reason_of(s, "refuse"), "exit code 3");
+    CHECK_TEXT(reason_of(s, "count"), "exit code 3");
+    CHECK_STATUS(s, "good", passed);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// Waits for the process of a task before the library can.
+static void steal(void *user, const sykli_event *event)
+{
+    (void)user;
+    if (event->kind == SYKLI_EVENT_task_started) waitpid(event->pid, NULL, 0);
+}
+
+// A host that waits for any child, or that lets the kernel reap them all: an error, and no hang.
+static void a_host_takes_the_end_of_a_task(test *t)
+{
+    for (int ignore = 0; ignore < 2; ignore++) {
+        place p;
+        place_make(&p);
+        sykli *s = open_in(t, &p, (sykli_desc){ .on_event = ignore ? NULL : steal });
+        if (ignore) signal(SIGCHLD, SIG_IGN);
+        TRY_NOT_NULL(s);
+        sykli_add(s, &(sykli_task_desc){ .name = "taken", .command = "ls" });
+        if (!run_all(t, s, 1)) goto out;
+        CHECK_STATUS(s, "taken", errored);
+        CHECK(strstr(reason_of(s, "taken"), "taken by the host") != NULL);
+out:
+        signal(SIGCHLD, SIG_DFL);
+        sykli_close(s);
+        place_end(t, &p);
+    }
+}
+
+// A context a thread: nothing is shared, so nothing needs a lock.
+typedef struct threaded { test *t; place p; int failed; } threaded;
+static void *run_in_thread(void *user)
+{
+    threaded *own = (threaded *)user;
+    sykli_task before = { 0 };
+    sykli *s = sykli_open(&(sykli_desc){ .project_dir = own->p.project, .workers_max = 2,
+                                         .cache_dir = own->p.cache });
+    for (int i = 0; i < 20; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%d", i);
+        before = sykli_add(s, &(sykli_task_desc){ .name = name, .command = "ls",
+            .after = { i % 2 ? before : (sykli_task){ 0 } } });
+    }
+    own->failed = sykli_run(s);
+    sykli_close(s);
+    return NULL;
+}
+
+static void each_thread_has_a_context(test *t)
+{
+    threaded all[4];
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) {
+        all[i].t = t;
+        place p;
+        place_make(&p);
+        all[i].failed = -1;
+        all[i].p = p;
+    }
+    for (int i = 0; i < 4; i++) CHECK(!pthread_create(&threads[i], NULL, run_in_thread, &all[i]));
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < 4; i++) {
+        CHECK_INT(all[i].failed, 0);
+        place_end(t, &all[i].p);
+    }
+}
+
+// What only `sykli run` understands is not silently left out.
+static void members_of_the_format_are_refused(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "gate", .command = "ls",
+                                     .extra = "\"when\": \"branch == 'main'\"" });
+    int rc = sykli_run(s);
+    CHECK(rc == SYKLI_EUNSUPPORTED || t->injected);
+    CHECK(rc < 0 && *sykli_errmsg(s));
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
 int main(int argc, char **argv)
 {
     alarm(280); // a story that hangs is a failure too
@@ -927,6 +1090,11 @@ int main(int argc, char **argv)
     TEST_EVERY(3, a_missing_output_is_a_failure);
     TEST_EVERY(5, a_failure_is_never_cached);
     TEST_ONCE(a_lost_cache_costs_no_build);
+    TEST_EVERY(61, a_function_is_a_task);
+    TEST_EVERY(19, a_crash_is_a_failed_task);
+    TEST_EVERY(9, a_host_takes_the_end_of_a_task);
+    TEST_ONCE(each_thread_has_a_context);
+    TEST_STORY(members_of_the_format_are_refused);
     TEST_STORY(secrets_stay_secret);
     TEST_EVERY(11, a_timeout_ends_the_stubborn);
     TEST_EVERY(2, a_retry_may_pass);

@@ -78,7 +78,8 @@ typedef struct ran { int code, signal, rc; char out[8192], err[8192]; } ran;
 
 static int start_in(test *t, const char *command, const char *workdir, sykli__spawn_proc *proc)
 {
-    sykli__spawn_desc desc = { command, plain_env, workdir, "test-1", NULL };
+    sykli__spawn_desc desc = { command, plain_env, workdir, "test-1", NULL,
+                               NULL, NULL };
     return sykli__spawn_start(&t->mem, &desc, proc, &t->fault);
 }
 
@@ -392,7 +393,8 @@ static void an_ended_pid_is_not_reused(test *t)
 static void strangers_are_left_alone(test *t)
 {
     sykli__spawn_proc ours, theirs;
-    sykli__spawn_desc other = { "sleep 30", plain_env, "/", "test-10", NULL }; // begins alike
+    // It begins alike.
+    sykli__spawn_desc other = { "sleep 30", plain_env, "/", "test-10", NULL, NULL, NULL };
     CHECK(start_in(t, "ls", "/", &ours) >= 0);
     CHECK_INT(await_exit(t, &ours), 1);
     CHECK(sykli__spawn_start(&t->mem, &other, &theirs, &t->fault) >= 0);
