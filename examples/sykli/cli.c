@@ -149,18 +149,43 @@ static bool is_control(const char *p, size_t size)
     return size == 1 ? a < 0x20 || a >= 0x7f : size == 2 && a == 0xc2 && (unsigned char)p[1] < 0xa0;
 }
 
+// Under GitHub Actions a line that begins with "::", and "##[" anywhere, are commands to its runner:
+// text that is not ours gets a backslash there.
+static bool is_guarded(void)
+{
+    const char *value = getenv("GITHUB_ACTIONS");
+    return value && !strcmp(value, "true");
+}
+
+// Bytes at p after which the backslash stands; 0: no command is here.
+static size_t command(const char *p, size_t left, bool first)
+{
+    if (left >= 3 && !memcmp(p, "##[", 3)) return 2;
+    return first && left >= 2 && !memcmp(p, "::", 2) ? 1 : 0;
+}
+
 // to NULL: only counts.
 static int put(FILE *to, const char *text, int columns_max)
 {
     int columns = 0;
     size_t left = strlen(text);
+    bool guarded = is_guarded(), first = true;
     while (left) {
         size_t size = character(text, left);
         bool control = is_control(text, size);
         int width = control ? 4 * (int)size : 1;
+        size_t guard = guarded ? command(text, left, first) : 0;
+        first = first && *text == ' ';
         if (columns_max && columns + width >= columns_max && left > size) {
             if (to) fputs("…", to);
             return columns + 1;
+        }
+        if (guard && to) fprintf(to, "%.*s\\", (int)guard, text);
+        if (guard) {
+            columns += (int)guard + 1;
+            text += guard;
+            left -= guard;
+            continue;
         }
         for (size_t i = 0; i < size && to; i++)
             control ? fprintf(to, "\\x%02x", (unsigned char)text[i]) : putc(text[i], to);
@@ -200,9 +225,16 @@ static size_t other_sequence(const char *p, size_t left)
 
 void cli_put_output(FILE *to, const char *text, size_t size, bool colour)
 {
-    bool coloured = false;
+    bool coloured = false, guarded = is_guarded(), first = true;
     for (size_t step; size; text += step, size -= step) {
         step = character(text, size);
+        size_t guard = guarded ? command(text, size, first) : 0;
+        if (guard) {
+            fprintf(to, "%.*s\\", (int)guard, text);
+            step = guard;
+            first = false;
+            continue;
+        }
         if (*text == '\x1b') {
             size_t sequence = colour_sequence(text, size);
             step = sequence ? sequence : other_sequence(text, size);
@@ -211,6 +243,7 @@ void cli_put_output(FILE *to, const char *text, size_t size, bool colour)
         } else if (*text != '\t' && is_control(text, step)) {
             continue;
         }
+        first = first && (*text == ' ' || *text == '\t');
         fwrite(text, 1, step, to);
     }
     if (coloured) fputs("\x1b[0m", to);

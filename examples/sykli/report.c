@@ -1,5 +1,6 @@
 // The report at the end of a run.
 #include "report.h"
+#include "ci.h"
 #include "log.h"
 #include <string.h>
 
@@ -72,12 +73,15 @@ static void print_failure(const run *r, const report_row *w)
     else fputs(sykli_status_names[info->status], stdout);
     if (info->attempt > 1) printf(" (attempt %d)", info->attempt);
     putchar('\n');
-    if (r->output == OUTPUT_FAILED) log_print(r->c, info->log_path, TAIL_LINES, "     │ ");
+    bool shown = r->output == OUTPUT_FAILED || r->output == OUTPUT_ALL;
+    if (shown) log_print(r->c, info->log_path, TAIL_LINES, "     │ ");
     if (info->log_path && *info->log_path) {
         fputs("     log: ", stdout);
         cli_put(stdout, info->log_path + (strncmp(info->log_path, "./", 2) ? 0 : 2), 0);
         putchar('\n');
     }
+    if (shown) ci_fold_log(r, w);
+    ci_annotate(r, w);
 }
 
 static void print_header(const run *r, int width)

@@ -3,6 +3,7 @@
 #include "ask.h"
 #include "config_file.h"
 #include "affected.h"
+#include "ci.h"
 #include "dry.h"
 #include "record.h"
 #include "report.h"
@@ -201,6 +202,7 @@ static int report(run *r)
     int code = r->profile ? profile_end(r->profile) : 0;
     r->profile = NULL;
     if (!code && junit) code = junit_write(r, junit);
+    ci_summary(r);
     if (code) return code;
     if (r->c->json && !r->events) report_json(r);
     else if (!r->events) report_print(r);

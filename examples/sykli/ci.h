@@ -1,0 +1,15 @@
+// What a run tells the CI system it runs under: folded output, annotations at the lines of source
+// that a compiler named, a summary. GitHub Actions and GitLab are known by their variables.
+#ifndef CI_H_INCLUDED
+#define CI_H_INCLUDED
+
+#include "report.h"
+
+// The whole log of a task, folded; nothing where there is no folding.
+void ci_fold_log(const run *r, const report_row *w);
+// Marks the lines of source that the log of a failed task names, else the failure as a whole.
+void ci_annotate(const run *r, const report_row *w);
+// Appends a table of the tasks to $GITHUB_STEP_SUMMARY.
+void ci_summary(run *r);
+
+#endif
