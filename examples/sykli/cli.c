@@ -127,6 +127,12 @@ int cli_width(FILE *file)
     return ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20 ? size.ws_col : 80;
 }
 
+int cli_height(FILE *file)
+{
+    struct winsize size;
+    return ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_row ? size.ws_row : 24;
+}
+
 const char *cli_style_on(bool colour, cli_style style)
 {
     static const char *const on[] = {
@@ -143,10 +149,48 @@ static size_t character(const char *p, size_t left)
     return 1;
 }
 
+// The number of a whole UTF-8 character.
+static uint32_t scalar(const char *p, size_t size)
+{
+    uint32_t value = (unsigned char)p[0] & (size == 1 ? 0x7fu : 0xffu >> (size + 1));
+    for (size_t i = 1; i < size; i++) value = value << 6 | ((unsigned char)p[i] & 0x3f);
+    return value;
+}
+
+typedef struct range { uint32_t first, last; } range;
+
+static bool is_in(const range *ranges, size_t count, uint32_t value)
+{
+    for (size_t i = 0; i < count; i++)
+        if (value >= ranges[i].first && value <= ranges[i].last) return true;
+    return false;
+}
+
+// Controls, and what turns the direction of the text around: a name must not look like another.
 static bool is_control(const char *p, size_t size)
 {
+    static const range turns[] = { { 0x80, 0x9f }, { 0x200e, 0x200f }, { 0x2028, 0x202e },
+                                   { 0x2066, 0x2069 } };
     unsigned char a = (unsigned char)p[0];
-    return size == 1 ? a < 0x20 || a >= 0x7f : size == 2 && a == 0xc2 && (unsigned char)p[1] < 0xa0;
+    if (size == 1) return a < 0x20 || a >= 0x7f;
+    return is_in(turns, sizeof turns / sizeof *turns, scalar(p, size));
+}
+
+// Columns of a character as terminals draw it (Unicode TR 11, East Asian Width; marks that stand on
+// the character before take none).
+static int columns_of(const char *p, size_t size)
+{
+    static const range none[] = { { 0x300, 0x36f }, { 0x483, 0x489 }, { 0x591, 0x5bd },
+        { 0x64b, 0x65f }, { 0x1ab0, 0x1aff }, { 0x200b, 0x200d }, { 0x2060, 0x2064 },
+        { 0x20d0, 0x20ff }, { 0xfe00, 0xfe0f }, { 0xfe20, 0xfe2f }, { 0xe0100, 0xe01ef } };
+    static const range wide[] = { { 0x1100, 0x115f }, { 0x2e80, 0x303e }, { 0x3041, 0x4dbf },
+        { 0x4e00, 0xa4cf }, { 0xac00, 0xd7a3 }, { 0xf900, 0xfaff }, { 0xfe30, 0xfe6f },
+        { 0xff00, 0xff60 }, { 0xffe0, 0xffe6 }, { 0x1f300, 0x1f64f }, { 0x1f680, 0x1f6ff },
+        { 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd } };
+    uint32_t value = size > 1 ? scalar(p, size) : 0;
+    if (value < 0x300) return 1;
+    return is_in(none, sizeof none / sizeof *none, value) ? 0
+         : is_in(wide, sizeof wide / sizeof *wide, value) ? 2 : 1;
 }
 
 // Under GitHub Actions a line that begins with "::", and "##[" anywhere, are commands to its runner:
@@ -173,7 +217,7 @@ static int put(FILE *to, const char *text, int columns_max)
     while (left) {
         size_t size = character(text, left);
         bool control = is_control(text, size);
-        int width = control ? 4 * (int)size : 1;
+        int width = control ? 4 * (int)size : columns_of(text, size);
         size_t guard = guarded ? command(text, left, first) : 0;
         first = first && *text == ' ';
         if (columns_max && columns + width >= columns_max && left > size) {

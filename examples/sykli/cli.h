@@ -90,7 +90,8 @@ typedef enum cli_style {
 const char *cli_style_on(bool colour, cli_style style);
 
 bool cli_terminal(FILE *file);
-int cli_width(FILE *file); // columns of the terminal, 80 elsewhere
+int cli_width(FILE *file);  // columns of the terminal, 80 elsewhere
+int cli_height(FILE *file); // its rows, 24 elsewhere
 
 // Memory and text for the life of the program: no memory ends it with CLI_INFRASTRUCTURE.
 void *cli_alloc(cli *c, size_t size);

@@ -1,12 +1,14 @@
 // What is seen while a run goes on. On a terminal: the running tasks with their time and last
 // line, drawn in place below what is already said. Elsewhere: one line with its time per change.
+#define _GNU_SOURCE 1
 #include "run.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_MAX = 10, LAST_MAX_BYTES = 256 };
+enum { ROWS_MAX = 200, FAILED_MAX = 3, LAST_MAX_BYTES = 256, NAME_COLUMNS = 24, BAR_COLUMNS = 20,
+       FRAME_MS = 90 };
 
-// A task that has started, and the last line it has printed.
+// A task that has started, and the last line it has printed; or one that has failed, and why.
 typedef struct shown {
     sykli_task task;
     const char *name;
@@ -18,9 +20,10 @@ struct progress {
     cli *c;
     const run *r;
     bool in_place, colour;
-    shown **running;
-    size_t count, capacity, done, total;
-    int drawn; // lines on the screen
+    shown **running; // the oldest first
+    shown failed[FAILED_MAX]; // the newest last
+    size_t count, done, total, cached, failures;
+    int drawn, columns[ROWS_MAX]; // lines on the screen, and how wide each is
     uint64_t begun_ms, drawn_ms;
 };
 
@@ -39,57 +42,157 @@ progress *progress_begin(cli *c, const run *r)
 
 // ---- drawing ----
 
-static void erase(progress *d)
+// A frame: its lines are gathered and go to the terminal in one piece, over those of the frame
+// before, so that nothing flickers.
+typedef struct frame {
+    progress *d;
+    FILE *to;
+    int width, used; // columns of the terminal, and of the line so far
+    int drawn, columns[ROWS_MAX];
+} frame;
+
+static void put_text(frame *f, cli_style style, const char *text, int columns_max)
 {
-    if (d->drawn) fprintf(stderr, "\x1b[%dA\x1b[J", d->drawn);
-    d->drawn = 0;
+    int room = f->width - 1 - f->used;
+    if (columns_max && columns_max < room) room = columns_max;
+    if (room < 2) return;
+    fputs(cli_style_on(f->d->colour, style), f->to);
+    f->used += cli_put(f->to, text, room);
+    if (style != CLI_PLAIN) fputs(cli_style_on(f->d->colour, CLI_PLAIN), f->to);
 }
 
-static void draw_task(const progress *d, const shown *s, uint64_t now, int width)
+static void put_blanks(frame *f, int until)
 {
-    char time[32];
-    sykli_format_duration(time, now - s->since_ms);
-    int used = 4 + cli_put(stderr, s->name, 24);
-    used += fprintf(stderr, "%*s %s%s%s  ", used < 28 ? 28 - used : 0, "",
-                    cli_style_on(d->colour, CLI_FAINT), time, cli_style_on(d->colour, CLI_PLAIN));
-    if (d->colour) used -= 8;
-    if (*s->last && width - used > 8) cli_put(stderr, s->last, width - used - 1);
+    for (; f->used < until && f->used < f->width - 1; f->used++) putc(' ', f->to);
+}
+
+static void end_line(frame *f)
+{
+    fputs("\x1b[K\n", f->to);
+    if (f->drawn < ROWS_MAX) f->columns[f->drawn++] = f->used;
+    f->used = 0;
+}
+
+// Goes to where the frame before began. A terminal that became narrower has wrapped its lines.
+static void go_back(const progress *d, FILE *to, int width)
+{
+    int lines = 0;
+    for (int i = 0; i < d->drawn; i++) lines += 1 + (d->columns[i] ? d->columns[i] - 1 : 0) / width;
+    if (lines) fprintf(to, "\x1b[%dA\r", lines);
+}
+
+static void put_line(frame *f, cli_style style, const char *glyph, const shown *s, int name_columns,
+                     const char *time)
+{
+    put_text(f, CLI_PLAIN, "  ", 0);
+    put_text(f, style, glyph, 0);
+    put_text(f, CLI_PLAIN, " ", 0);
+    put_text(f, CLI_PLAIN, s->name, name_columns);
+    put_blanks(f, 4 + name_columns);
+    if (time) {
+        put_text(f, CLI_PLAIN, " ", 0);
+        put_blanks(f, 4 + name_columns + 8 - cli_columns(time, 0));
+        put_text(f, CLI_FAINT, time, 0);
+    }
+    put_text(f, CLI_PLAIN, "  ", 0);
+    if (*s->last) put_text(f, CLI_FAINT, s->last, 0);
+    end_line(f);
+}
+
+// Tenths of a second, so that one sees that it lives; from a minute on as everywhere.
+static const char *elapsed(char out[32], uint64_t ms)
+{
+    if (ms >= 60000) return sykli_format_duration(out, ms);
+    snprintf(out, 32, "%u.%us", (unsigned)(ms / 1000), (unsigned)(ms % 1000 / 100));
+    return out;
+}
+
+static void put_bar(frame *f)
+{
+    const progress *d = f->d;
+    int full = d->total ? (int)(d->done * BAR_COLUMNS / d->total) : 0;
+    if (f->width < 60) return;
+    fputs(cli_style_on(d->colour, d->failures ? CLI_BAD : CLI_GOOD), f->to);
+    for (int i = 0; i < BAR_COLUMNS; i++) {
+        if (i == full) fputs(cli_style_on(d->colour, CLI_PLAIN), f->to);
+        if (i == full) fputs(cli_style_on(d->colour, CLI_FAINT), f->to);
+        fputs(i < full ? "━" : "─", f->to);
+    }
+    fprintf(f->to, "%s  ", cli_style_on(d->colour, CLI_PLAIN));
+    f->used += BAR_COLUMNS + 2;
+}
+
+static void put_counts(frame *f, uint64_t now)
+{
+    const progress *d = f->d;
+    char text[160], time[32];
+    put_text(f, CLI_PLAIN, "  ", 0);
+    put_bar(f);
+    snprintf(text, sizeof text, "%zu of %zu done", d->done, d->total);
+    put_text(f, CLI_PLAIN, text, 0);
+    snprintf(text, sizeof text, " · %zu failed", d->failures);
+    if (d->failures) put_text(f, CLI_BAD, text, 0);
+    snprintf(text, sizeof text, " · %zu cached", d->cached);
+    if (d->cached) put_text(f, CLI_PLAIN, text, 0);
+    snprintf(text, sizeof text, " · %zu running · %s", d->count, elapsed(time, now - d->begun_ms));
+    put_text(f, CLI_FAINT, text, 0);
+    end_line(f);
+}
+
+static void put_tasks(frame *f, uint64_t now, int rows)
+{
+    const progress *d = f->d;
+    size_t failed = d->failures < FAILED_MAX ? d->failures : FAILED_MAX, fit;
+    int columns = 0, most = f->width / 3 < NAME_COLUMNS ? f->width / 3 : NAME_COLUMNS;
+    char time[32], more[64];
+    if (rows < (int)failed + 2) failed = 0;
+    rows -= (int)failed;
+    fit = d->count > (size_t)rows ? (size_t)rows - 1 : d->count;
+    for (size_t i = 0; i < failed + fit; i++) {
+        const shown *s = i < failed ? &d->failed[i] : d->running[i - failed];
+        int is = cli_columns(s->name, most);
+        columns = is > columns ? is : columns;
+    }
+    for (size_t i = 0; i < failed; i++) put_line(f, CLI_BAD, "✕", &d->failed[i], columns, NULL);
+    for (size_t i = 0; i < fit; i++)
+        put_line(f, CLI_GOOD, "▸", d->running[i], columns,
+                 elapsed(time, now - d->running[i]->since_ms));
+    if (fit == d->count) return;
+    snprintf(more, sizeof more, "    and %zu more", d->count - fit);
+    put_text(f, CLI_FAINT, more, 0);
+    end_line(f);
 }
 
 static void draw(progress *d, uint64_t now)
 {
-    char time[32];
-    int width = cli_width(stderr);
-    erase(d);
-    for (size_t i = 0; i < d->count && i < ROWS_MAX; i++) {
-        fprintf(stderr, "  %s▸%s ", cli_style_on(d->colour, CLI_GOOD),
-                cli_style_on(d->colour, CLI_PLAIN));
-        draw_task(d, d->running[i], now, width);
-        fputs("\x1b[K\n", stderr);
-        d->drawn++;
-    }
-    if (d->count > ROWS_MAX) {
-        fprintf(stderr, "    and %zu more\x1b[K\n", d->count - ROWS_MAX);
-        d->drawn++;
-    }
-    fprintf(stderr, "  %s%zu of %zu done · %zu running · %s%s\x1b[K\n",
-            cli_style_on(d->colour, CLI_FAINT), d->done, d->total, d->count,
-            sykli_format_duration(time, now - d->begun_ms), cli_style_on(d->colour, CLI_PLAIN));
-    d->drawn++;
+    char *text = NULL;
+    size_t size = 0;
+    int rows = cli_height(stderr) - 2;
+    frame f = { .d = d, .to = open_memstream(&text, &size), .width = cli_width(stderr) };
+    if (!f.to) return;
+    go_back(d, f.to, f.width);
+    put_tasks(&f, now, rows < 2 ? 2 : rows < ROWS_MAX ? rows : ROWS_MAX - 1);
+    put_counts(&f, now);
+    fputs("\x1b[J", f.to);
+    if (!fclose(f.to)) fwrite(text, 1, size, stderr);
+    free(text);
+    d->drawn = f.drawn;
+    memcpy(d->columns, f.columns, sizeof f.columns);
     d->drawn_ms = now;
-    fflush(stderr);
 }
 
 void progress_tick(progress *d)
 {
     uint64_t now = sykli_now_ms(d->r->s);
-    if (d->in_place && now - d->drawn_ms >= 90) draw(d, now);
+    if (d->in_place && now - d->drawn_ms >= FRAME_MS) draw(d, now);
 }
 
 void progress_end(progress *d)
 {
-    erase(d);
-    fflush(stderr);
+    if (!d->drawn) return;
+    go_back(d, stderr, cli_width(stderr));
+    fputs("\x1b[J", stderr);
+    d->drawn = 0;
 }
 
 // ---- lines ----
@@ -147,15 +250,37 @@ static void start(progress *d, const sykli_event *e)
     else say(d, "started", e->name, e->text); // and what is different from the last time
 }
 
+// Keeps a line as it can be shown: no colours, no control, no half character.
+static void keep_last(const progress *d, shown *s, const char *text, size_t size)
+{
+    sykli_buf safe;
+    sykli_buf_init(&safe, &d->c->mem, SYKLI_TAG_host);
+    sykli_log_safe(&safe, text, size, false);
+    size_t keep = safe.size < LAST_MAX_BYTES ? safe.size : LAST_MAX_BYTES - 1;
+    while (keep < safe.size && keep && (safe.data[keep] & 0xc0) == 0x80) keep--;
+    if (keep) memcpy(s->last, safe.data, keep);
+    s->last[keep] = 0;
+    for (char *p = s->last; *p; p++)
+        if (*p == '\t' || *p == '\n') *p = ' ';
+    sykli_buf_free(&safe);
+}
+
 // The text of an event is one whole line.
 static void output(progress *d, const sykli_event *e)
 {
     size_t at = find(d, e->task);
     if (d->r->output == OUTPUT_STREAM) stream_line(d, e->name, e->text, e->text_size);
-    if (at == d->count || !e->text_size) return;
-    size_t size = e->text_size < LAST_MAX_BYTES ? e->text_size : LAST_MAX_BYTES - 1;
-    memcpy(d->running[at]->last, e->text, size);
-    d->running[at]->last[size] = 0;
+    if (at < d->count && e->text_size && d->in_place)
+        keep_last(d, d->running[at], e->text, e->text_size);
+}
+
+static void keep_failed(progress *d, const sykli_event *e)
+{
+    size_t at = d->failures < FAILED_MAX ? d->failures : FAILED_MAX - 1;
+    if (d->failures++ >= FAILED_MAX)
+        memmove(d->failed, d->failed + 1, (FAILED_MAX - 1) * sizeof *d->failed);
+    d->failed[at].name = cli_copy(d->c, e->name, strlen(e->name));
+    keep_last(d, &d->failed[at], e->text ? e->text : "", e->text ? e->text_size : 0);
 }
 
 static void finish(progress *d, const sykli_event *e)
@@ -163,10 +288,12 @@ static void finish(progress *d, const sykli_event *e)
     char more[160], time[32];
     size_t at = find(d, e->task);
     d->done++;
+    d->cached += e->status == SYKLI_STATUS_cached;
     if (at < d->count) {
         free(d->running[at]);
-        d->running[at] = d->running[--d->count];
+        memmove(d->running + at, d->running + at + 1, (--d->count - at) * sizeof *d->running);
     }
+    if (e->status == SYKLI_STATUS_failed || e->status == SYKLI_STATUS_errored) keep_failed(d, e);
     sykli_format_duration(time, e->duration_ms);
     snprintf(more, sizeof more, "%s%s%.*s", e->duration_ms ? time : "",
              e->duration_ms && e->text_size ? "  " : "",

@@ -4,7 +4,7 @@
 #include "log.h"
 #include <string.h>
 
-enum { NAME_MIN = 12, NAME_MAX_COLUMNS = 32, TAIL_LINES = 10, WIDTH_MIN = 64, WIDTH_MAX = 100 };
+enum { NAME_MIN = 12, NAME_MAX_COLUMNS = 32, TAIL_LINES = 10, WIDTH_LOG = 64, WIDTH_MIN = 40, WIDTH_MAX = 100 };
 
 // ---- rows ----
 
@@ -49,16 +49,17 @@ static void print_row(const run *r, const report_row *w, int name_width, int wid
     right_side(&w->info, right, sizeof right);
     printf("  %s%s%s  ", cli_style_on(colour, style(w->info.status)), report_glyph(w->info.status),
            cli_style_on(colour, CLI_PLAIN));
-    int used = 5 + cli_put(stdout, w->task->name, 0);
+    int side = cli_columns(right, 0), most = width - side - 7;
+    int used = 5 + cli_put(stdout, w->task->name, most > NAME_MIN ? most : NAME_MIN);
     used += printf("%*s", used < 5 + name_width ? 5 + name_width - used : 0, "");
-    int room = width - used - (int)strlen(right) - 4;
+    int room = width - used - side - 4;
     fputs(cli_style_on(colour, CLI_FAINT), stdout);
     if (room >= 8 && w->task->command) {
         used += 2;
         fputs("  ", stdout);
         used += cli_put(stdout, w->task->command, room);
     }
-    int gap = width - used - (int)strlen(right);
+    int gap = width - used - side;
     printf("%*s", gap > 2 ? gap : 2, "");
     cli_put(stdout, right, 0);
     puts(cli_style_on(colour, CLI_PLAIN));
@@ -151,7 +152,7 @@ void report_print(run *r)
 {
     size_t count;
     report_row *rows = report_rows(r, &count);
-    int width = cli_terminal(stdout) ? cli_width(stdout) : WIDTH_MIN, name_width = NAME_MIN;
+    int width = cli_terminal(stdout) ? cli_width(stdout) : WIDTH_LOG, name_width = NAME_MIN;
     width = width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width;
     for (size_t i = 0; i < count; i++) {
         int columns = cli_columns(rows[i].task->name, 0);
