@@ -11,7 +11,7 @@
 const cli_option cli_common_options[] = {
     { "help", 'h', NULL, "show this" },
     { "json", 0, NULL, "print one line of JSON" },
-    { "color", 0, "WHEN", "auto, always or never" },
+    { "color", 0, "auto|always|never", "when to use colours" },
     { "state", 0, "DIR", "the state directory of the node to talk to" },
     { NULL, 0, NULL, NULL }
 };
@@ -193,7 +193,7 @@ static int columns_of(const char *p, size_t size)
          : is_in(wide, sizeof wide / sizeof *wide, value) ? 2 : 1;
 }
 
-// Under GitHub Actions a line that begins with "::", and "##[" anywhere, are commands to its runner:
+// Under GitHub Actions a line that begins with "::", and "##[" anywhere, are commands to the runner:
 // text that is not ours gets a backslash there.
 static bool is_guarded(void)
 {
@@ -512,12 +512,13 @@ static int unknown_verb(cli *c, const cli_verb *const *verbs, const char *above,
 static void print_options(const cli_option *options)
 {
     for (; options && options->name; options++) {
-        char left[64];
+        char left[80];
         int size = snprintf(left, sizeof left, "%c%c%s--%s%s%s", options->letter ? '-' : ' ',
                             options->letter ? options->letter : ' ',
                             options->letter ? ", " : "  ", options->name, options->arg ? " " : "",
                             options->arg ? options->arg : "");
-        printf("  %-28s%s%s\n", left, size >= 28 ? "  " : "", options->help);
+        if (size >= 28) printf("  %s\n%30s%s\n", left, "", options->help);
+        else printf("  %-28s%s\n", left, options->help);
     }
 }
 

@@ -7,7 +7,7 @@ static const char *const formats[] = { "mermaid", "dot", "text", "json", NULL };
 
 static const cli_option options[] = {
     { "file", 'f', "FILE", "the pipeline: JSON, a program, or - for stdin" },
-    { "format", 0, "FORMAT", "mermaid (default), dot, text or json" },
+    { "format", 0, "mermaid|dot|text|json", "default: mermaid" },
     { "mermaid", 0, NULL, "the same as --format mermaid" },
     { "dot", 0, NULL, "the same as --format dot" },
     { NULL, 0, NULL, NULL }

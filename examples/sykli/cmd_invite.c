@@ -7,7 +7,7 @@ enum { HOUR_MS = 3600000, USES_MAX = 1000 };
 static const char *const roles[] = { "member", "observer", "operator", NULL };
 
 static const cli_option options[] = {
-    { "role", 0, "ROLE", "member, observer (default) or operator" },
+    { "role", 0, "member|observer|operator", "default: observer" },
     { "uses", 0, "N", "how often it is good, default 1; more only for member" },
     { "expires", 0, "TIME", "how long it is good, default 1h" },
     { NULL, 0, NULL, NULL }

@@ -4,7 +4,7 @@
 static const char *const formats[] = { "table", "json", "csv", NULL };
 
 static const cli_option options[] = {
-    { "format", 0, "FORMAT", "table (default), json or csv" },
+    { "format", 0, "table|json|csv", "default: table" },
     { NULL, 0, NULL, NULL }
 };
 

@@ -5,7 +5,7 @@
 static const char *const formats[] = { "table", "json", "csv", NULL };
 
 static const cli_option options[] = {
-    { "format", 0, "FORMAT", "table (default), json or csv" },
+    { "format", 0, "table|json|csv", "default: table" },
     { "on", 0, "NODE", "the node to ask, or all; default: this machine" },
     { "every", 0, "TIME", "ask again and again: 1s, 500ms" },
     { NULL, 0, NULL, NULL }

@@ -12,11 +12,11 @@ static const cli_option options[] = {
     { "refresh", 0, NULL, "run everything, store the results" },
     { "dry-run", 'n', NULL, "say what would run, be a hit or be skipped, and why" },
     { "timeout", 0, "TIME", "for tasks without their own: 2s, 10m, 24h; 0: none" },
-    { "output", 0, "WHICH", "whose output is shown: failed (default), stream, all, none" },
+    { "output", 0, "failed|stream|all|none", "whose output is shown; default: failed" },
     { "events", 0, NULL, "print one JSON object per event" },
     { "junit", 0, "FILE", "write a JUnit XML report" },
     { "profile", 0, "FILE", "write a Chrome trace of the run, for Perfetto" },
-    { "scope", 0, "SCOPE", "whom the pipeline is trusted as: trusted (default), branch, pr" },
+    { "scope", 0, "trusted|branch|pr", "how far it is trusted; default: trusted" },
     { "quiet", 'q', NULL, "only failures and the last line" },
     { "log-dir", 0, "DIR", "where the logs of tasks go; default: .sykli/logs" },
     { NULL, 0, NULL, NULL }

@@ -1,8 +1,20 @@
 #include "cli.h"
 
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#elif defined(__GNUC__)
+#define COMPILER "gcc " __VERSION__
+#else
+#define COMPILER "unknown"
+#endif
+
 static int run(cli *c)
 {
-    if (c->json) cli_envelope(c, true, "{\"name\":\"sykli\",\"version\":\"" SYKLI_VERSION "\"}");
+    int code = cli_arguments(c, 0, 0);
+    if (code) return code;
+    if (c->json)
+        cli_envelope(c, true, "{\"name\":\"sykli\",\"version\":\"" SYKLI_VERSION "\","
+                              "\"compiler\":\"" COMPILER "\"}");
     else puts("sykli " SYKLI_VERSION);
     return CLI_OK;
 }

@@ -4,7 +4,8 @@
 #include "log.h"
 #include <string.h>
 
-enum { NAME_MIN = 12, NAME_MAX_COLUMNS = 32, TAIL_LINES = 10, WIDTH_LOG = 64, WIDTH_MIN = 40, WIDTH_MAX = 100 };
+enum { NAME_MIN = 12, NAME_MAX_COLUMNS = 32, TAIL_LINES = 10 };
+enum { WIDTH_LOG = 64, WIDTH_MIN = 40, WIDTH_MAX = 100 }; // columns
 
 // ---- rows ----
 
