@@ -193,8 +193,8 @@ static int columns_of(const char *p, size_t size)
          : is_in(wide, sizeof wide / sizeof *wide, value) ? 2 : 1;
 }
 
-// Under GitHub Actions a line that begins with "::", and "##[" anywhere, are commands to the runner:
-// text that is not ours gets a backslash there.
+// Under GitHub Actions a line that begins with "::", and "##[" anywhere, are commands to its
+// runner: text that is not ours gets a backslash there.
 static bool is_guarded(void)
 {
     const char *value = getenv("GITHUB_ACTIONS");

@@ -241,8 +241,8 @@ static void draft_npm(drafts *d)
     bool locked = is_there("package-lock.json"), needs = sykli_json_get(&package, 0, "dependencies")
         || sykli_json_get(&package, 0, "devDependencies");
     const char *tool = is_there("pnpm-lock.yaml") ? "pnpm" : is_there("yarn.lock") ? "yarn" : "npm";
-    const char *install = strcmp(tool, "npm")
-                        ? cli_print(d->c, "%s install --frozen-lockfile", tool) : locked ? "npm ci" : "npm install --no-package-lock";
+    const char *install = locked ? "npm ci" : "npm install --no-package-lock";
+    if (strcmp(tool, "npm")) install = cli_print(d->c, "%s install --frozen-lockfile", tool);
     d->found[d->found_count++] = "package.json";
     if (needs) {
         draft *t = add(d, "install", install, NULL);
