@@ -36,10 +36,13 @@ void *cli_alloc(cli *c, size_t size)
     return fresh + 1;
 }
 
-static void free_all(cli *c)
+void *cli_mark(const cli *c) { return c->chunks; }
+
+void cli_release(cli *c, void *mark)
 {
-    for (chunk *at = c->chunks, *next; at; at = next) {
-        next = at->next;
+    while (c->chunks != mark) {
+        chunk *at = c->chunks;
+        c->chunks = at->next;
         free(at);
     }
 }
@@ -665,6 +668,6 @@ int cli_main(const cli_verb *const *verbs, int argc, char **argv)
         code = cli_has(&c, "help") ? print_help(&c) : c.verb->run(&c);
     }
     if (fflush(stdout) && !code) code = CLI_INFRASTRUCTURE;
-    free_all(&c);
+    cli_release(&c, NULL);
     return code;
 }

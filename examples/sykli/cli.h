@@ -95,6 +95,9 @@ int cli_height(FILE *file); // its rows, 24 elsewhere
 
 // Memory and text for the life of the program: no memory ends it with CLI_INFRASTRUCTURE.
 void *cli_alloc(cli *c, size_t size);
+// What was given since a mark is given back.
+void *cli_mark(const cli *c);
+void cli_release(cli *c, void *mark);
 char *cli_copy(cli *c, const char *text, size_t size);
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))

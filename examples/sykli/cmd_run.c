@@ -11,6 +11,7 @@ static const cli_option options[] = {
     { "no-cache", 0, NULL, "neither look up nor store results" },
     { "refresh", 0, NULL, "run everything, store the results" },
     { "dry-run", 'n', NULL, "say what would run, be a hit or be skipped, and why" },
+    { "watch", 'w', NULL, "run again whenever what the tasks read has changed" },
     { "timeout", 0, "TIME", "for tasks without their own: 2s, 10m, 24h; 0: none" },
     { "output", 0, "failed|stream|all|none", "whose output is shown; default: failed" },
     { "events", 0, NULL, "print one JSON object per event" },

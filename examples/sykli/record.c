@@ -1,6 +1,8 @@
 #define _GNU_SOURCE 1
 #include "record.h"
 #include <dirent.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +20,7 @@ static size_t list_names(cli *c, char **names)
     for (struct dirent *e; dir && (e = readdir(dir)) && count < NAMES_MAX;) {
         const char *dot = strstr(e->d_name, ".jsonl"), *dash = strchr(e->d_name, '-');
         if (dot && !dot[6] && dash && dot - dash == 17)
-            names[count++] = cli_copy(c, e->d_name, strlen(e->d_name));
+            names[count++] = cli_copy(c, e->d_name, (size_t)(dot - e->d_name));
     }
     if (dir) closedir(dir);
     qsort(names, count, sizeof *names, newest_first);
@@ -58,6 +60,7 @@ static void read_line(cli *c, record *r, const char *line, size_t size)
     if (sykli_json_get(&doc, 0, "started_ms")) {
         r->started_ms = number(&doc, "started_ms");
         r->planned = (size_t)number(&doc, "tasks");
+        r->pid = (int)number(&doc, "pid");
     } else if (sykli_json_get(&doc, 0, "ended_ms")) {
         r->ended_ms = number(&doc, "ended_ms");
     } else {
@@ -66,11 +69,11 @@ static void read_line(cli *c, record *r, const char *line, size_t size)
     sykli_json_free(&doc);
 }
 
-static void read_record(cli *c, const char *name, record *r)
+static void read_record(cli *c, const char *stem, record *r)
 {
     size_t size, lines = 1;
-    char *all = cli_read(c, cli_print(c, ".sykli/runs/%s", name), &size);
-    r->id = cli_copy(c, strchr(name, '-') + 1, 16);
+    char *all = cli_read(c, cli_print(c, ".sykli/runs/%s.jsonl", stem), &size);
+    *r = (record){ .id = cli_copy(c, strchr(stem, '-') + 1, 16), .stem = stem };
     if (!all) return;
     for (size_t i = 0; i < size; i++) lines += all[i] == '\n';
     r->tasks = cli_alloc(c, lines * sizeof *r->tasks);
@@ -92,9 +95,42 @@ record *record_list(cli *c, size_t max, size_t *count)
     return records;
 }
 
+void record_again(cli *c, record *r) { read_record(c, r->stem, r); }
+
+bool record_runs(const record *r)
+{
+    return !r->ended_ms && r->pid > 0 && (kill(r->pid, 0) == 0 || errno == EPERM);
+}
+
+bool record_answers_to(const record *r, const char *word)
+{
+    size_t size = strlen(word), whole = strlen(r->id);
+    char number[24];
+    snprintf(number, sizeof number, "%llu", strtoull(r->id, NULL, 16));
+    return !strcmp(word, number)
+        || (size <= whole && (!strncmp(r->id, word, size) || !strcmp(r->id + whole - size, word)));
+}
+
+// A log is named as the library names it: plain characters, and a hash that tells it from others.
+const char *record_log_path(cli *c, const record *r, const char *task)
+{
+    enum { PLAIN_MAX = 40 };
+    uint8_t sum[32];
+    char hash[17], plain[PLAIN_MAX + 1];
+    size_t used = 0;
+    sykli_sha256_of(task, strlen(task), sum);
+    sykli_hex(hash, sum, 8);
+    for (const char *at = task; *at && used < PLAIN_MAX; at++) {
+        bool kept = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z')
+                 || (*at >= '0' && *at <= '9') || *at == '-' || (*at == '.' && used);
+        plain[used++] = kept ? *at : '_';
+    }
+    return cli_print(c, ".sykli/logs/%s/%.*s-%s.log", r->stem, (int)used, plain, hash);
+}
+
 const char *record_status(const record *r)
 {
-    if (!r->ended_ms) return "interrupted";
+    if (!r->ended_ms) return record_runs(r) ? "running" : "interrupted";
     return r->of[SYKLI_STATUS_failed] + r->of[SYKLI_STATUS_errored] + r->of[SYKLI_STATUS_blocked]
                + r->of[SYKLI_STATUS_cancelled] ? "failed" : "passed";
 }

@@ -12,8 +12,10 @@ typedef struct record_task {
 } record_task;
 
 typedef struct record {
-    const char *id; // 16 hex digits
-    uint64_t started_ms, ended_ms; // ended 0: interrupted
+    const char *id;   // 16 hex digits
+    const char *stem; // TIME-ID, what its files are called
+    uint64_t started_ms, ended_ms; // ended 0: interrupted, or still running
+    int pid;
     size_t planned;                // tasks of the run
     record_task *tasks;
     size_t count;
@@ -22,7 +24,15 @@ typedef struct record {
 
 // The newest records first, at most `max`.     returns  the records, *count of them
 record *record_list(cli *c, size_t max, size_t *count);
-const char *record_status(const record *r); // passed, failed or interrupted
+// Reads one anew: its run may have gone on.
+void record_again(cli *c, record *r);
+// passed, failed, interrupted, or running
+const char *record_status(const record *r);
+bool record_runs(const record *r); // its process is there and has not written its end
+// Whether a word means this run: the beginning or end of its id, or the number that events have.
+bool record_answers_to(const record *r, const char *word);
+// Where the log of a task is, or would be, whether it has ended or not.
+const char *record_log_path(cli *c, const record *r, const char *task);
 const record_task *record_find(const record *r, const char *name); // NULL: not in it
 
 #endif

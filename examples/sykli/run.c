@@ -268,6 +268,8 @@ static int run_pipeline(run *r, const char *const *names, int count)
         pipeline_decide(c, r->p, r->source->dir);
         pipeline_check_support(c, r->p);
     }
+    if (r->watching) r->watch = watch_begin(r->p, r->source, r->watch);
+    r->watched = r->watch != NULL;
     if (r->p->errors.count) return pipeline_refuse(c, r->p, r->source->path);
     return run_chosen(r, timeout_ms);
 }
@@ -283,22 +285,71 @@ static int check_scope(cli *c)
                     "--scope %s needs tasks to be isolated, and this build cannot", scopes[scope]);
 }
 
-int run_verb(cli *c)
+static int run_once(cli *c, run *r, pipeline *p, pipeline_source *source)
 {
     static const char *const outputs[] = { "failed", "stream", "all", "none", NULL };
-    pipeline_source source;
-    pipeline p;
     int output, first = 0;
     int code = cli_choice(c, "output", outputs, OUTPUT_FAILED, &output);
     if (!code) code = check_scope(c);
     const char *path = cli_value(c, "file");
     if (!path && c->arg_count && pipeline_is_path(c->args[0])) path = c->args[first++];
-    if (!code) code = pipeline_find_source(c, path, &source);
+    if (!code) code = pipeline_find_source(c, path, source);
     if (code) return code;
-    pipeline_read(c, &p, source.text, source.size, false);
-    run r = { .c = c, .p = &p, .source = &source, .output = (run_output)output,
-              .events = cli_has(c, "events"), .quiet = cli_has(c, "quiet") };
-    code = run_pipeline(&r, c->args + first, c->arg_count - first);
-    pipeline_free(&p);
+    pipeline_read(c, p, source->text, source->size, false);
+    r->output = (run_output)output;
+    return run_pipeline(r, c->args + first, c->arg_count - first);
+}
+
+static int stopped(void) { return signal_got; }
+
+// Says that it waits, and then for what it no longer does.
+static bool wait_for_change(cli *c, run *r)
+{
+    const char *changed = "";
+    size_t more = 0;
+    fflush(stdout);
+    fputs("sykli: waiting for changes; Ctrl-C ends\n", stderr);
+    if (!watch_wait(c, r->watch, stopped, &changed, &more)) return false;
+    fputs("sykli: ", stderr);
+    cli_put(stderr, changed, 0);
+    if (more) fprintf(stderr, " and %zu more", more);
+    fputs(" changed\n", stderr);
+    return true;
+}
+
+// Runs, and runs again whenever something that it reads has changed.
+static int run_watching(cli *c)
+{
+    watch *w = NULL;
+    int code;
+    bool again;
+    if (cli_value(c, "file") && !strcmp(cli_value(c, "file"), "-"))
+        return cli_fail(c, CLI_USAGE, "usage", NULL, "--watch needs a file, not stdin");
+    catch_signals(NULL);
+    do {
+        void *mark = cli_mark(c);
+        pipeline_source source = { 0 };
+        pipeline p = { 0 };
+        run r = { .c = c, .p = &p, .source = &source, .events = cli_has(c, "events"),
+                  .quiet = cli_has(c, "quiet"), .watching = true, .watch = w };
+        code = run_once(c, &r, &p, &source);
+        w = r.watch;
+        again = r.watched && !signal_got && wait_for_change(c, &r);
+        if (source.text) pipeline_free(&p);
+        cli_release(c, mark);
+    } while (again);
+    if (w) watch_end(w);
+    return signal_got ? 128 + (signal_got == SIGHUP ? SIGTERM : signal_got) : code;
+}
+
+int run_verb(cli *c)
+{
+    pipeline_source source = { 0 };
+    pipeline p;
+    run r = { .c = c, .p = &p, .source = &source, .events = cli_has(c, "events"),
+              .quiet = cli_has(c, "quiet") };
+    if (cli_has(c, "watch")) return run_watching(c);
+    int code = run_once(c, &r, &p, &source);
+    if (source.text) pipeline_free(&p);
     return code;
 }

@@ -5,6 +5,7 @@
 
 #include "pipeline.h"
 #include "profile.h"
+#include "watch.h"
 #include "sykli_mesh.h"
 
 typedef enum run_output { OUTPUT_FAILED, OUTPUT_STREAM, OUTPUT_ALL, OUTPUT_NONE } run_output;
@@ -28,6 +29,8 @@ struct run {
     bool events, quiet;
     progress *display; // NULL: none
     profile *profile;  // NULL: none
+    bool watching, watched; // watched: `watch` is of this run
+    watch *watch;      // what the tasks read; NULL: not looked at yet
     uint32_t workers;
     int cancelled_by;  // signal, 0: none
     int64_t started_at_ms;
