@@ -119,7 +119,7 @@ project trace <<'J'
 {"version":"1","tasks":[
  {"name":"make","command":"sleep 0.05; cp in made","inputs":["in"],"outputs":["made"]},
  {"name":"other","command":"sleep 0.05"},
- {"name":"use","command":"cat made","depends_on":["make"]},
+ {"name":"use","command":"sleep 0.05; cat made","depends_on":["make"]},
  {"name":"again","command":"[ -e again ] || { touch again; exit 1; }","retry":1}]}
 J
 echo x >in

@@ -4,6 +4,7 @@ name=cli_screen
 . tests/cli.inc
 command -v tmux >/dev/null || { echo "tmux is not there"; exit 1; }
 unset TMUX TMUX_PANE GITHUB_ACTIONS
+shown=0
 export TERM=xterm-256color LC_ALL=C.UTF-8
 
 # terminal COLUMNS ROWS ARGUMENT...: runs sykli there; the tasks wait for the file "go".
@@ -11,12 +12,14 @@ terminal() {
     size="-x $1 -y $2"
     shift 2
     rm -f go ended
+    socket=$work/tmux$shown # a server that ends takes its socket away
+    shown=$((shown + 1))
     # shellcheck disable=SC2086
-    tmux -f /dev/null -S "$work/tmux" new-session -d $size \
+    tmux -f /dev/null -S "$socket" new-session -d $size \
         "echo above; '$sykli' $* ; echo \$? >ended; cat"
 }
-close() { tmux -S "$work/tmux" kill-server; }
-screen() { tmux -S "$work/tmux" capture-pane -p "$@" >out; }
+close() { tmux -S "$socket" kill-server; }
+screen() { tmux -S "$socket" capture-pane -p "$@" >out; }
 # shows PATTERN: it is on the screen by and by.
 seen() { screen && grep -qF -- "$1" out; }
 shows() {
@@ -57,7 +60,7 @@ terminal 40 10 -j 20 --keep-going
 shows "more"
 shows "2 of 15 done"
 holds "no line is wrapped" sh -c 'test "$(grep -c "of 15 done" out)" = 1 && test "$(wc -l <out)" -le 10'
-tmux -S "$work/tmux" resize-window -x 30 -y 10
+tmux -S "$socket" resize-window -x 30 -y 10
 shows "2 of 15 done"
 touch go
 until_true [ -e ended ]
@@ -67,13 +70,13 @@ close
 NO_COLOR=1 terminal 200 50 -j 20 --keep-going
 shows "13 running"
 shows "on and on and on to 12"
-tmux -S "$work/tmux" resize-window -x 60 -y 50
-until_true sh -c 'tmux -S "$0" capture-pane -p | grep -q "wait-12 .*…"' "$work/tmux"
+tmux -S "$socket" resize-window -x 60 -y 50
+until_true sh -c 'tmux -S "$0" capture-pane -p | grep -q "wait-12 .*…"' "$socket"
 screen
 holds "a narrower window is drawn anew" [ "$(grep -c '▸ wait-12' out)" = 1 ]
 screen -e
 holds "no colour" sh -c '! grep -q "$(printf "\033\\[3")" out'
-tmux -S "$work/tmux" send-keys C-c
+tmux -S "$socket" send-keys C-c
 until_true [ -e ended ]
 holds "Ctrl-C ends it" grep -qx 130 ended
 shows "cancelled"
