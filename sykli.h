@@ -292,7 +292,8 @@ void sykli_sys_init(sykli_sys *out);
 
 // ---- context --------------------------------------------------------------------------------
 typedef enum sykli_event_kind {
-    SYKLI_EVENT_run_started, SYKLI_EVENT_task_ready, SYKLI_EVENT_task_started,
+    SYKLI_EVENT_run_started, SYKLI_EVENT_task_ready, SYKLI_EVENT_task_held,
+    SYKLI_EVENT_task_started,
     SYKLI_EVENT_task_output, SYKLI_EVENT_task_retry, SYKLI_EVENT_task_finished,
     SYKLI_EVENT_run_finished, SYKLI_EVENT_nodeup, SYKLI_EVENT_nodedown, SYKLI_EVENT_linkup,
     SYKLI_EVENT_linkdown, SYKLI_EVENT_config, SYKLI_EVENT_audit, SYKLI_EVENT_note,
@@ -367,6 +368,32 @@ int sykli_error(const sykli *s);
 // ---- tasks ----------------------------------------------------------------------------------
 typedef struct sykli_pair { const char *name, *value; } sykli_pair;
 
+// An output of another task that a task takes in: it is copied before the task's key is computed
+// and before each attempt. A folder, or the files of a glob with their folders, go below `dest`; a
+// file becomes `dest`, or goes below it if that ends with a slash.
+typedef struct sykli_intake {
+    sykli_task from;     // the task comes after it
+    const char *output;  // its name there
+    const char *dest;    // below the project folder
+} sykli_intake;
+
+// A secret whose value the host has found: masked, in no key, inherited by no other task.
+typedef struct sykli_secret {
+    const char *name;    // variable in the environment of the task
+    const char *value;   // NULL: it is not there; the task is errored when it would start
+    const char *source;  // in the key, and told when it is missing: "vault ci/token"
+} sykli_secret;
+
+// What one attempt of a task came to, for the host to accept or not.
+typedef struct sykli_attempt {
+    sykli_task task;
+    const char *name;
+    int exit_code;       // restored: -1
+    bool restored;       // nothing ran: the outputs of an earlier accepted attempt are in place
+    char *why;           // write here why it is refused; "" gives the exit code
+    size_t why_size;
+} sykli_attempt;
+
 // One task. Inline lists end at the first empty entry; a longer list goes in the pointer beside
 // it, and both count.
 typedef struct sykli_task_desc {
@@ -382,6 +409,8 @@ typedef struct sykli_task_desc {
     const sykli_task *after_list;  size_t after_count;
     const sykli_pair *env_list;    size_t env_count;
     const char *const *secret_list; size_t secret_count;
+    const sykli_secret *given_list; size_t given_count;
+    const sykli_intake *intake_list; size_t intake_count;
     const char *workdir;   // below the project folder; NULL: the project folder
     uint32_t timeout_ms;   // wall time of one attempt; 0: none
     uint32_t retries;      // attempts after the first
@@ -399,6 +428,15 @@ typedef struct sykli_task_desc {
     //   example  examples/callback.c
     int (*function)(void *user);
     void *function_user;
+    bool held;             // waits without a worker for sykli_task_decide; needs no command
+    bool may_fail;         // a failure makes it `skipped`: what follows runs
+    // Whether an attempt succeeded; NULL: exit code 0. A callback and not a list of conditions:
+    // what makes a success is the host's policy, which alone can name each condition in a report.
+    // Asked before anything is published, again after a restore (refused, the task runs), never
+    // for a process that a signal ended. Not to call the context from inside.
+    bool (*accept)(void *user, const sykli_attempt *attempt);
+    void *accept_user;
+    const char *accept_key; // what `accept` depends on: in the key; NULL: nothing
 } sykli_task_desc;
 
 // Adds one task to the graph.
@@ -411,6 +449,10 @@ sykli_task sykli_add(sykli *s, const sykli_task_desc *desc);
 // Adds one edge: `task` runs after `before`. For graphs that name tasks not yet added.
 //   returns  0, ESTALE, ECYCLE (a task after itself; longer cycles are found by sykli_run), ENOMEM
 int sykli_add_after(sykli *s, sykli_task task, sykli_task before);
+
+// Adds one intake, and the edge. For graphs that name tasks not yet added.
+//   returns  0; ENOENT (the other task has no such output), EINVAL (dest), else as sykli_add_after
+int sykli_add_intake(sykli *s, sykli_task task, const sykli_intake *intake);
 
 // The task of that name, {0} if there is none.
 sykli_task sykli_find(sykli *s, const char *name);
@@ -449,6 +491,12 @@ int sykli_run_cancel(sykli *s);
 // Ends one task (op `task.kill`); its status becomes `cancelled`.
 //   returns  0, ESTALE, ENOENT (it is not running)
 int sykli_task_kill(sykli *s, sykli_task task);
+// Ends the wait of a held task, which began with the event task_held. May be called from inside
+// that event. A task that ends a failure or the cancelling of a run first is held no longer.
+//   verdict  passed: the task goes on, or has passed if it has no command; skipped, failed,
+//            errored: it ends so
+//   reason   copied; NULL: none       returns  0, ESTALE, EINVAL, ENOENT (it is not held)
+int sykli_task_decide(sykli *s, sykli_task task, sykli_status verdict, const char *reason);
 // Changes the number of workers at once (op `workers.scale`): nothing running is interrupted.
 //   count    1..4096
 int sykli_workers_scale(sykli *s, uint32_t count);
@@ -1003,8 +1051,9 @@ const char *const sykli_role_names[SYKLI_ROLE_COUNT + 1] = {
 };
 
 const char *const sykli_event_names[SYKLI_EVENT_COUNT + 1] = {
-    "run_started", "task_ready", "task_started", "task_output", "task_retry", "task_finished",
-    "run_finished", "nodeup", "nodedown", "linkup", "linkdown", "config", "audit", "note", NULL
+    "run_started", "task_ready", "task_held", "task_started", "task_output", "task_retry",
+    "task_finished", "run_finished", "nodeup", "nodedown", "linkup", "linkdown", "config",
+    "audit", "note", NULL
 };
 
 typedef struct sykli__base_error_row {
@@ -2702,6 +2751,8 @@ static void sykli__emit_task(const sykli__emit_to *e, const sykli_task_desc *t)
     sykli__emit_number(e, ",\"retry\":", t->retries);
     sykli__emit_text(e, t->no_cache ? ",\"no_cache\":true" : "");
     sykli__emit_text(e, t->skip_reason ? ",\"when\":\"false\"" : "");
+    sykli__emit_text(e, t->held ? ",\"gate\":{\"strategy\":\"prompt\"}" : "");
+    sykli__emit_text(e, t->may_fail ? ",\"ai_hooks\":{\"on_fail\":\"skip\"}" : "");
     if (!t->extra || !*t->extra) return;
     sykli__emit_text(e, ",");
     sykli__emit_text(e, t->extra);
@@ -2711,6 +2762,16 @@ static void sykli__emit_task(const sykli__emit_to *e, const sykli_task_desc *t)
 static void sykli__emit_before(const sykli__emit_to *e, size_t number, const char *name)
 {
     sykli__emit_member(e, number ? "," : ",\"depends_on\":[", name);
+}
+
+// What a task takes in, the `number`th of `count`, from the task of that name.
+static void sykli__emit_intake(const sykli__emit_to *e, size_t number, size_t count,
+                               const char *name, const char *output, const char *dest)
+{
+    sykli__emit_member(e, number ? ",{\"from_task\":" : ",\"task_inputs\":[{\"from_task\":", name);
+    sykli__emit_member(e, ",\"output\":", output);
+    sykli__emit_member(e, ",\"dest\":", dest);
+    sykli__emit_text(e, number + 1 < count ? "}" : "}]");
 }
 
 static bool sykli__emit_asked(int argc, char **argv)
@@ -2814,6 +2875,14 @@ sykli_task sykli_add(sykli *s, const sykli_task_desc *desc)
     for (size_t i = 0; i < SYKLI_INLINE_MAX && desc->after[i].id; i++)
         sykli_add_after(s, task, desc->after[i]);
     for (size_t i = 0; i < desc->after_count; i++) sykli_add_after(s, task, desc->after_list[i]);
+    for (size_t i = 0; i < desc->intake_count; i++) {
+        const sykli_intake *in = &desc->intake_list[i];
+        if (sykli_add_after(s, task, in->from)) return task;
+        sykli__emit_intake(&to, i, desc->intake_count, s->pieces[in->from.id - 1].name, in->output,
+                           in->dest);
+    }
+    if (desc->accept || desc->given_count)
+        sykli__emit_fail(s, SYKLI_EUNSUPPORTED, "`accept` and `given_list` cannot be printed");
     return task;
 }
 
@@ -5565,8 +5634,8 @@ static int sykli__event_row_json(const sykli__event_row *row, sykli_buf *out)
 int sykli_event_json(const sykli_event *e, sykli_buf *out)
 {
     static const char *const subjects[SYKLI_EVENT_COUNT] = {
-        NULL, "task", "task", "task", "task", "task", NULL, "node", "node", "node", "node", "key",
-        "name", "name" };
+        NULL, "task", "task", "task", "task", "task", "task", NULL, "node", "node", "node", "node",
+        "key", "name", "name" };
     assert((unsigned)e->kind < SYKLI_EVENT_COUNT);
     sykli__event_head(out, (uint32_t)e->kind, e->at_ms, e->run);
     if (subjects[e->kind]) sykli__event_text(out, subjects[e->kind], e->name);
@@ -5575,7 +5644,7 @@ int sykli_event_json(const sykli_event *e, sykli_buf *out)
         sykli__event_u64(out, "tasks", e->tasks);
         sykli__event_u64(out, "workers", e->workers);
         break;
-    case SYKLI_EVENT_task_ready: break;
+    case SYKLI_EVENT_task_ready: case SYKLI_EVENT_task_held: break;
     case SYKLI_EVENT_task_started:
         sykli__event_int(out, "attempt", e->attempt, true);
         sykli__event_text(out, "target", e->target ? e->target : "local");
@@ -6762,6 +6831,7 @@ typedef enum sykli__sched_fact_kind {
     SYKLI__SCHED_EXITED,        // ok: its exit is accepted
     SYKLI__SCHED_PUBLISHED,     // ok: outputs present and kept; else the task failed
     SYKLI__SCHED_ABORTED,       // the task cannot run at all (missing secret): errored
+    SYKLI__SCHED_DECIDED,       // ok: a held task goes on; else value: its last status
     SYKLI__SCHED_KILL,          // somebody wants this task ended
     SYKLI__SCHED_CANCEL,        // somebody wants the run ended
     SYKLI__SCHED_WORKERS,       // value: their new number
@@ -6776,6 +6846,7 @@ typedef struct sykli__sched_fact {
 } sykli__sched_fact;
 
 typedef enum sykli__sched_action_kind {
+    SYKLI__SCHED_HOLD,          // the task waits to be DECIDED
     SYKLI__SCHED_HASH, SYKLI__SCHED_LOOKUP, SYKLI__SCHED_RESTORE, SYKLI__SCHED_START,
     SYKLI__SCHED_SIGNAL,        // value: the signal
     SYKLI__SCHED_PUBLISH,
@@ -6801,6 +6872,9 @@ typedef struct sykli__sched_desc {
     bool keyed;  // has inputs: hash it
     bool lookup; // and a hit may replace it
     bool skip;
+    bool held;     // waits to be DECIDED, without a worker
+    bool idle;     // has nothing to run
+    bool may_fail; // a failure is `skipped`
 } sykli__sched_desc;
 
 typedef struct sykli__sched_task {
@@ -7055,6 +7129,11 @@ static void sykli__sched_begin_task(sykli__sched *s, uint32_t task)
 {
     sykli__sched_task *t = &s->tasks[task];
     bool stopping = s->cancelled || (s->failure != SYKLI__SCHED_NONE && !s->keep_going);
+    if (t->desc.held && !stopping) {
+        t->status = SYKLI_STATUS_ready;
+        sykli__sched_push(s, SYKLI__SCHED_HOLD, task, 0);
+        return;
+    }
     if (!t->desc.keyed || stopping) {
         sykli__sched_queue(s, task);
         return;
@@ -7100,6 +7179,8 @@ static void sykli__sched_settle(sykli__sched *s, uint32_t first)
 // A task ended by itself: records it and settles what follows.
 static void sykli__sched_finish(sykli__sched *s, uint32_t task, uint8_t status, uint8_t why)
 {
+    bool failed = status == SYKLI_STATUS_failed || status == SYKLI_STATUS_errored;
+    if (failed && s->tasks[task].desc.may_fail) status = SYKLI_STATUS_skipped;
     sykli__sched_end(s, task, status, why);
     bool bad = !sykli__sched_good(status);
     if (bad && s->failure == SYKLI__SCHED_NONE) s->failure = task;
@@ -7222,6 +7303,17 @@ static void sykli__sched_cancel(sykli__sched *s, uint64_t now_ms)
             sykli__sched_kill(s, now_ms, i, SYKLI__SCHED_WHY_cancelled);
 }
 
+// The wait of a held task is over. What was decided about one that waits no longer is ignored.
+static void sykli__sched_decided(sykli__sched *s, uint32_t task, bool go, uint32_t status)
+{
+    sykli__sched_task *t = &s->tasks[task];
+    if (t->status != SYKLI_STATUS_ready) return;
+    t->desc.held = false;
+    if (!go) sykli__sched_finish(s, task, (uint8_t)status, SYKLI__SCHED_WHY_aborted);
+    else if (t->desc.idle) sykli__sched_finish(s, task, SYKLI_STATUS_passed, 0);
+    else sykli__sched_begin_task(s, task);
+}
+
 static void sykli__sched_started(sykli__sched *s, uint64_t now_ms, uint32_t task, bool ok)
 {
     sykli__sched_task *t = &s->tasks[task];
@@ -7271,6 +7363,7 @@ static void sykli__sched_step(sykli__sched *s, uint64_t now_ms, const sykli__sch
         if (t->status == SYKLI_STATUS_running) s->running--;
         sykli__sched_finish(s, task, SYKLI_STATUS_errored, SYKLI__SCHED_WHY_aborted);
         break;
+    case SYKLI__SCHED_DECIDED: sykli__sched_decided(s, task, fact->ok, fact->value); break;
     case SYKLI__SCHED_KILL:
         if (t->status == SYKLI_STATUS_running)
             sykli__sched_kill(s, now_ms, task, SYKLI__SCHED_WHY_killed);
@@ -9868,6 +9961,63 @@ static int sykli__tree_make_parents(sykli__tree *t, const char *path, sykli_faul
     if (!rc) rc = sykli__tree_parent(t, clean, true, &fd, &name, fault);
     if (!rc) sykli__tree_parent_close(t, fd);
     return rc;
+}
+
+// Copies the bytes of an open file to a new one.     returns  0 or the negated errno
+static int sykli__tree_copy_bytes(sykli__tree *t, int from, int to)
+{
+    const sykli_sys *sys = t->mem->sys;
+    if (!sys->clone(sys->user, from, to)) return 0;
+    int64_t got;
+    int rc = 0;
+    while (!rc && (got = sys->read(sys->user, from, t->chunk, SYKLI__TREE_CHUNK)) != 0)
+        rc = got < 0 ? (int)got : sykli__tree_write(sys, to, t->chunk, (size_t)got);
+    return rc;
+}
+
+static bool sykli__tree_copy_there(sykli__tree *t, const sykli__tree_file *from, const char *to)
+{
+    sykli__tree_file file = { .path = to };
+    bool link = from->stat.type == SYKLI_FILE_symlink;
+    return !sykli__tree_stat(t, to, &file.stat) && file.stat.type == SYKLI_FILE_regular
+        && (link || (file.stat.mode & 0100) == (from->stat.mode & 0100))
+        && !sykli__tree_digest_file(t, &file)
+        && !memcmp(&file.digest, link ? &from->behind : &from->digest, sizeof file.digest);
+}
+
+// Copies a file to another place below the root, whole or not at all, unless it is there already.
+// Of a symbolic link it is the file behind it, which must be below the root too: from another
+// folder the link might lead elsewhere.
+static int sykli__tree_copy(sykli__tree *t, const sykli__tree_file *file, const char *to_path,
+                            sykli_fault *fault)
+{
+    const sykli_sys *sys = t->mem->sys;
+    const char *name, *tmp = SYKLI__TREE_TMP "copy";
+    int dir, flags = SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_exclusive;
+    sykli_stat stat;
+    if (sykli__tree_copy_there(t, file, to_path)) return 0;
+    int from = sys->open(sys->user, t->root_fd, file->path,
+                         SYKLI_OPEN_read | SYKLI_OPEN_beneath, 0);
+    if (from < 0) return sykli_fail_sys(fault, from, "%s cannot be read", file->path);
+    int rc = sykli__tree_parent(t, to_path, true, &dir, &name, fault);
+    if (rc) {
+        sys->close(sys->user, from);
+        return rc;
+    }
+    sys->remove(sys->user, dir, tmp, 0); // of a run that was killed
+    int to = sys->open(sys->user, dir, tmp, flags, 0600);
+    rc = to < 0 ? to : sys->fstat(sys->user, from, &stat);
+    if (!rc) rc = sykli__tree_copy_bytes(t, from, to);
+    if (!rc) rc = sys->chmod(sys->user, to, stat.mode & 0100 ? 0755 : 0644);
+    if (!rc) rc = sys->rename(sys->user, dir, tmp, dir, name);
+    if (to >= 0) sys->close(sys->user, to);
+    if (rc && to >= 0) sys->remove(sys->user, dir, tmp, 0);
+    sys->close(sys->user, from);
+    sykli__tree_parent_close(t, dir);
+    if (rc == -EISDIR)
+        return sykli_fail(fault, SYKLI_EINVAL, "%s is a folder: write \"%s/\" to copy into it",
+                          to_path, to_path);
+    return rc ? sykli_fail_sys(fault, rc, "%s cannot be copied to %s", file->path, to_path) : 0;
 }
 
 // The stat cache's file: magic, version, count, entries, SHA-256 of all before it; numbers are
@@ -14098,6 +14248,25 @@ typedef struct sykli__drive_job {
     sykli__drive_sink sink[2];
 } sykli__drive_job;
 
+typedef struct sykli__drive_intake {
+    struct sykli__drive_intake *next;
+    uint32_t from;
+    bool into;                // a single file goes below `dest` too
+    const char *output, *path; // name and path of the output there
+    const char *written, *dest; // where to: as it was said, and clean
+} sykli__drive_intake;
+
+// What few tasks have.
+typedef struct sykli__drive_more {
+    sykli__drive_intake *intakes;
+    sykli_secret *given;
+    uint32_t given_count;
+    bool refused;             // the last attempt was, for the task's `reason`
+    bool (*accept)(void *user, const sykli_attempt *attempt);
+    void *accept_user;
+    const char *accept_key;
+} sykli__drive_more;
+
 typedef struct sykli__drive_task {
     const char *name, *command, *workdir, *skip_reason; // all text lives in the drive's arena
     const char *extra;
@@ -14120,6 +14289,7 @@ typedef struct sykli__drive_task {
     uint64_t name_ref, from_ref, reason_ref; // the same in the heap of the row file
     int slot;                 // row in the pool of tasks, -1 before the run
     sykli__drive_job *job;
+    sykli__drive_more *more;  // NULL: none of it
 } sykli__drive_task;
 
 typedef struct sykli__drive_block {
@@ -14357,6 +14527,40 @@ static int sykli__drive_keep_lists(sykli__drive *d, const sykli_task_desc *desc,
     return rc;
 }
 
+// The rest of a task, made when it is first needed.
+static sykli__drive_more *sykli__drive_more_of(sykli__drive *d, sykli__drive_task *t)
+{
+    if (t->more) return t->more;
+    t->more = (sykli__drive_more *)sykli__drive_keep(d, sizeof *t->more);
+    if (t->more) memset(t->more, 0, sizeof *t->more);
+    return t->more;
+}
+
+static int sykli__drive_keep_more(sykli__drive *d, const sykli_task_desc *desc,
+                                  sykli__drive_task *t)
+{
+    if (!desc->given_count && !desc->accept) return 0;
+    sykli__drive_more *more = sykli__drive_more_of(d, t);
+    size_t count = desc->given_count;
+    if (more) more->given = (sykli_secret *)sykli__drive_keep(d, (count + 1) * sizeof *more->given);
+    if (!more || !more->given) return SYKLI_ENOMEM;
+    more->given_count = (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        const sykli_secret *from = &desc->given_list[i];
+        sykli_secret *to = &more->given[i];
+        to->name = sykli__drive_keep_text(d, from->name);
+        to->value = sykli__drive_keep_text(d, from->value);
+        to->source = sykli__drive_keep_text(d, from->source ? from->source : "");
+        if (!to->name || !to->source || (from->value && !to->value)
+            || sykli_map_put(&d->secret_names, to->name, strlen(to->name), 1) < 0)
+            return SYKLI_ENOMEM;
+    }
+    more->accept = desc->accept;
+    more->accept_user = desc->accept_user;
+    more->accept_key = sykli__drive_keep_text(d, desc->accept_key);
+    return desc->accept_key && !more->accept_key ? SYKLI_ENOMEM : 0;
+}
+
 static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
 {
     size_t name_size = desc && desc->name ? strlen(desc->name) : 0;
@@ -14365,7 +14569,8 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
                           SYKLI_NAME_MAX, name_size);
     if (sykli_map_get(&d->names, desc->name, name_size))
         return sykli_fail(d->fault, SYKLI_EEXIST, "task '%s': the name is taken", desc->name);
-    if (!desc->skip_reason && !desc->function && (!desc->command || !*desc->command))
+    bool other = desc->function || desc->held; // runs something else than a command, or nothing
+    if (!desc->skip_reason && !other && (!desc->command || !*desc->command))
         return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': give it a command", desc->name);
     if (desc->command && strlen(desc->command) > SYKLI_COMMAND_MAX)
         return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': command longer than %u bytes",
@@ -14373,6 +14578,7 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
     bool gap = false;
     for (size_t i = 0; i < desc->input_count; i++) gap |= !desc->input_list[i];
     for (size_t i = 0; i < desc->secret_count; i++) gap |= !desc->secret_list[i];
+    for (size_t i = 0; i < desc->given_count; i++) gap |= !desc->given_list[i].name;
     if (!gap) return 0;
     return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': NULL in a list of inputs or secrets",
                       desc->name);
@@ -14404,12 +14610,14 @@ static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
     t->skip_reason = sykli__drive_keep_text(d, desc->skip_reason);
     t->extra = sykli__drive_keep_text(d, desc->extra);
     if (!t->name || !t->command || (desc->workdir && !t->workdir) || (desc->extra && !t->extra)
-        || (desc->skip_reason && !t->skip_reason) || sykli__drive_keep_lists(d, desc, t))
+        || (desc->skip_reason && !t->skip_reason) || sykli__drive_keep_lists(d, desc, t)
+        || sykli__drive_keep_more(d, desc, t))
         return sykli_fail(d->fault, SYKLI_ENOMEM, "task '%s': out of memory", desc->name);
-    bool keyed = t->input_count && !t->no_cache && !d->desc->no_cache;
+    bool keyed = t->input_count && !t->no_cache && !d->desc->no_cache && *t->command;
     int64_t number = sykli__sched_add(&d->sched, &(sykli__sched_desc){
         .timeout_ms = desc->timeout_ms, .retries = desc->retries, .keyed = keyed,
-        .lookup = keyed && !d->desc->refresh, .skip = t->skip_reason != NULL });
+        .lookup = keyed && !d->desc->refresh, .skip = t->skip_reason != NULL, .held = desc->held,
+        .idle = !*t->command && !t->function, .may_fail = desc->may_fail });
     if (number == SYKLI_ELIMIT)
         return sykli_fail(d->fault, SYKLI_ELIMIT, "task '%s': more than %zu tasks, raise tasks_max",
                           desc->name, d->sched.tasks_max);
@@ -14417,6 +14625,43 @@ static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
         return sykli_fail(d->fault, SYKLI_ENOMEM, "task '%s': out of memory", desc->name);
     d->task_count++;
     return number;
+}
+
+// Lets a task take in an output of another one; the edge between them is the caller's.
+static int sykli__drive_add_intake(sykli__drive *d, uint32_t task, uint32_t from,
+                                   const sykli_intake *intake)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    const sykli__drive_task *other = &d->tasks[from];
+    const char *path = NULL, *dest = intake->dest ? intake->dest : "";
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    for (uint32_t i = 0; i < other->output_count; i++)
+        if (intake->output && !strcmp(other->outputs[i].name, intake->output))
+            path = other->outputs[i].value;
+    if (!path)
+        return sykli_fail(d->fault, SYKLI_ENOENT, "task '%s': '%s' has no output '%s' to take in",
+                          t->name, other->name, intake->output ? intake->output : "");
+    int rc = *dest ? sykli__tree_clean(dest, clean, d->fault)
+                   : sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': an intake needs a dest",
+                                t->name);
+    if (rc) return rc;
+    if (*clean && !sykli__tree_path_plain(clean))
+        return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': nothing may be copied to %s", t->name,
+                          dest);
+    sykli__drive_more *more = sykli__drive_more_of(d, t);
+    sykli__drive_intake *own = (sykli__drive_intake *)sykli__drive_keep(d, sizeof *own);
+    if (own) {
+        sykli__drive_intake made = { NULL, from, !*clean || dest[strlen(dest) - 1] == '/',
+            sykli__drive_keep_text(d, intake->output), path, sykli__drive_keep_text(d, dest),
+            sykli__drive_keep_text(d, clean) };
+        *own = made;
+    }
+    if (!more || !own || !own->output || !own->written || !own->dest)
+        return sykli_fail(d->fault, SYKLI_ENOMEM, "task '%s': out of memory", t->name);
+    sykli__drive_intake **end = &more->intakes;
+    while (*end) end = &(*end)->next;
+    *end = own;
+    return 0;
 }
 
 // ---- events and rows
@@ -14636,6 +14881,51 @@ static int sykli__drive_key_file(void *user, const sykli__tree_file *file)
     return sykli__key_add_file((sykli__key *)user, "input", file);
 }
 
+typedef struct sykli__drive_copy {
+    sykli__drive *drive;
+    const sykli__drive_intake *intake;
+    char path[SYKLI__TREE_PATH_MAX + 1]; // of the output
+    size_t count, base;                  // base: what a file's path below `dest` does not show
+} sykli__drive_copy;
+
+static int sykli__drive_copy_file(void *user, const sykli__tree_file *file)
+{
+    sykli__drive_copy *c = (sykli__drive_copy *)user;
+    sykli_fault *fault = c->drive->fault;
+    const char *dest = c->intake->dest, *rest = file->path + c->base;
+    char to[SYKLI__TREE_PATH_MAX + 1];
+    bool single = !strcmp(file->path, c->path);
+    if (single && c->intake->into) rest = strrchr(file->path, '/');
+    if (single && c->intake->into) rest = rest ? rest + 1 : file->path;
+    int size = single && !c->intake->into ? snprintf(to, sizeof to, "%s", dest)
+             : snprintf(to, sizeof to, "%s%s%s", dest, *dest ? "/" : "", rest);
+    c->count++;
+    if (size < 0 || (size_t)size >= sizeof to)
+        return sykli_fail(fault, SYKLI_EINVAL, "the path of %s below %s is too long", rest, dest);
+    return sykli__tree_copy(&c->drive->tree, file, to, fault);
+}
+
+// Puts what a task takes in where it wants it.
+static int sykli__drive_take_in(sykli__drive *d, const sykli__drive_task *t)
+{
+    int rc = 0;
+    sykli__drive_intake *in = t->more ? t->more->intakes : NULL;
+    for (; !rc && in; in = in->next) {
+        sykli__drive_copy c = { .drive = d, .intake = in };
+        rc = sykli__tree_clean(in->path, c.path, d->fault);
+        if (!rc && sykli__tree_is_glob(c.path)) {
+            c.base = sykli_glob_fixed(c.path);
+            while (c.base && c.path[c.base - 1] != '/') c.base--;
+        } else c.base = strlen(c.path) + 1;
+        if (!rc) rc = sykli__tree_files(&d->tree, &in->path, 1, sykli__drive_copy_file, &c,
+                                        d->fault);
+        if (!rc && !c.count)
+            rc = sykli_fail(d->fault, SYKLI_ENOENT, "task takes in output '%s' of '%s', which is "
+                            "not there: %s", in->output, d->tasks[in->from].name, in->path);
+    }
+    return rc;
+}
+
 // The digest over all files of a task's outputs, in the order of the declaration.
 static int sykli__drive_upstream(sykli__drive *d, sykli__drive_task *t)
 {
@@ -14733,6 +15023,23 @@ static int sykli__drive_key_tool(sykli__drive *d, sykli__key *key, const sykli__
     return sykli__key_add(key, "tool", "", hex, 64);
 }
 
+static int sykli__drive_key_more(const sykli__drive *d, sykli__key *key,
+                                 const sykli__drive_more *more)
+{
+    int rc = 0;
+    for (uint32_t i = 0; !rc && i < more->given_count; i++)
+        rc = sykli__key_add(key, "secret", more->given[i].name, more->given[i].source,
+                            strlen(more->given[i].source));
+    for (const sykli__drive_intake *in = more->intakes; !rc && in; in = in->next) {
+        rc = sykli__key_add(key, "intake", in->dest, in->output, strlen(in->output));
+        const char *from = d->tasks[in->from].name; // its outputs are there as `upstream`
+        if (!rc) rc = sykli__key_add(key, "intake-from", in->dest, from, strlen(from));
+    }
+    if (!rc && more->accept_key)
+        rc = sykli__key_add(key, "accept", "", more->accept_key, strlen(more->accept_key));
+    return rc;
+}
+
 static int sykli__drive_key_parts(sykli__drive *d, sykli__key *key, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
@@ -14747,6 +15054,7 @@ static int sykli__drive_key_parts(sykli__drive *d, sykli__key *key, uint32_t tas
         rc = sykli__key_add(key, "env", t->env[i].name, t->env[i].value, strlen(t->env[i].value));
     for (uint32_t i = 0; !rc && i < t->secret_count; i++)
         rc = sykli__key_add(key, "secret", t->secrets[i], "", 0);
+    if (!rc && t->more) rc = sykli__drive_key_more(d, key, t->more);
     for (uint32_t i = 0; !rc && i < t->output_count; i++)
         rc = sykli__key_add(key, "output", t->outputs[i].name, t->outputs[i].value,
                             strlen(t->outputs[i].value));
@@ -14845,7 +15153,9 @@ static void sykli__drive_hash(sykli__drive *d, uint32_t task)
         return;
     }
     sykli__key_begin(&key, d->mem);
-    int rc = sykli__drive_key_parts(d, &key, task);
+    int rc = sykli__drive_take_in(d, t);
+    bool taken = !rc;
+    if (!rc) rc = sykli__drive_key_parts(d, &key, task);
     if (!rc) rc = sykli__key_end(&key, hex);
     if (!rc && d->memo.tasks && !key.raw.error) {
         sykli__key_mark(&key, d->memo.head.secret, t->mark);
@@ -14858,9 +15168,23 @@ static void sykli__drive_hash(sykli__drive *d, uint32_t task)
     }
     sykli__key_free(&key);
     t->has_key = !rc;
-    sykli__sched_fact_kind fact = rc == SYKLI_EINVAL ? SYKLI__SCHED_ABORTED : SYKLI__SCHED_HASHED;
+    sykli__sched_fact_kind fact =
+        rc == SYKLI_EINVAL || !taken ? SYKLI__SCHED_ABORTED : SYKLI__SCHED_HASHED;
     if (rc) sykli__drive_set_reason(d, t, d->fault->text);
     sykli__drive_fact(d, fact, task, !rc);
+}
+
+// Asks the host whether an attempt succeeded, and keeps its reason if it did not.
+static bool sykli__drive_accepts(sykli__drive *d, uint32_t task, bool restored)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    char why[512] = "";
+    sykli_attempt attempt = { sykli__drive_handle(d, task), t->name, restored ? -1 : t->exit_code,
+                              restored, why, sizeof why };
+    bool ok = t->more->accept(t->more->accept_user, &attempt);
+    t->more->refused = !ok && *why;
+    if (t->more->refused) sykli__drive_set_reason(d, t, why);
+    return ok;
 }
 
 // ---- hits
@@ -15034,6 +15358,8 @@ static void sykli__drive_restore(sykli__drive *d, uint32_t task)
         if (!rc) sykli__drive_remember(d, task, &entry);
         sykli__store_entry_free(&entry);
     }
+    if (!rc && t->more && t->more->accept && !sykli__drive_accepts(d, task, true))
+        rc = SYKLI_ENOENT;
     if (rc) {
         t->from = NULL;
         t->from_ref = 0;
@@ -15131,12 +15457,20 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
 
 // ---- starting and ending
 
-static const char *sykli__drive_missing_secret(const sykli__drive *d, const sykli__drive_task *t)
+//   source   where one that the host should have given was looked for; "" for variables
+static const char *sykli__drive_missing_secret(const sykli__drive *d, const sykli__drive_task *t,
+                                               const char **source)
 {
+    *source = "";
     for (uint32_t i = 0; i < t->secret_count; i++) {
         const char *value = sykli__drive_host_env(d, t->secrets[i], strlen(t->secrets[i]));
         if (!value || !*value) return t->secrets[i];
     }
+    for (uint32_t i = 0; t->more && i < t->more->given_count; i++)
+        if (!t->more->given[i].value) {
+            *source = t->more->given[i].source;
+            return t->more->given[i].name;
+        }
     return NULL;
 }
 
@@ -15197,24 +15531,29 @@ static void sykli__drive_job_end(sykli__drive *d, sykli__drive_job *job)
         t->rss_max_bytes = job->proc.exit.rss_max_bytes;
         t->run_ms = sykli__drive_now(d) - job->started_ms;
     }
-    bool taken = job->taken;
+    bool taken = job->taken, ok = t->exit_code == 0 && !t->signal;
+    bool ran = job->spawned && !job->killed && !t->signal;
     sykli__drive_job_free(d, job);
     if (taken) sykli__drive_set_reason(d, t, "its end was taken by the host, which waits for any "
                                              "child or ignores SIGCHLD");
+    if (!taken && ran && t->more && t->more->accept) ok = sykli__drive_accepts(d, task, false);
     if (taken) sykli__drive_fact(d, SYKLI__SCHED_ABORTED, task, false);
-    else sykli__drive_fact(d, SYKLI__SCHED_EXITED, task, t->exit_code == 0 && !t->signal);
+    else sykli__drive_fact(d, SYKLI__SCHED_EXITED, task, ok);
 }
 
 // The environment of a task: inherited less every secret, plus its own secrets and variables.
 static int sykli__drive_env(sykli__drive *d, const sykli__drive_task *t, sykli__spawn_block *out)
 {
-    size_t count = (size_t)t->secret_count + t->env_count, size = (count + 1) * sizeof(sykli_pair);
+    size_t given = t->more ? t->more->given_count : 0, at = t->secret_count;
+    size_t count = at + given + t->env_count, size = (count + 1) * sizeof(sykli_pair);
     sykli_pair *add = (sykli_pair *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, size);
     if (!add) return sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
     for (uint32_t i = 0; i < t->secret_count; i++)
         add[i] = (sykli_pair){ t->secrets[i], sykli__drive_host_env(d, t->secrets[i],
                                                                    strlen(t->secrets[i])) };
-    for (uint32_t i = 0; i < t->env_count; i++) add[t->secret_count + i] = t->env[i];
+    for (size_t i = 0; i < given; i++)
+        add[at++] = (sykli_pair){ t->more->given[i].name, t->more->given[i].value };
+    for (uint32_t i = 0; i < t->env_count; i++) add[at++] = t->env[i];
     int rc = sykli__spawn_env(out, d->mem, d->base_env, d->drop, d->drop_count, add, count,
                               d->fault);
     sykli_mem_resize(d->mem, SYKLI_TAG_drive, add, size, 0);
@@ -15264,7 +15603,13 @@ static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
 {
     uint32_t task = job->task;
     sykli__drive_task *t = &d->tasks[task];
-    int rc = sykli__drive_remove_outputs(d, t);
+    if (t->more && t->more->refused) { // the reason of the attempt before, or of a restore
+        t->more->refused = false;
+        t->reason = NULL;
+        t->reason_ref = 0;
+    }
+    int rc = sykli__drive_take_in(d, t); // before its outputs go: they may be what another takes
+    if (!rc) rc = sykli__drive_remove_outputs(d, t);
     for (uint32_t i = 0; !rc && i < t->output_count; i++)
         if (!sykli__tree_is_glob(t->outputs[i].value))
             rc = sykli__tree_make_parents(&d->tree, t->outputs[i].value, d->fault);
@@ -15314,18 +15659,28 @@ static int sykli__drive_prepare(sykli__drive *d, const char *const *environment)
         int rc = value ? sykli__log_mask_add(&d->mask, value, strlen(value), d->fault) : 0;
         if (rc < 0) return rc;
     }
+    for (size_t i = 0; i < d->task_count; i++) {
+        const sykli__drive_more *more = d->tasks[i].more;
+        for (uint32_t k = 0; more && k < more->given_count; k++) {
+            const char *value = more->given[k].value;
+            int rc = value ? sykli__log_mask_add(&d->mask, value, strlen(value), d->fault) : 0;
+            if (rc < 0) return rc;
+        }
+    }
     return 0;
 }
 
 static void sykli__drive_start_task(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
-    const char *missing = sykli__drive_missing_secret(d, t);
+    const char *source, *missing = sykli__drive_missing_secret(d, t, &source);
     sykli__drive_job *job = missing ? NULL : sykli__drive_job_new(d, task);
     if (!job) {
-        sykli_fail(d->fault, missing ? SYKLI_ENOENT : SYKLI_ENOMEM,
-                   missing ? "task requires secrets: %s is not set" : "out of memory%s",
-                   missing ? missing : "");
+        if (!missing) sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
+        else if (!*source)
+            sykli_fail(d->fault, SYKLI_ENOENT, "task requires secrets: %s is not set", missing);
+        else sykli_fail(d->fault, SYKLI_ENOENT, "task requires secrets: no %s from %s", missing,
+                        source);
         sykli__drive_set_reason(d, t, d->fault->text);
         sykli__drive_fact(d, SYKLI__SCHED_ABORTED, task, false);
         return;
@@ -15452,6 +15807,7 @@ static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, s
     case SYKLI__SCHED_WHY_cancelled: return "the run was cancelled";
     case SYKLI__SCHED_WHY_condition: return t->skip_reason;
     case SYKLI__SCHED_WHY_exit:
+        if (t->more && t->more->refused) return t->reason;
         if (t->signal) snprintf(out, size, "ended by signal %d%s", t->signal,
                                 sykli__spawn_signal_name(t->signal));
         else snprintf(out, size, "exit code %d", t->exit_code);
@@ -15496,6 +15852,10 @@ static void sykli__drive_act(sykli__drive *d, const sykli__sched_action *action)
 {
     uint32_t task = action->task;
     switch (action->kind) {
+    case SYKLI__SCHED_HOLD:
+        sykli__drive_show_task(d, task, SYKLI_NULL_U64);
+        sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_task_held }, task);
+        break;
     case SYKLI__SCHED_HASH:
         sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_task_ready }, task);
         sykli__drive_hash(d, task);
@@ -15653,7 +16013,17 @@ static int sykli__drive_emit(sykli__drive *d, sykli_buf *out)
             .output_count = t->output_count, .env_list = t->env, .env_count = t->env_count,
             .secret_list = t->secrets, .secret_count = t->secret_count, .no_cache = t->no_cache,
             .timeout_ms = (uint32_t)how->timeout_ms, .retries = how->retries,
-            .skip_reason = t->skip_reason, .extra = t->extra });
+            .skip_reason = t->skip_reason, .extra = t->extra, .held = how->held,
+            .may_fail = how->may_fail });
+        size_t taken = 0, number = 0;
+        const sykli__drive_intake *in = t->more ? t->more->intakes : NULL;
+        for (const sykli__drive_intake *at = in; at; at = at->next) taken++;
+        for (; in; in = in->next)
+            sykli__emit_intake(&to, number++, taken, d->tasks[in->from].name, in->output,
+                               in->written);
+        if (t->more && (t->more->accept || t->more->given_count))
+            return sykli_fail(d->fault, SYKLI_EUNSUPPORTED, "task '%s': `accept` and `given_list` "
+                              "cannot be printed", t->name);
         for (uint32_t e = d->before_at[i]; e < d->before_at[i + 1]; e++)
             sykli__emit_before(&to, e - d->before_at[i], d->tasks[d->before[e]].name);
         sykli__emit_text(&to, d->before_at[i] < d->before_at[i + 1] ? "]}" : "}");
@@ -17216,7 +17586,19 @@ sykli_task sykli_add(sykli *s, const sykli_task_desc *desc)
         if (sykli_add_after(s, task, desc->after[i])) task.id = 0;
     for (size_t i = 0; task.id && i < desc->after_count; i++)
         if (sykli_add_after(s, task, desc->after_list[i])) task.id = 0;
+    for (size_t i = 0; task.id && i < desc->intake_count; i++)
+        if (sykli_add_intake(s, task, &desc->intake_list[i])) task.id = 0;
     return task;
+}
+
+int sykli_add_intake(sykli *s, sykli_task task, const sykli_intake *intake)
+{
+    int rc = sykli_add_after(s, task, intake->from);
+    if (rc) return rc;
+    rc = sykli__drive_add_intake(&s->drive, (uint32_t)sykli__node_number(s, task),
+                                 (uint32_t)sykli__node_number(s, intake->from), intake);
+    if (rc) sykli__node_stick(s, rc);
+    return rc;
 }
 
 sykli_task sykli_find(sykli *s, const char *name)
@@ -17370,6 +17752,25 @@ int sykli_task_kill(sykli *s, sykli_task task)
         return sykli_fail(&s->fault, SYKLI_ENOENT, "task '%s' is not running",
                           s->drive.tasks[number].name);
     sykli__drive_fact(&s->drive, SYKLI__SCHED_KILL, (uint32_t)number, true);
+    sykli_wakeup(s);
+    return 0;
+}
+
+int sykli_task_decide(sykli *s, sykli_task task, sykli_status verdict, const char *reason)
+{
+    int64_t number = sykli__node_number(s, task);
+    if (number < 0) return (int)number;
+    sykli__drive_task *t = &s->drive.tasks[number];
+    if (verdict != SYKLI_STATUS_passed && verdict != SYKLI_STATUS_skipped
+        && verdict != SYKLI_STATUS_failed && verdict != SYKLI_STATUS_errored)
+        return sykli_fail(&s->fault, SYKLI_EINVAL, "task '%s': a verdict is passed, skipped, "
+                          "failed or errored", t->name);
+    if (!s->drive.live || s->drive.sched.tasks[number].status != SYKLI_STATUS_ready)
+        return sykli_fail(&s->fault, SYKLI_ENOENT, "task '%s' is not held", t->name);
+    if (reason) sykli__drive_set_reason(&s->drive, t, reason);
+    sykli__sched_fact fact = { SYKLI__SCHED_DECIDED, (uint32_t)number,
+                               verdict == SYKLI_STATUS_passed, verdict };
+    sykli__sched_step(&s->drive.sched, sykli__drive_now(&s->drive), &fact);
     sykli_wakeup(s);
     return 0;
 }

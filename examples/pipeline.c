@@ -22,7 +22,11 @@ int main(int argc, char **argv)
         .command = "cc *.o -o program", .inputs = { "*.o" },
         .outputs = { { "program", "program" } },
         .after_list = objects, .after_count = PARTS });
-    sykli_add(s, &(sykli_task_desc){ .name = "test", .command = "./program --self-test",
-        .after = { program }, .timeout_ms = 60000, .retries = 1 });
+    sykli_task test = sykli_add(s, &(sykli_task_desc){ .name = "test",
+        .command = "./program --self-test", .after = { program }, .timeout_ms = 60000,
+        .retries = 1 });
+    sykli_add(s, &(sykli_task_desc){ .name = "release", .command = "tar cf release.tar dist",
+        .after = { test }, .held = true, // somebody is asked first
+        .intake_list = &(sykli_intake){ program, "program", "dist/" }, .intake_count = 1 });
     return sykli_main(s, argc, argv);
 }

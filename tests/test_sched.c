@@ -8,8 +8,8 @@ typedef struct bench {
     uint64_t now;
 } bench;
 
-static const char *const action_names[] = { "hash", "lookup", "restore", "start", "signal",
-                                            "publish", "retry", "finish" };
+static const char *const action_names[] = { "hold", "hash", "lookup", "restore", "start",
+                                            "signal", "publish", "retry", "finish" };
 
 static void begin(bench *b, test *t, uint32_t workers)
 {

@@ -1,0 +1,351 @@
+// What a graph can say beyond commands and edges: outputs taken in, attempts that the host accepts
+// or not, secrets that it gives, tasks that it holds, failures that may be.
+// Every story is told again with one call after the other failing.
+#define SYKLI_IMPLEMENTATION
+#include "place.h"
+
+// ---- intakes --------------------------------------------------------------------------------
+static void add_taker(sykli *s, const char *command, const char *output, const char *dest)
+{
+    sykli_task make = sykli_add(s, &(sykli_task_desc){ .name = "make",
+        .command = "mkdir -p out/deep && cp in out/a && cp in out/deep/b && cp in one && "
+                   "chmod 755 one",
+        .inputs = { "in" }, .outputs = { { "dir", "out" }, { "one", "one" },
+                     { "glob", "out/**/b" } } });
+    sykli_add(s, &(sykli_task_desc){ .name = "use", .command = command, .inputs = { "in2" },
+        .outputs = { { "r", "result" } },
+        .intake_list = &(sykli_intake){ make, output, dest }, .intake_count = 1 });
+}
+
+static void an_output_is_taken_in(test *t)
+{
+    static const struct { const char *output, *dest, *command; } cases[] = {
+        { "one", "got/here", "test -x got/here && cp got/here result" },
+        { "one", "got/", "test -x got/one && cp got/one result" },
+        { "dir", "got", "test ! -x got/a && cat got/a got/deep/b > result" },
+        { "glob", "got", "cp got/deep/b result" } };
+    place p;
+    char text[256];
+    for (int i = 0; i < 4; i++) {
+        if (t->fail_at && i) break; // one is enough for the failures
+        place_make(&p);
+        put(&p, "in", "x");
+        put(&p, "in2", "y");
+        sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+        if (s) add_taker(s, cases[i].command, cases[i].output, cases[i].dest);
+        bool on = s && run_all(t, s, 0);
+        if (on) CHECK_TEXT(said(&p, "result", text), i == 2 ? "xx" : "x");
+        sykli_close(s);
+        place_end(t, &p);
+    }
+}
+
+// What is taken in decides whether a result is used again.
+static void what_is_taken_in_is_in_the_key(test *t)
+{
+    place p;
+    char text[256];
+    place_make(&p);
+    put(&p, "in2", "y");
+    for (int i = 0; i < 4; i++) {
+        put(&p, "in", i < 2 ? "first" : "second");
+        if (i == 1) drop(&p, "got");
+        sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+        add_taker(s, "cp got result", "one", i < 3 ? "got" : "./got");
+        if (!run_all(t, s, 0)) abort();
+        CHECK_TEXT(said(&p, "result", text), i < 2 ? "first" : "second");
+        CHECK_TEXT(sykli_status_names[status_of(s, "use")], i % 2 ? "cached" : "passed");
+        sykli_close(s);
+    }
+    drop(&p, "got");
+    sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+    add_taker(s, "cp got result", "one", "other");
+    if (run_all(t, s, 1)) CHECK_STATUS(s, "use", failed); // got was not made for this one
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void bad_intakes_are_refused(test *t)
+{
+    static const struct { const char *output, *dest, *told; int code; } cases[] = {
+        { "none", "x", "'make' has no output 'none'", SYKLI_ENOENT },
+        { "one", "../x", "may not leave", SYKLI_EINVAL },
+        { "one", "/x", "relative to the project", SYKLI_EINVAL },
+        { "one", "", "needs a dest", SYKLI_EINVAL },
+        { "one", ".git/hooks/x", "nothing may be copied", SYKLI_EINVAL } };
+    place p;
+    place_make(&p);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+        add_taker(s, "true", cases[i].output, cases[i].dest);
+        CHECK_INT(sykli_error(s), cases[i].code);
+        CHECK(strstr(sykli_errmsg(s), cases[i].told));
+        sykli_close(s);
+    }
+    place_end(t, &p);
+}
+
+static void an_intake_stays_in_the_project(test *t)
+{
+    place p;
+    char path[256], text[256];
+    place_make(&p);
+    put(&p, "in", "x");
+    put(&p, "in2", "y");
+    snprintf(path, sizeof path, "%s/far", p.project);
+    CHECK(!symlink("/dev/shm", path));
+    sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+    add_taker(s, "true", "one", "far/sykli-escaped");
+    if (run_all(t, s, 1)) CHECK_STATUS(s, "use", errored);
+    CHECK(strstr(reason_of(s, "use"), "not a folder"));
+    CHECK(access("/dev/shm/sykli-escaped", F_OK));
+    sykli_close(s);
+    s = open_in(t, &p, (sykli_desc){ .no_cache = true });
+    sykli_task make = sykli_add(s, &(sykli_task_desc){ .name = "make", .skip_reason = "not now",
+        .outputs = { { "o", "nothing" } } });
+    sykli_add(s, &(sykli_task_desc){ .name = "use", .command = "true",
+        .intake_list = &(sykli_intake){ make, "o", "d" }, .intake_count = 1 });
+    if (run_all(t, s, 1)) CHECK(strstr(reason_of(s, "use"), "'make', which is not there"));
+    sykli_close(s);
+    s = open_in(t, &p, (sykli_desc){ .no_cache = true });
+    make = sykli_add(s, &(sykli_task_desc){ .name = "make",
+        .command = "ln -s /etc/hostname o", .outputs = { { "o", "o" } } });
+    sykli_add(s, &(sykli_task_desc){ .name = "use", .command = "true",
+        .intake_list = &(sykli_intake){ make, "o", "d" }, .intake_count = 1 });
+    if (run_all(t, s, 1)) CHECK(strstr(reason_of(s, "use"), "cannot be read"));
+    CHECK_TEXT(said(&p, "d", text), "");
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// ---- what the host accepts ------------------------------------------------------------------
+typedef struct judge { int wanted, asked, restored; bool never; } judge;
+
+static bool judges(void *user, const sykli_attempt *a)
+{
+    judge *j = user;
+    j->asked++;
+    j->restored += a->restored;
+    if (j->never) snprintf(a->why, a->why_size, "%s is not good enough", a->name);
+    return !j->never && (a->restored || a->exit_code == j->wanted);
+}
+
+static void the_host_accepts(test *t)
+{
+    place p;
+    judge j = { .wanted = 3 };
+    place_make(&p);
+    put(&p, "in", "x");
+    for (int round = 0; round < 4; round++) {
+        j.never = round == 2;
+        sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+        if (s)
+            sykli_add(s, &(sykli_task_desc){ .name = "odd", .command = "cp in out; exit 3",
+                .inputs = { "in" }, .outputs = { { "o", "out" } }, .retries = round == 2,
+                .accept = judges, .accept_user = &j,
+                .accept_key = round == 3 ? "other" : "exit 3" });
+        bool on = s && run_all(t, s, round == 2);
+        if (on) {
+            static const char *const wanted[] = { "passed", "cached", "failed", "passed" };
+            CHECK_TEXT(sykli_status_names[status_of(s, "odd")], wanted[round]);
+            CHECK_INT(j.restored, round > 1 ? 2 : round); // refused then: it ran after all
+            if (round == 2) CHECK_TEXT(reason_of(s, "odd"), "odd is not good enough");
+            else CHECK_TEXT(reason_of(s, "odd"), "");
+        }
+        sykli_close(s);
+        if (!on) break;
+    }
+    if (!t->injected) CHECK_INT(j.asked, 1 + 1 + 3 + 1);
+    place_end(t, &p);
+}
+
+// ---- secrets that the host gives ------------------------------------------------------------
+static void given_secrets_stay_secret(test *t)
+{
+    place p;
+    heard h = { .size = 0 };
+    char text[256];
+    place_make(&p);
+    put(&p, "in", "x");
+    setenv("GIVEN", "inherited-by-nobody", 1);
+    sykli *s = open_in(t, &p, (sykli_desc){ .on_event = hear, .on_event_user = &h });
+    TRY_NOT_NULL(s);
+    sykli_secret given = { "GIVEN", "from-the-safe-42", "vault a/b" };
+    sykli_add(s, &(sykli_task_desc){ .name = "has", .command = "echo \"<$GIVEN>\"; "
+        "test ${#GIVEN} = 16 && touch ok", .inputs = { "in" },
+        .outputs = { { "o", "ok" } }, .given_list = &given, .given_count = 1 });
+    sykli_add(s, &(sykli_task_desc){ .name = "has-not", .command = "test -z \"$GIVEN\"" });
+    given.value = NULL;
+    sykli_add(s, &(sykli_task_desc){ .name = "lacks", .command = "true", .after = {
+        sykli_find(s, "has"), sykli_find(s, "has-not") }, .given_list = &given,
+        .given_count = 1 });
+    if (!run_all(t, s, 1)) goto out;
+    CHECK_STATUS(s, "has", passed);
+    CHECK_STATUS(s, "has-not", passed);
+    CHECK_STATUS(s, "lacks", errored);
+    CHECK_TEXT(reason_of(s, "lacks"), "task requires secrets: no GIVEN from vault a/b");
+    CHECK(strstr(h.text, "<***>") && !strstr(h.text, "from-the-safe"));
+    snprintf(text, sizeof text, "cd %s && ! grep -r 'from-the-safe' . ../cache", p.project);
+    CHECK_INT(system(text), 0);
+out:
+    unsetenv("GIVEN");
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// ---- held tasks -----------------------------------------------------------------------------
+static void count_held(void *user, const sykli_event *event)
+{
+    int *count = user;
+    *count += event->kind == SYKLI_EVENT_task_held;
+}
+
+static sykli *open_held(test *t, const place *p, int *held)
+{
+    sykli *s = open_in(t, p, (sykli_desc){ .workers_max = 1, .no_history = true,
+        .no_cache = true, .on_event = count_held, .on_event_user = held });
+    if (!s) return NULL;
+    sykli_task gate = sykli_add(s, &(sykli_task_desc){ .name = "gate", .held = true });
+    sykli_add(s, &(sykli_task_desc){ .name = "behind", .command = "true", .after = { gate } });
+    sykli_add(s, &(sykli_task_desc){ .name = "own", .command = "touch mark", .held = true,
+                                     .outputs = { { "mark", "mark" } } });
+    sykli_add(s, &(sykli_task_desc){ .name = "beside", .command = "true" });
+    return s;
+}
+
+// Two tasks are held and there is one worker: the third runs, because holding takes none.
+static void a_held_task_holds_no_worker(test *t)
+{
+    place p;
+    char text[256];
+    int held = 0;
+    place_make(&p);
+    sykli *s = open_held(t, &p, &held);
+    TRY_NOT_NULL(s);
+    TRY_IT(s, !sykli_error(s) && !sykli_start(s));
+    while (status_of(s, "beside") > SYKLI_STATUS_cancelled && !t->injected)
+        TRY_IT(s, sykli_poll(s, -1) >= 0);
+    if (t->injected) goto out;
+    CHECK_INT(held, 2);
+    CHECK_STATUS(s, "beside", passed);
+    CHECK_STATUS(s, "gate", ready);
+    CHECK_STATUS(s, "behind", waiting);
+    CHECK_INT(sykli_task_decide(s, sykli_find(s, "behind"), SYKLI_STATUS_passed, NULL),
+              SYKLI_ENOENT);
+    CHECK_INT(sykli_task_decide(s, sykli_find(s, "gate"), SYKLI_STATUS_blocked, NULL),
+              SYKLI_EINVAL);
+    CHECK(access(said(&p, "mark", text), F_OK));
+    CHECK_INT(sykli_task_decide(s, sykli_find(s, "gate"), SYKLI_STATUS_passed, "by ada"), 0);
+    CHECK_INT(sykli_task_decide(s, sykli_find(s, "own"), SYKLI_STATUS_passed, NULL), 0);
+    while (sykli_poll(s, -1) > 0) {}
+    if (t->injected) goto out;
+    CHECK_STATUS(s, "gate", passed);
+    CHECK_TEXT(reason_of(s, "gate"), "by ada");
+    CHECK_STATUS(s, "behind", passed);
+    CHECK_STATUS(s, "own", passed);
+    CHECK_INT(sykli_task_decide(s, sykli_find(s, "gate"), SYKLI_STATUS_passed, NULL),
+              SYKLI_ENOENT);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_held_task_is_denied(test *t)
+{
+    static const sykli_status verdicts[] = { SYKLI_STATUS_failed, SYKLI_STATUS_errored,
+                                             SYKLI_STATUS_skipped };
+    place p;
+    int held = 0;
+    for (int i = 0; i < 3; i++) {
+        place_make(&p);
+        sykli *s = open_held(t, &p, &held);
+        CHECK_INT(sykli_start(s), 0);
+        while (status_of(s, "beside") > SYKLI_STATUS_cancelled) sykli_poll(s, -1);
+        CHECK_INT(sykli_task_decide(s, sykli_find(s, "gate"), verdicts[i], "not today"), 0);
+        if (i == 2) sykli_task_decide(s, sykli_find(s, "own"), SYKLI_STATUS_skipped, NULL);
+        while (sykli_poll(s, -1) > 0) {}
+        CHECK_INT(status_of(s, "gate"), verdicts[i]);
+        CHECK_TEXT(reason_of(s, "gate"), "not today");
+        CHECK_TEXT(sykli_status_names[status_of(s, "behind")], i < 2 ? "blocked" : "passed");
+        CHECK_TEXT(sykli_status_names[status_of(s, "own")], i < 2 ? "blocked" : "skipped");
+        sykli_close(s);
+        place_end(t, &p);
+    }
+}
+
+static void a_cancelled_run_holds_nothing(test *t)
+{
+    place p;
+    int held = 0;
+    place_make(&p);
+    sykli *s = open_held(t, &p, &held);
+    CHECK_INT(sykli_start(s), 0);
+    while (status_of(s, "beside") > SYKLI_STATUS_cancelled) sykli_poll(s, -1);
+    CHECK_INT(sykli_run_cancel(s), 0);
+    while (sykli_poll(s, -1) > 0) {}
+    CHECK_STATUS(s, "gate", cancelled);
+    CHECK_STATUS(s, "own", cancelled);
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// The host may know the answer when it is asked.
+static void decides_at_once(void *user, const sykli_event *event)
+{
+    heard *h = user;
+    if (event->kind == SYKLI_EVENT_task_held)
+        sykli_task_decide(h->s, event->task, SYKLI_STATUS_errored, "nobody to ask");
+}
+
+static void a_verdict_from_inside_the_event(test *t)
+{
+    place p;
+    heard h = { .size = 0 };
+    place_make(&p);
+    sykli *s = h.s = open_in(t, &p, (sykli_desc){ .no_history = true, .on_event = decides_at_once,
+                                                  .on_event_user = &h });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "gate", .held = true });
+    if (!run_all(t, s, 1)) goto out;
+    CHECK_STATUS(s, "gate", errored);
+    CHECK_TEXT(reason_of(s, "gate"), "nobody to ask");
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// ---- failures that may be -------------------------------------------------------------------
+static void a_failure_that_may_be(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true });
+    TRY_NOT_NULL(s);
+    sykli_task odd = sykli_add(s, &(sykli_task_desc){ .name = "odd", .command = "exit 7",
+                                                      .may_fail = true });
+    sykli_add(s, &(sykli_task_desc){ .name = "next", .command = "true", .after = { odd } });
+    if (!run_all(t, s, 0)) goto out;
+    CHECK_STATUS(s, "odd", skipped);
+    CHECK_TEXT(reason_of(s, "odd"), "exit code 7");
+    CHECK_STATUS(s, "next", passed);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+int main(int argc, char **argv)
+{
+    alarm(280);
+    TEST_EVERY(5, an_output_is_taken_in);
+    TEST_ONCE(what_is_taken_in_is_in_the_key);
+    TEST_ONCE(bad_intakes_are_refused);
+    TEST_ONCE(an_intake_stays_in_the_project);
+    TEST_EVERY(7, the_host_accepts);
+    TEST_EVERY(3, given_secrets_stay_secret);
+    TEST_EVERY(3, a_held_task_holds_no_worker);
+    TEST_ONCE(a_held_task_is_denied);
+    TEST_ONCE(a_cancelled_run_holds_nothing);
+    TEST_EVERY(2, a_verdict_from_inside_the_event);
+    TEST_EVERY(3, a_failure_that_may_be);
+    return test_end(argc, argv);
+}
