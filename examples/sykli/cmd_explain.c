@@ -80,7 +80,7 @@ static int with_source(cli *c, pipeline *p, const pipeline_source *source)
     sykli *s = sykli_open(&(sykli_desc){ .project_dir = source->dir, .cache_dir = c->cache_dir });
     if (!s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
     sykli_buf_init(&all, &c->mem, SYKLI_TAG_host);
-    if (sykli_error(s) || pipeline_add(p, s, 0) < 0)
+    if (sykli_error(s) || pipeline_add(c, p, s, source->dir, 0) < 0)
         code = cli_fail_sykli(c, sykli_error(s), sykli_errmsg(s));
     else code = explain_wanted(c, p, s, &all);
     if (!code && c->json)

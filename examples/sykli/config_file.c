@@ -325,6 +325,7 @@ static const struct { const char *key; fate fate; const char *text; } own_keys[]
     { "mesh.advertise", START, NULL },
     { "mesh.port", START, NULL },
     { "mesh.seeds", START, NULL },
+    { "reviews", START, NULL },
     { "mesh.discovery", NOTED, "nodes are found through mesh.seeds" },
     { "mesh.port_range", NOTED, "one port is enough, mesh.port" },
     { "mesh.cookie_file", NOTED, "the cookie is in the state directory: `sykli cookie new`, "

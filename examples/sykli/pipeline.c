@@ -183,6 +183,120 @@ static bool is_review(const reader *r, uint32_t task)
     return kind && !strcmp(kind, "review");
 }
 
+// A member of the task that must be an object.     returns  its node, 0: there is none
+static uint32_t object_field(reader *r, const char *field)
+{
+    uint32_t node = sykli_json_get(r->doc, r->task_node, field);
+    if (!node || json_type(r, node) == SYKLI_JSON_object) return node;
+    wrong_type(r, node, field, -1, "an object");
+    return 0;
+}
+
+// A member of an object of the task that must be a string.    returns  NULL: there is none
+static const char *member_text(reader *r, uint32_t object, const char *field, int element,
+                               const char *name)
+{
+    uint32_t node = object ? sykli_json_get(r->doc, object, name) : 0;
+    if (node && json_type(r, node) != SYKLI_JSON_string)
+        report(r, "invalid_field", node, field, element, "`%s` of `%s` is %s, a string is wanted",
+               name, field, type_name(r, node));
+    return node ? sykli_json_text(r->doc, node) : NULL;
+}
+
+static bool same(const char *a, const char *b) { return a && !strcmp(a, b); }
+
+// What to do about a failure, and when to run at all. Unknown words mean nothing, as in the engine
+// that the format comes from; --strict names them.
+static void read_hooks(reader *r, pipeline_task *t)
+{
+    uint32_t hooks = object_field(r, "ai_hooks"), semantic = object_field(r, "semantic");
+    const char *select = member_text(r, hooks, "ai_hooks", -1, "select");
+    const char *on_fail = member_text(r, hooks, "ai_hooks", -1, "on_fail");
+    t->manual = same(select, "manual");
+    t->smart = same(select, "smart");
+    t->may_fail = same(on_fail, "skip");
+    if (same(on_fail, "retry") && t->retries < 2) t->retries = 2;
+    uint32_t covers = semantic ? sykli_json_get(r->doc, semantic, "covers") : 0;
+    if (!covers || json_type(r, covers) != SYKLI_JSON_array) return;
+    t->covers = cli_alloc(r->c, (r->doc->nodes[covers].count + 1u) * sizeof *t->covers);
+    for (uint32_t e = sykli_json_first(r->doc, covers); e; e = sykli_json_next(r->doc, covers, e))
+        if (json_type(r, e) == SYKLI_JSON_string)
+            t->covers[t->cover_count++] = sykli_json_text(r->doc, e);
+}
+
+static void read_gate(reader *r, pipeline_task *t)
+{
+    static const char *const strategies[] = { "prompt", "env", "file", "webhook" };
+    enum { TIMEOUT_DEFAULT_S = 3600 };
+    uint32_t node = object_field(r, "gate"), timeout;
+    uint64_t seconds = TIMEOUT_DEFAULT_S;
+    if (!node) return;
+    pipeline_gate *gate = t->gate = cli_alloc(r->c, sizeof *gate);
+    const char *strategy = member_text(r, node, "gate", -1, "strategy");
+    gate->strategy = "prompt";
+    for (int i = 0; i < 4; i++)
+        if (same(strategy, strategies[i])) gate->strategy = strategies[i];
+    gate->message = member_text(r, node, "gate", -1, "message");
+    gate->env_var = member_text(r, node, "gate", -1, "env_var");
+    gate->file_path = member_text(r, node, "gate", -1, "file_path");
+    gate->webhook_url = member_text(r, node, "gate", -1, "webhook_url");
+    timeout = sykli_json_get(r->doc, node, "timeout");
+    if (timeout && (!sykli_json_u64(r->doc, timeout, &seconds) || !seconds
+                    || seconds > UINT32_MAX / 1000)) {
+        report(r, "invalid_gate", timeout, "gate", -1, "`timeout` of `gate` must be a whole "
+               "number from 1 to %u, in seconds", UINT32_MAX / 1000);
+        seconds = TIMEOUT_DEFAULT_S;
+    }
+    gate->timeout_ms = (uint32_t)seconds * 1000;
+}
+
+static void read_review(reader *r, pipeline_task *t)
+{
+    if (!is_review(r, r->task_node)) return;
+    pipeline_review *review = t->review = cli_alloc(r->c, sizeof *review);
+    uint32_t certain = sykli_json_get(r->doc, r->task_node, "deterministic");
+    review->primitive = text_field(r, "primitive");
+    review->agent = text_field(r, "agent");
+    review->context = list_field(r, "context", &review->context_count);
+    review->deterministic = certain && json_type(r, certain) == SYKLI_JSON_true;
+    t->command = NULL; // how a review is done is said by whoever runs it
+}
+
+static void read_secret_refs(reader *r, pipeline_task *t)
+{
+    const char *field = "secret_refs";
+    uint32_t list = sykli_json_get(r->doc, r->task_node, field);
+    int at = 0;
+    if (!list) return;
+    if (json_type(r, list) != SYKLI_JSON_array) {
+        wrong_type(r, list, field, -1, "a list of objects");
+        return;
+    }
+    t->refs = cli_alloc(r->c, (r->doc->nodes[list].count + 1u) * sizeof *t->refs);
+    for (uint32_t e = sykli_json_first(r->doc, list); e; at++) {
+        uint32_t this = e;
+        e = sykli_json_next(r->doc, list, e);
+        if (json_type(r, this) != SYKLI_JSON_object) {
+            wrong_type(r, this, field, at, "an object");
+            continue;
+        }
+        pipeline_secret *ref = &t->refs[t->ref_count];
+        ref->name = member_text(r, this, field, at, "name");
+        ref->source = member_text(r, this, field, at, "source");
+        ref->key = member_text(r, this, field, at, "key");
+        if (!ref->source) ref->source = "env";
+        if (!ref->key) ref->key = ref->name;
+        if (blank(ref->name) || strchr(ref->name, '=') || blank(ref->key))
+            report(r, "invalid_secret_ref", this, field, at, "a secret needs a `name`, which becomes "
+                   "a variable, and a `key` that is not empty");
+        else if (!same(ref->source, "env") && !same(ref->source, "file")
+                 && !same(ref->source, "vault"))
+            report(r, "invalid_secret_ref", this, field, at, "unknown source \"%s\": env, file or "
+                   "vault", ref->source);
+        else t->ref_count++;
+    }
+}
+
 static void read_task(reader *r, pipeline_task *t)
 {
     t->command = text_field(r, "command");
@@ -195,11 +309,13 @@ static void read_task(reader *r, pipeline_task *t)
     if (!t->condition) t->condition = text_field(r, "condition");
     read_env(r, t);
     read_outputs(r, t);
-    uint32_t hooks = sykli_json_get(r->doc, r->task_node, "ai_hooks");
-    const char *select = sykli_json_text(r->doc, sykli_json_get(r->doc, hooks, "select"));
-    const char *on_fail = sykli_json_text(r->doc, sykli_json_get(r->doc, hooks, "on_fail"));
-    t->manual = hooks && select && !strcmp(select, "manual");
-    if (hooks && on_fail && !strcmp(on_fail, "retry") && t->retries < 2) t->retries = 2;
+    read_hooks(r, t);
+    read_gate(r, t);
+    read_review(r, t);
+    read_secret_refs(r, t);
+    size_t labels;
+    list_field(r, "requires", &labels);
+    t->placed = labels != 0;
     if (blank(t->command) && !is_review(r, r->task_node)
         && !sykli_json_get(r->doc, r->task_node, "gate"))
         report(r, "missing_command", r->task_node, "command", -1, "task%s%s%s has no command",
@@ -261,7 +377,7 @@ static bool non_empty_text(const reader *r, uint32_t object, const char *name)
     return text && *text;
 }
 
-static void check_criterion(reader *r, uint32_t node, int at, int *exit_codes)
+static void read_criterion(reader *r, pipeline_task *t, uint32_t node, int at, int *exit_codes)
 {
     static const char *const exit_keys[] = { "type", "equals", NULL };
     static const char *const file_keys[] = { "type", "path", NULL };
@@ -279,7 +395,7 @@ static void check_criterion(reader *r, uint32_t node, int at, int *exit_codes)
     }
     bool is_exit = !strcmp(type, "exit_code");
     uint32_t extra = extra_member(r, node, is_exit ? exit_keys : file_keys);
-    uint64_t code;
+    uint64_t code = 0;
     if (extra)
         report(r, bad, extra, field, at, "`%s` is no member of a %s criterion",
                sykli_json_key(r->doc, extra), type);
@@ -291,9 +407,12 @@ static void check_criterion(reader *r, uint32_t node, int at, int *exit_codes)
     if (is_exit && ++*exit_codes == 2)
         report(r, "duplicate_exit_code_criteria", node, field, at,
                "more than one exit_code criterion");
+    t->proofs[t->proof_count++] = (pipeline_proof){ .type = type, .required = true,
+        .path = sykli_json_text(r->doc, sykli_json_get(r->doc, node, "path")),
+        .code = (uint32_t)code, .non_empty = !strcmp(type, "file_non_empty") };
 }
 
-static void check_criteria(reader *r)
+static void read_criteria(reader *r, pipeline_task *t)
 {
     uint32_t node = sykli_json_get(r->doc, r->task_node, "success_criteria");
     int at = 0, exit_codes = 0;
@@ -305,7 +424,7 @@ static void check_criteria(reader *r)
                "`success_criteria` is %s, a list is wanted", type_name(r, node));
     else
         for (uint32_t e = sykli_json_first(r->doc, node); e; e = sykli_json_next(r->doc, node, e))
-            check_criterion(r, e, at++, &exit_codes);
+            read_criterion(r, t, e, at++, &exit_codes);
 }
 
 static const char *evidence_problem(const reader *r, uint32_t node, const char *type)
@@ -337,7 +456,18 @@ static const char *evidence_problem(const reader *r, uint32_t node, const char *
     return NULL;
 }
 
-static void check_evidence(reader *r)
+static pipeline_proof evidence_of(const reader *r, uint32_t node, const char *type)
+{
+    uint32_t required = sykli_json_get(r->doc, node, "required");
+    const char *predicate = sykli_json_text(r->doc, sykli_json_get(r->doc, node, "predicate"));
+    return (pipeline_proof){ .type = type, .evidence = true,
+        .name = sykli_json_text(r->doc, sykli_json_get(r->doc, node, "name")),
+        .path = sykli_json_text(r->doc, sykli_json_get(r->doc, node, "ref_pattern")),
+        .required = !required || json_type(r, required) == SYKLI_JSON_true,
+        .non_empty = same(predicate, "non_empty") };
+}
+
+static void read_evidence(reader *r, pipeline_task *t)
 {
     static const char *const types[] = { "file", "log", "attestation", "occurrence", "metric",
         "test_report", "artifact_ref", "custom", NULL };
@@ -359,6 +489,7 @@ static void check_evidence(reader *r)
             report(r, "unknown_evidence_required_type", e, field, at, "unknown evidence \"%s\"",
                    type);
         else if (problem) report(r, bad, e, field, at, "an evidence %s", problem);
+        else t->proofs[t->proof_count++] = evidence_of(r, e, type);
         e = sykli_json_next(r->doc, node, e);
     }
 }
@@ -429,6 +560,10 @@ static void read_matrix(reader *r, source_task *t)
 static pipeline_task combine(cli *c, const source_task *source, size_t number)
 {
     pipeline_task t = source->task;
+    if (t.proof_count) { // each has results of its own
+        t.proofs = cli_alloc(c, t.proof_count * sizeof *t.proofs);
+        memcpy(t.proofs, source->task.proofs, t.proof_count * sizeof *t.proofs);
+    }
     size_t dimensions = source->dimension_count, step = source->count;
     t.env = cli_alloc(c, (t.env_count + dimensions + 1) * sizeof *t.env);
     t.env_count = 0;
@@ -539,6 +674,76 @@ static void read_dependencies(reader *r, sykli_map *names, source_task *sources,
             for (size_t b = 0; b < width; b++)
                 add_after(r->c, &r->p->tasks[source->first + k], (uint32_t)(first + b));
     }
+}
+
+// ---- task_inputs ----
+
+// One of them, for each task of the source's matrix. What it comes from must be one task: the
+// outputs of a whole matrix would overwrite each other.
+static void read_intake(reader *r, sykli_map *names, source_task *sources, source_task *source,
+                        uint32_t node, int at)
+{
+    const char *field = "task_inputs", *parts[3];
+    static const char *const keys[] = { "from_task", "output", "dest" };
+    for (int i = 0; i < 3; i++) {
+        parts[i] = json_type(r, node) == SYKLI_JSON_object
+                 ? member_text(r, node, field, at, keys[i]) : NULL;
+        if (!blank(parts[i])) continue;
+        report(r, "invalid_task_input", node, field, at,
+               "a task input is an object with `from_task`, `output` and `dest`");
+        return;
+    }
+    uint64_t *found = sykli_map_get(names, parts[0], strlen(parts[0]));
+    if (!found) {
+        report(r, "missing_task_input", node, field, at, "\"%s\" takes an output of \"%s\", "
+               "which does not exist", r->task, parts[0]);
+        return;
+    }
+    bool whole = *found < SOURCES_MAX;
+    size_t from = whole ? sources[*found].first : (size_t)*found - SOURCES_MAX;
+    if (whole && sources[*found].count != 1) {
+        report(r, "invalid_task_input", node, field, at, "\"%s\" is a matrix of %zu tasks: name "
+               "one of them, such as \"%s\"", parts[0], sources[*found].count,
+               r->p->tasks[from].name);
+        return;
+    }
+    if (from >= source->first && from < source->first + source->count) {
+        report(r, "self_dependency", node, field, at, "\"%s\" takes an output of itself", r->task);
+        return;
+    }
+    const pipeline_task *other = &r->p->tasks[from];
+    const char *outputs = "";
+    bool is_there = false;
+    for (size_t i = 0; i < other->output_count; i++) {
+        is_there |= same(parts[1], other->outputs[i].name);
+        outputs = cli_print(r->c, "%s%s%s", outputs, i ? ", " : "", other->outputs[i].name);
+    }
+    if (!is_there)
+        report(r, "missing_output", node, field, at, "\"%s\" has no output \"%s\"%s%.200s",
+               parts[0], parts[1], *outputs ? "; it has " : "", outputs);
+    for (size_t k = 0; is_there && k < source->count; k++) {
+        pipeline_task *t = &r->p->tasks[source->first + k];
+        t->intakes[t->intake_count++] = (pipeline_intake){ (uint32_t)from, parts[1], parts[2] };
+        add_after(r->c, t, (uint32_t)from);
+    }
+}
+
+static void read_intakes(reader *r, sykli_map *names, source_task *sources, size_t at)
+{
+    source_task *source = &sources[at];
+    at_task(r, &source->task);
+    uint32_t list = sykli_json_get(r->doc, r->task_node, "task_inputs");
+    int number = 0;
+    if (!list) return;
+    if (json_type(r, list) != SYKLI_JSON_array) {
+        wrong_type(r, list, "task_inputs", -1, "a list of objects");
+        return;
+    }
+    for (size_t k = 0; k < source->count; k++)
+        r->p->tasks[source->first + k].intakes = cli_alloc(
+            r->c, (r->doc->nodes[list].count + 1u) * sizeof(pipeline_intake));
+    for (uint32_t e = sykli_json_first(r->doc, list); e; e = sykli_json_next(r->doc, list, e))
+        read_intake(r, names, sources, source, e, number++);
 }
 
 // ---- capabilities ----
@@ -724,8 +929,12 @@ static void read_source(reader *r, uint32_t node, source_task *source)
     read_task(r, t);
     read_matrix(r, source);
     check_task_type(r);
-    check_criteria(r);
-    check_evidence(r);
+    uint32_t criteria = sykli_json_get(r->doc, r->task_node, "success_criteria");
+    uint32_t evidence = sykli_json_get(r->doc, r->task_node, "evidence_required");
+    size_t proofs = (size_t)r->doc->nodes[criteria].count + r->doc->nodes[evidence].count;
+    if (criteria || evidence) t->proofs = cli_alloc(r->c, (proofs + 1) * sizeof *t->proofs);
+    read_criteria(r, t);
+    read_evidence(r, t);
 }
 
 static bool found_error(const pipeline *p, const char *type)
@@ -745,6 +954,7 @@ static void read_graph(reader *r, source_task *sources, size_t count)
     if (!found_error(r->p, "too_large")) {
         learn_names(r, &names, sources, count);
         for (size_t i = 0; i < count; i++) read_dependencies(r, &names, sources, i);
+        for (size_t i = 0; i < count; i++) read_intakes(r, &names, sources, i);
         for (size_t i = 0; i < count; i++) read_provides(r, &providers, &sources[i]);
         for (size_t i = 0; i < count; i++) read_needs(r, &providers, &sources[i]);
         if (!found_error(r->p, "self_dependency") && !found_error(r->p, "missing_dependency"))

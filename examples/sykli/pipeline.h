@@ -18,6 +18,40 @@ typedef struct pipeline_errors {
     size_t count, capacity;
 } pipeline_errors;
 
+typedef struct pipeline_intake {
+    uint32_t from; // index of the task
+    const char *output, *dest;
+} pipeline_intake;
+
+typedef struct pipeline_secret {
+    const char *name, *source, *key; // source: env, file or vault
+    const char *value;               // once found
+} pipeline_secret;
+
+typedef enum pipeline_result { RESULT_NONE, RESULT_PASSED, RESULT_FAILED, RESULT_UNSUPPORTED
+} pipeline_result;
+
+// A success criterion or an evidence that is wanted, and what became of it.
+typedef struct pipeline_proof {
+    const char *type, *name, *path; // path: of a file; of evidence a glob
+    uint32_t code;                  // exit_code
+    bool evidence, required, non_empty;
+    pipeline_result result;
+    const char *message;            // why it does not hold
+} pipeline_proof;
+
+typedef struct pipeline_gate {
+    const char *strategy, *message, *env_var, *file_path, *webhook_url;
+    uint32_t timeout_ms;
+} pipeline_gate;
+
+typedef struct pipeline_review {
+    const char *primitive, *agent, **context;
+    size_t context_count;
+    bool deterministic;
+    bool told;                  // how it is done is in `command`; else it is errored when it is due
+} pipeline_review;
+
 typedef struct pipeline_task {
     const char *name, *command, *workdir, *condition;
     const char **inputs, **secrets;
@@ -27,7 +61,18 @@ typedef struct pipeline_task {
     uint32_t *after;            // indexes of tasks
     size_t after_count, after_capacity;
     uint32_t timeout_ms, retries;
+    pipeline_intake *intakes;
+    pipeline_secret *refs;
+    pipeline_proof *proofs;
+    size_t intake_count, ref_count, proof_count;
+    pipeline_gate *gate;        // NULL: none
+    pipeline_review *review;    // NULL: it is none
+    const char **covers;        // semantic.covers: files that concern it beside its inputs
+    size_t cover_count;
     bool manual;                // runs only when it is named
+    bool smart;                 // runs only when git knows of changes that concern it
+    bool may_fail;              // a failure makes it skipped
+    bool placed;                // `requires` labels
     bool wanted;
     uint32_t node, index;       // in the document
     const char *skip_reason;
@@ -60,10 +105,18 @@ void pipeline_decide(cli *c, pipeline *p, const char *dir);
 // What the wanted tasks use and this program does not do yet, by name: appended to `errors`.
 void pipeline_check_support(cli *c, pipeline *p);
 
+// Says on stderr what of the wanted tasks has no effect here.
+void pipeline_note(cli *c, const pipeline *p);
+
+// Gives each review the command that the configuration has for its primitive.
+struct config_file;
+int pipeline_set_reviews(cli *c, pipeline *p, const struct config_file *file);
+
 // Adds the wanted tasks.
+//   dir         the project folder
 //   timeout_ms  for tasks without their own, 0: none
 //   returns     0 or the error of the context
-int pipeline_add(pipeline *p, sykli *s, uint32_t timeout_ms);
+int pipeline_add(cli *c, pipeline *p, sykli *s, const char *dir, uint32_t timeout_ms);
 
 void pipeline_add_error(cli *c, pipeline_errors *to, pipeline_error error);
 

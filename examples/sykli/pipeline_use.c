@@ -1,6 +1,8 @@
 // What is done with a pipeline once it is read: choosing tasks, adding them, reporting errors.
 #include "pipeline.h"
 #include "condition.h"
+#include "config_file.h"
+#include "proof.h"
 #include <string.h>
 
 pipeline_task *pipeline_find(pipeline *p, const char *name)
@@ -68,7 +70,9 @@ void pipeline_decide(cli *c, pipeline *p, const char *dir)
         pipeline_task *t = &p->tasks[i];
         if (!t->wanted || !t->condition || t->skip_reason) continue;
         int holds = condition_holds(c, &facts, t->condition);
-        if (holds < 0) fprintf(stderr, "sykli: %s; the task is skipped\n", c->fault.text);
+        if (holds < 0) fprintf(stderr, "sykli: %s; the task is %s\n", c->fault.text,
+                               t->gate ? "not skipped: it is a gate" : "skipped");
+        if (holds < 0 && t->gate) continue; // what cannot be read opens no gate
         if (holds < 0) t->skip_reason = cli_print(c, "%s", c->fault.text);
         if (holds == 0) t->skip_reason = cli_print(c, "`%s` does not hold", t->condition);
     }
@@ -88,20 +92,21 @@ static void refuse(cli *c, pipeline *p, const pipeline_task *t, uint32_t node, c
 
 static void check_task(cli *c, pipeline *p, const pipeline_task *t)
 {
-    static const char *const fields[] = { "container", "services", "mounts", "gate", "task_inputs",
-        "secret_refs", "success_criteria", "evidence_required", "oidc" };
+    static const char *const fields[] = { "container", "services", "mounts", "oidc" };
+    static const char *const remedies[] = {
+        "containers come in a later version: let the command call docker or podman itself",
+        "services come in a later version: let the command start what it needs",
+        "mounts are for containers, which come in a later version",
+        "oidc comes in a later version: let the command exchange its token itself" };
     const sykli_json_doc *doc = &p->doc;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         uint32_t node = sykli_json_get(doc, t->node, fields[i]);
         bool list = node && doc->nodes[node].type == SYKLI_JSON_array;
         if (node && !(list && !doc->nodes[node].count))
             refuse(c, p, t, node, fields[i],
-                   cli_print(c, "`%s` is not supported yet", fields[i]));
+                   cli_print(c, "task \"%s\": `%s` is not supported; %s", t->name, fields[i],
+                             remedies[i]));
     }
-    const char *kind = sykli_json_text(doc, sykli_json_get(doc, t->node, "kind"));
-    if (kind && !strcmp(kind, "review"))
-        refuse(c, p, t, sykli_json_get(doc, t->node, "kind"), "kind",
-               "review tasks are not supported yet");
     if (t->workdir && *t->workdir == '/')
         refuse(c, p, t, sykli_json_get(doc, t->node, "workdir"), "workdir",
                "an absolute `workdir` is a path in a container, and there is none");
@@ -118,31 +123,103 @@ void pipeline_check_support(cli *c, pipeline *p)
         if (p->tasks[i].wanted) check_task(c, p, &p->tasks[i]);
 }
 
+void pipeline_note(cli *c, const pipeline *p)
+{
+    size_t placed = 0;
+    const char *first = NULL;
+    for (size_t i = 0; i < p->task_count; i++) {
+        if (!p->tasks[i].wanted || !p->tasks[i].placed) continue;
+        if (!placed++) first = p->tasks[i].name;
+    }
+    if (!placed) return;
+    fprintf(stderr, "sykli: note: `requires` of %s", first);
+    if (placed > 1) fprintf(stderr, " and %zu more", placed - 1);
+    fputs(" is ignored: without --mesh all tasks run here\n", stderr);
+    (void)c;
+}
+
+// ---- reviews ----
+
+int pipeline_set_reviews(cli *c, pipeline *p, const config_file *file)
+{
+    for (size_t i = 0; i < p->task_count; i++) {
+        pipeline_task *t = &p->tasks[i];
+        pipeline_review *r = t->review;
+        if (!t->wanted || !r) continue;
+        t->command = r->primitive ? config_file_value(file, cli_print(c, "reviews.%s",
+                                                                      r->primitive)) : NULL;
+        r->told = t->command != NULL;
+        sykli_pair *env = cli_alloc(c, (t->env_count + 4) * sizeof *env);
+        if (t->env_count) memcpy(env, t->env, t->env_count * sizeof *env);
+        const char *context = "";
+        for (size_t k = 0; k < r->context_count; k++)
+            context = cli_print(c, "%s%s%s", context, k ? "\n" : "", r->context[k]);
+        env[t->env_count++] = (sykli_pair){ "SYKLI_REVIEW_PRIMITIVE",
+                                            r->primitive ? r->primitive : "" };
+        env[t->env_count++] = (sykli_pair){ "SYKLI_REVIEW_AGENT", r->agent ? r->agent : "" };
+        env[t->env_count++] = (sykli_pair){ "SYKLI_REVIEW_CONTEXT", context };
+        t->env = env;
+    }
+    return 0;
+}
+
 // ---- adding ----
 
-static sykli_task add_one(sykli *s, const pipeline_task *t, uint32_t timeout_ms)
+// The secrets of a task with their values. The variable that one came from is dropped too: no other
+// task inherits what is a secret here.
+static sykli_secret *given(cli *c, const pipeline_task *t, size_t *count)
 {
+    sykli_secret *list = cli_alloc(c, (2 * t->ref_count + 1) * sizeof *list);
+    *count = 0;
+    for (size_t i = 0; i < t->ref_count; i++) {
+        const pipeline_secret *ref = &t->refs[i];
+        const char *source = cli_print(c, "%s %s", ref->source, ref->key);
+        list[(*count)++] = (sykli_secret){ ref->name, ref->value, source };
+        if (!strcmp(ref->source, "env") && strcmp(ref->key, ref->name) && ref->value)
+            list[(*count)++] = (sykli_secret){ ref->key, ref->value, source };
+    }
+    return list;
+}
+
+static sykli_task add_one(cli *c, sykli *s, pipeline_task *t, const char *dir, uint32_t timeout_ms)
+{
+    size_t given_count;
+    sykli_secret *given_list = given(c, t, &given_count);
+    proof_place *place = cli_alloc(c, sizeof *place);
+    *place = (proof_place){ c, dir, t };
+    bool made = t->command && *t->command; // what has no command makes no outputs
     return sykli_add(s, &(sykli_task_desc){
+        .held = t->gate || (t->review && !t->review->told), .may_fail = t->may_fail,
+        .no_cache = t->review && !t->review->deterministic,
+        .given_list = given_list, .given_count = given_count,
+        .accept = t->proof_count && made ? proof_accept : NULL, .accept_user = place,
+        .accept_key = t->proof_count ? proof_key(c, t) : NULL,
         .name = t->name, .command = t->command, .workdir = t->workdir,
         .input_list = t->inputs, .input_count = t->input_count,
-        .output_list = t->outputs, .output_count = t->output_count,
+        .output_list = t->outputs, .output_count = made ? t->output_count : 0,
         .env_list = t->env, .env_count = t->env_count,
         .secret_list = t->secrets, .secret_count = t->secret_count,
         .timeout_ms = t->timeout_ms ? t->timeout_ms : timeout_ms, .retries = t->retries,
         .skip_reason = t->skip_reason });
 }
 
-int pipeline_add(pipeline *p, sykli *s, uint32_t timeout_ms)
+int pipeline_add(cli *c, pipeline *p, sykli *s, const char *dir, uint32_t timeout_ms)
 {
     for (size_t i = 0; i < p->task_count; i++) {
         pipeline_task *t = &p->tasks[i];
-        if (t->wanted) t->handle = add_one(s, t, timeout_ms);
+        if (t->wanted) t->handle = add_one(c, s, t, dir, timeout_ms);
         if (t->wanted && !t->handle.id) return sykli_error(s);
     }
     for (size_t i = 0; i < p->task_count; i++) {
         const pipeline_task *t = &p->tasks[i];
         for (size_t k = 0; t->wanted && k < t->after_count; k++) {
             int rc = sykli_add_after(s, t->handle, p->tasks[t->after[k]].handle);
+            if (rc < 0) return rc;
+        }
+        for (size_t k = 0; t->wanted && k < t->intake_count; k++) {
+            const pipeline_intake *in = &t->intakes[k];
+            int rc = sykli_add_intake(s, t->handle, &(sykli_intake){ p->tasks[in->from].handle,
+                                                                     in->output, in->dest });
             if (rc < 0) return rc;
         }
     }

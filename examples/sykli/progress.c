@@ -19,7 +19,7 @@ typedef struct shown {
 struct progress {
     cli *c;
     const run *r;
-    bool in_place, colour;
+    bool in_place, colour, paused;
     shown **running; // the oldest first
     shown failed[FAILED_MAX]; // the newest last
     size_t count, done, total, cached, failures;
@@ -184,7 +184,7 @@ static void draw(progress *d, uint64_t now)
 void progress_tick(progress *d)
 {
     uint64_t now = sykli_now_ms(d->r->s);
-    if (d->in_place && now - d->drawn_ms >= FRAME_MS) draw(d, now);
+    if (d->in_place && !d->paused && now - d->drawn_ms >= FRAME_MS) draw(d, now);
 }
 
 void progress_end(progress *d)
@@ -193,6 +193,13 @@ void progress_end(progress *d)
     go_back(d, stderr, cli_width(stderr));
     fputs("\x1b[J", stderr);
     d->drawn = 0;
+}
+
+// While somebody is asked, the question is the last line of the screen.
+void progress_pause(progress *d, bool paused)
+{
+    if (paused && !d->paused) progress_end(d);
+    d->paused = paused;
 }
 
 // ---- lines ----

@@ -2,6 +2,7 @@
 #include "report.h"
 #include "ci.h"
 #include "log.h"
+#include "proof.h"
 #include <string.h>
 
 enum { NAME_MIN = 12, NAME_MAX_COLUMNS = 32, TAIL_LINES = 10 };
@@ -195,6 +196,7 @@ static void task_json(sykli_buf *b, const report_row *w)
     member(b, ",\"from\":", cached ? info->from : NULL);
     if (report_is_bad(info->status) || info->status == SYKLI_STATUS_blocked)
         member(b, ",\"error\":", info->reason);
+    proof_json(b, w->task);
     sykli_buf_text(b, "}");
 }
 

@@ -5,8 +5,10 @@
 #include "affected.h"
 #include "ci.h"
 #include "dry.h"
+#include "gate.h"
 #include "record.h"
 #include "report.h"
+#include "secret.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +75,7 @@ static void on_event(void *user, const sykli_event *event)
     if (event->kind == SYKLI_EVENT_run_started) r->started_at_ms = event->at_ms;
     if (event->kind == SYKLI_EVENT_run_finished) on_finished(r, event);
     if (r->profile) profile_event(r->profile, event);
+    if (r->gates) gates_event(r->gates, event);
     if (r->events) print_event(r, event);
     else if (r->display) progress_event(r->display, event);
 }
@@ -135,6 +138,7 @@ static int open_context(run *r)
     config_file file;
     code = config_file_read(c, NULL, &file);
     if (!code) code = config_file_apply(c, &file, r->s, jobs);
+    if (!code) code = pipeline_set_reviews(c, r->p, &file);
     r->workers = jobs ? jobs : workers_of(r->s);
     if (!code) join_node(r, jobs != 0);
     return code;
@@ -163,8 +167,10 @@ static int go(run *r)
             r->cancelled_by = signal_got == SIGHUP ? SIGTERM : signal_got;
             sykli_run_cancel(r->s);
         }
+        if (r->display) progress_pause(r->display, gates_asking(r->gates));
+        if (gates_open(r->gates)) gates_tick(r->gates);
         if (r->display) progress_tick(r->display);
-        rc = sykli_poll(r->s, r->display ? TICK_MS : -1);
+        rc = sykli_poll(r->s, r->display ? TICK_MS : gates_open(r->gates) ? GATE_TICK_MS : -1);
     } while (rc > 0);
     if (rc < 0) return cli_fail_sykli(r->c, rc, sykli_errmsg(r->s));
     return 0;
@@ -216,7 +222,9 @@ static int run_added(run *r)
     if (code) return code;
     catch_signals(r->s);
     if (!r->events && !r->quiet && !r->c->json) r->display = progress_begin(r->c, r);
+    r->gates = gates_begin(r->c, r->s, r->p, r->source->dir);
     code = go(r);
+    gates_end(r->gates);
     if (r->display) progress_end(r->display);
     if (!code) code = report(r);
     if (r->profile) profile_drop(r->profile);
@@ -227,7 +235,8 @@ static int run_added(run *r)
 static int run_chosen(run *r, uint64_t timeout_ms)
 {
     int code = open_context(r);
-    if (!code && pipeline_add(r->p, r->s, (uint32_t)timeout_ms) < 0)
+    if (!code) secret_find(r->c, r->p, r->source->dir);
+    if (!code && pipeline_add(r->c, r->p, r->s, r->source->dir, (uint32_t)timeout_ms) < 0)
         code = cli_fail_sykli(r->c, sykli_error(r->s), sykli_errmsg(r->s));
     if (!code) code = cli_has(r->c, "dry-run") ? dry_run(r) : run_added(r);
     signal_context = NULL;
@@ -271,6 +280,7 @@ static int run_pipeline(run *r, const char *const *names, int count)
     if (r->watching) r->watch = watch_begin(r->p, r->source, r->watch);
     r->watched = r->watch != NULL;
     if (r->p->errors.count) return pipeline_refuse(c, r->p, r->source->path);
+    pipeline_note(c, r->p);
     return run_chosen(r, timeout_ms);
 }
 

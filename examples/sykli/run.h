@@ -17,6 +17,7 @@ typedef struct progress progress;
 progress *progress_begin(cli *c, const run *r);
 void progress_event(progress *d, const sykli_event *event);
 void progress_tick(progress *d); // redraws, at most every 100 ms
+void progress_pause(progress *d, bool paused); // somebody is asked on the terminal
 void progress_end(progress *d);  // takes the display away
 
 struct run {
@@ -31,6 +32,7 @@ struct run {
     profile *profile;  // NULL: none
     bool watching, watched; // watched: `watch` is of this run
     watch *watch;      // what the tasks read; NULL: not looked at yet
+    struct gates *gates;
     uint32_t workers;
     int cancelled_by;  // signal, 0: none
     int64_t started_at_ms;

@@ -1,0 +1,21 @@
+// Tasks that wait for a word from outside: gates, and reviews that nobody here can do.
+#ifndef GATE_H_INCLUDED
+#define GATE_H_INCLUDED
+
+#include "pipeline.h"
+
+typedef struct gates gates;
+
+//   dir      the project folder         returns  never NULL
+gates *gates_begin(cli *c, sykli *s, pipeline *p, const char *dir);
+// Feeds the events of the context: a held task opens its gate.
+void gates_event(gates *g, const sykli_event *event);
+// Looks at the open gates; call it every GATE_TICK_MS while any is open.
+void gates_tick(gates *g);
+enum { GATE_TICK_MS = 200 };
+bool gates_open(const gates *g);
+// Whether somebody is or will be asked on the terminal: nothing else may draw on it.
+bool gates_asking(const gates *g);
+void gates_end(gates *g);
+
+#endif

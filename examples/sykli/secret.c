@@ -1,0 +1,106 @@
+// Where values come from: `env` is a variable of this process, `file` a file without the line end
+// at its end, `vault` what the user's program prints:
+//
+//     vault kv get -field=FIELD PATH          for the key PATH#FIELD; without #FIELD: `value`
+//
+// A /data/ behind the first part of PATH, as the HTTP API writes it, is left out: `vault kv` adds
+// it. Address and token are those of the user's environment.
+#include "secret.h"
+#include "tool.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMEOUT_MS = 30000, SIZE_MAX_BYTES = 64 << 10 };
+
+static void not_found(const pipeline_secret *ref, const char *why)
+{
+    fprintf(stderr, "sykli: secret %s: %s %s: ", ref->name, ref->source, ref->key);
+    cli_put(stderr, why, 0);
+    fputc('\n', stderr);
+}
+
+static void from_file(cli *c, pipeline_secret *ref, const char *dir)
+{
+    size_t size;
+    const char *home = getenv("HOME"), *path = ref->key;
+    if (!strncmp(path, "~/", 2) && home) path = cli_print(c, "%s%s", home, path + 1);
+    else if (*path != '/') path = cli_print(c, "%s/%s", dir, path);
+    char *text = cli_read(c, path, &size);
+    if (!text) {
+        not_found(ref, c->fault.text);
+        return;
+    }
+    if (size > SIZE_MAX_BYTES || strlen(text) != size) {
+        not_found(ref, "a text of at most 64 KiB is wanted");
+        return;
+    }
+    while (size && (text[size - 1] == '\n' || text[size - 1] == '\r')) text[--size] = 0;
+    if (!size) {
+        not_found(ref, "the file is empty");
+        return;
+    }
+    ref->value = text;
+}
+
+static void from_vault(cli *c, pipeline_secret *ref)
+{
+    const char *hash = strrchr(ref->key, '#'), *data = strchr(ref->key, '/');
+    const char *field = cli_print(c, "-field=%s", hash && hash[1] ? hash + 1 : "value");
+    char *path = cli_copy(c, ref->key, hash ? (size_t)(hash - ref->key) : strlen(ref->key));
+    if (data && !strncmp(data, "/data/", 6))
+        path = cli_print(c, "%.*s/%s", (int)(data - ref->key), path, path + (data - ref->key) + 6);
+    if (*path == '-') {
+        not_found(ref, "a path does not begin with a dash");
+        return;
+    }
+    const char *const argv[] = { "vault", "kv", "get", field, path, NULL };
+    tool t;
+    int rc = tool_begin(c, &t, argv, NULL, TIMEOUT_MS, SIZE_MAX_BYTES);
+    if (!rc) rc = tool_wait(c, &t);
+    if (rc) {
+        not_found(ref, rc == -ETIMEDOUT ? "no answer in 30 s" : strerror(-rc));
+        return;
+    }
+    if (!tool_passed(&t)) {
+        not_found(ref, tool_ending(c, &t));
+        return;
+    }
+    while (t.size && t.text[t.size - 1] == '\n') t.text[--t.size] = 0;
+    if (!t.size || strlen(t.text) != t.size) {
+        not_found(ref, "there is no value");
+        return;
+    }
+    ref->value = t.text;
+}
+
+static void find(cli *c, pipeline_secret *ref, const char *dir)
+{
+    const char *value = getenv(ref->key);
+    if (!strcmp(ref->source, "file")) from_file(c, ref, dir);
+    else if (!strcmp(ref->source, "vault")) from_vault(c, ref);
+    else if (value && *value) ref->value = value;
+    else not_found(ref, "the variable is not set");
+}
+
+void secret_find(cli *c, pipeline *p, const char *dir)
+{
+    size_t total = 0, seen_count = 0;
+    for (size_t i = 0; i < p->task_count; i++) total += p->tasks[i].ref_count;
+    const pipeline_secret **seen = cli_alloc(c, (total + 1) * sizeof *seen);
+    for (size_t i = 0; i < p->task_count; i++) {
+        pipeline_task *t = &p->tasks[i];
+        if (!t->wanted || t->skip_reason || !t->ref_count) continue;
+        pipeline_secret *own = cli_alloc(c, t->ref_count * sizeof *own);
+        memcpy(own, t->refs, t->ref_count * sizeof *own); // tasks of a matrix share theirs
+        t->refs = own;
+        for (size_t k = 0, at; k < t->ref_count; k++) {
+            for (at = 0; at < seen_count; at++)
+                if (!strcmp(seen[at]->source, own[k].source) && !strcmp(seen[at]->key, own[k].key))
+                    break;
+            if (at < seen_count) own[k].value = seen[at]->value;
+            else find(c, &own[k], dir);
+            if (at == seen_count) seen[seen_count++] = &own[k];
+        }
+    }
+}

@@ -1,0 +1,117 @@
+#define _GNU_SOURCE 1
+#include "tool.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROOM_FIRST = 16 << 10, STEP_MS = 1000 };
+
+static int64_t now_ms(const cli *c)
+{
+    return (int64_t)(c->sys.now_ns(c->sys.user) / 1000000);
+}
+
+static void child(const char *const *argv, const char *dir, int out)
+{
+    setpgid(0, 0);
+    signal(SIGPIPE, SIG_DFL);
+    int null = open("/dev/null", O_RDONLY);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0) _exit(126);
+    if (dir && chdir(dir) < 0) _exit(126);
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    _exit(errno == ENOENT ? 127 : 126);
+}
+
+int tool_begin(cli *c, tool *t, const char *const *argv, const char *dir, uint32_t timeout_ms,
+               size_t size_max)
+{
+    int fds[2], piped = c->sys.pipe(c->sys.user, fds); // no other child inherits it
+    memset(t, 0, sizeof *t);
+    if (piped < 0) return piped;
+    fflush(NULL);
+    t->pid = fork();
+    if (t->pid == 0) child(argv, dir, fds[1]);
+    int rc = t->pid < 0 ? -errno : 0;
+    close(fds[1]);
+    if (rc) close(fds[0]);
+    if (rc) t->pid = 0;
+    setpgid(t->pid, t->pid); // whoever of the two is first
+    t->fd = fds[0];
+    t->size_max = size_max;
+    t->deadline_ms = now_ms(c) + timeout_ms;
+    t->room = ROOM_FIRST;
+    t->text = cli_alloc(c, t->room + 1);
+    return rc;
+}
+
+void tool_kill(tool *t)
+{
+    if (!t->pid) return;
+    kill(-t->pid, SIGKILL);
+    while (waitpid(t->pid, &t->status, 0) < 0 && errno == EINTR) {}
+    close(t->fd);
+    t->pid = 0;
+}
+
+static int give_up(tool *t, int rc)
+{
+    tool_kill(t);
+    return rc;
+}
+
+static void grow(cli *c, tool *t)
+{
+    char *grown = cli_alloc(c, t->room * 2 + 1);
+    memcpy(grown, t->text, t->size);
+    t->text = grown;
+    t->room *= 2;
+}
+
+// Its output has ended; so has it, or it goes on without: then it has until its deadline.
+static int ended(cli *c, tool *t)
+{
+    int rc;
+    while ((rc = (int)waitpid(t->pid, &t->status, WNOHANG)) == 0 && now_ms(c) < t->deadline_ms)
+        poll(NULL, 0, 5);
+    if (rc == 0) return give_up(t, -ETIMEDOUT);
+    close(t->fd);
+    t->pid = 0;
+    return 0;
+}
+
+int tool_step(cli *c, tool *t, int wait_ms)
+{
+    struct pollfd p = { t->fd, POLLIN, 0 };
+    int64_t left = t->deadline_ms - now_ms(c);
+    if (!t->pid) return 0;
+    if (left <= 0) return give_up(t, -ETIMEDOUT);
+    int rc = poll(&p, 1, left < wait_ms ? (int)left : wait_ms);
+    if (rc <= 0) return 1;
+    ssize_t got = read(t->fd, t->text + t->size, t->room - t->size);
+    if (got < 0) return errno == EINTR || errno == EAGAIN ? 1 : give_up(t, -errno);
+    t->size += (size_t)got;
+    t->text[t->size] = 0;
+    if (t->size > t->size_max) return give_up(t, -EFBIG);
+    if (t->size == t->room) grow(c, t);
+    return got ? 1 : ended(c, t);
+}
+
+int tool_wait(cli *c, tool *t)
+{
+    int rc;
+    while ((rc = tool_step(c, t, STEP_MS)) > 0) {}
+    return rc;
+}
+
+bool tool_passed(const tool *t) { return WIFEXITED(t->status) && !WEXITSTATUS(t->status); }
+
+char *tool_ending(cli *c, const tool *t)
+{
+    if (!WIFEXITED(t->status)) return cli_print(c, "signal %d", WTERMSIG(t->status));
+    if (WEXITSTATUS(t->status) == 127) return cli_copy(c, "there is no such program", 24);
+    return cli_print(c, "exit code %d", WEXITSTATUS(t->status));
+}
