@@ -224,6 +224,26 @@ static void read_hooks(reader *r, pipeline_task *t)
             t->covers[t->cover_count++] = sykli_json_text(r->doc, e);
 }
 
+// The engine that the format comes from takes such a gate and denies it, or asks at the terminal.
+static void check_gate(reader *r, uint32_t node, const char *strategy, const pipeline_gate *gate)
+{
+    const char *missing = same(gate->strategy, "env") && !gate->env_var ? "env_var"
+                        : same(gate->strategy, "file") && !gate->file_path ? "file_path"
+                        : same(gate->strategy, "webhook") && !gate->webhook_url ? "webhook_url"
+                        : NULL;
+    const sykli_json_node *n = &r->doc->nodes[node];
+    const char *path = cli_print(r->c, "tasks[%u].gate", (unsigned)r->index);
+    if (missing)
+        pipeline_add_error(r->c, &r->p->warnings, (pipeline_error){ "gate_never_opens", r->task,
+            path, cli_print(r->c, "a gate of strategy %s needs `%s`: it will be denied",
+                            gate->strategy, missing), n->line, n->column });
+    if (strategy && !same(strategy, gate->strategy))
+        pipeline_add_error(r->c, &r->p->warnings, (pipeline_error){ "unknown_gate_strategy",
+            r->task, path, cli_print(r->c, "unknown strategy \"%s\": somebody is asked at the "
+                                     "terminal; prompt, env, file, webhook are known", strategy),
+            n->line, n->column });
+}
+
 static void read_gate(reader *r, pipeline_task *t)
 {
     static const char *const strategies[] = { "prompt", "env", "file", "webhook" };
@@ -248,6 +268,7 @@ static void read_gate(reader *r, pipeline_task *t)
         seconds = TIMEOUT_DEFAULT_S;
     }
     gate->timeout_ms = (uint32_t)seconds * 1000;
+    check_gate(r, node, strategy, gate);
 }
 
 static void read_review(reader *r, pipeline_task *t)
@@ -316,6 +337,8 @@ static void read_task(reader *r, pipeline_task *t)
     size_t labels;
     list_field(r, "requires", &labels);
     t->placed = labels != 0;
+    uint32_t no_cache = sykli_json_get(r->doc, r->task_node, "no_cache"); // as sykli_main prints it
+    t->no_cache = no_cache && json_type(r, no_cache) == SYKLI_JSON_true;
     if (blank(t->command) && !is_review(r, r->task_node)
         && !sykli_json_get(r->doc, r->task_node, "gate"))
         report(r, "missing_command", r->task_node, "command", -1, "task%s%s%s has no command",

@@ -73,6 +73,7 @@ typedef struct pipeline_task {
     bool smart;                 // runs only when git knows of changes that concern it
     bool may_fail;              // a failure makes it skipped
     bool placed;                // `requires` labels
+    bool no_cache;
     bool wanted;
     uint32_t node, index;       // in the document
     const char *skip_reason;

@@ -1,16 +1,11 @@
 // Where a pipeline comes from: a JSON file, stdin, or a program that prints it.
 #define _GNU_SOURCE 1
+#include "compile.h"
 #include "pipeline.h"
+#include "tool.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { EMIT_TIMEOUT_MS = 120000 };
 
@@ -39,6 +34,12 @@ static bool is_file(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
+static bool is_program(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
 }
 
 static const char *base_name(const char *path)
@@ -75,110 +76,97 @@ bool pipeline_is_path(const char *word)
 
 // ---- programs ----
 
-static int64_t now_ms(void)
+// Runs a program with its output into `out`: $1 of the command is the file as it was given, $2 what
+// it was compiled to.      returns 0, or an exit code after a message
+static int run_program(cli *c, const char *command, const char *file, const char *compiled,
+                       pipeline_source *out)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-// Reads what the program prints until its end.     returns  0, or a negative errno
-static int read_output(cli *c, int fd, char **out, size_t *out_size)
-{
-    int64_t end = now_ms() + EMIT_TIMEOUT_MS;
-    size_t size = 0, room = 64 << 10;
-    char *text = cli_alloc(c, room + 1);
-    for (;;) {
-        struct pollfd p = { fd, POLLIN, 0 };
-        int64_t left = end - now_ms();
-        if (left <= 0 || poll(&p, 1, (int)left) <= 0) return -ETIMEDOUT;
-        ssize_t got = read(fd, text + size, room - size);
-        if (got < 0 && errno != EINTR) return -errno;
-        if (got == 0) break;
-        size += got > 0 ? (size_t)got : 0;
-        if (size < room) continue;
-        if (size > SYKLI_JSON_SIZE_MAX) return -EFBIG;
-        char *grown = cli_alloc(c, room * 2 + 1);
-        memcpy(grown, text, size);
-        text = grown;
-        room *= 2;
-    }
-    *out = text;
-    *out_size = size;
-    return 0;
-}
-
-static void child(const char *dir, const char *command, const char *file, int out)
-{
-    setpgid(0, 0);
-    int null = open("/dev/null", O_RDONLY);
-    if (null >= 0) dup2(null, 0);
-    dup2(out, 1);
-    char *const argv[] = { "sh", "-c", (char *)(uintptr_t)command, "sykli", (char *)(uintptr_t)file,
-                           NULL };
-    if (chdir(dir) == 0) execv("/bin/sh", argv);
-    _exit(126);
-}
-
-// Runs the program with its output into `out`.      returns 0, or an exit code after a message
-static int run_program(cli *c, const char *dir, const char *command, const char *file, char **out,
-                       size_t *size)
-{
-    int fds[2], status = 0, piped = c->sys.pipe(c->sys.user, fds);
-    if (piped < 0)
-        return cli_fail(c, CLI_INFRASTRUCTURE, "io", NULL, "pipe: %s", strerror(-piped));
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) child(dir, command, file, fds[1]);
-    close(fds[1]);
-    int rc = pid < 0 ? -errno : read_output(c, fds[0], out, size);
-    close(fds[0]);
-    if (pid > 0 && rc < 0) kill(-pid, SIGKILL);
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    const char *const argv[] = { "/bin/sh", "-c", command, "sykli", file, compiled, NULL };
+    tool t;
+    int rc = tool_begin(c, &t, argv, out->dir, EMIT_TIMEOUT_MS, SYKLI_JSON_SIZE_MAX);
+    if (!rc) rc = tool_wait(c, &t);
     if (rc == -ETIMEDOUT)
         return cli_fail(c, CLI_FAILED, "emit_timeout", NULL,
                         "%s printed no whole pipeline within %d s", file, EMIT_TIMEOUT_MS / 1000);
     if (rc < 0)
         return cli_fail(c, CLI_INFRASTRUCTURE, "emit_failed", NULL, "%s: %s", file, strerror(-rc));
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
+    out->text = t.text;
+    out->size = t.size;
+    if (tool_passed(&t)) return 0;
     return cli_fail(c, CLI_FAILED, "emit_failed", "its messages are above",
-                    "%s --emit ended with %s %d", file, WIFEXITED(status) ? "code" : "signal",
-                    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+                    "%s --emit ended with %s", file, tool_ending(c, &t));
 }
 
-// What a program prints before the document is not ours: the document begins with the first line
-// that begins with a brace.
-static int find_document(cli *c, pipeline_source *out)
+// The next line that begins with a brace.     returns  NULL: there is none
+static char *next_brace(char *at)
 {
-    char *at = out->text;
     while (at && *at != '{') {
         at = strchr(at, '\n');
         if (at) at++;
     }
-    if (!at)
+    return at;
+}
+
+// The size of the object that begins here, to its closing brace, which is none within a text.
+static size_t object_size(const char *text)
+{
+    size_t depth = 0;
+    bool quoted = false;
+    for (const char *at = text; *at; at++) {
+        if (quoted && *at == '\\' && at[1]) at++;
+        else if (*at == '"') quoted = !quoted;
+        else if (!quoted && *at == '{') depth++;
+        else if (!quoted && *at == '}' && !--depth) return (size_t)(at - text) + 1;
+    }
+    return strlen(text);
+}
+
+static bool is_json(cli *c, const char *text, size_t size)
+{
+    sykli_json_doc doc;
+    if (sykli_json_parse(&doc, &c->mem, text, size, NULL) < 0) return false;
+    sykli_json_free(&doc);
+    return true;
+}
+
+// What a program prints before and behind the document is not ours: the document is the first
+// object that begins a line and is JSON; if there is none, the first that looks like it.
+static int find_document(cli *c, pipeline_source *out)
+{
+    char *first = next_brace(out->text), *at = first;
+    if (!first)
         return cli_fail(c, CLI_FAILED, "invalid_emit", "the program must print the graph as JSON",
                         "%s printed no pipeline", out->path);
-    out->size -= (size_t)(at - out->text);
-    out->text = at;
+    bool only = !next_brace(first + object_size(first)); // then whoever reads it may judge it
+    while (!only && at && !is_json(c, at, object_size(at))) at = next_brace(at + 1);
+    out->text = at ? at : first;
+    out->size = object_size(out->text);
     return 0;
 }
 
 static int read_program(cli *c, const char *command, pipeline_source *out)
 {
     const char *file = strcmp(out->dir, ".") ? base_name(out->path) : out->path;
-    int code = run_program(c, out->dir, command, file, &out->text, &out->size);
+    int code = run_program(c, command, file, NULL, out);
+    return code ? code : find_document(c, out);
+}
+
+static int read_compiled(cli *c, pipeline_source *out)
+{
+    const char *program;
+    int code = compile_pipeline(c, out->path, &program);
+    if (!code)
+        code = run_program(c, "exec \"$2\" --emit", out->path, program, out);
     return code ? code : find_document(c, out);
 }
 
 static int read_source(cli *c, int kind, pipeline_source *out)
 {
     const char *name = base_name(out->path);
-    if (kind == 1 || (kind < 0 && ends_with(name, ".c")))
-        return cli_fail(c, CLI_FAILED, "unsupported", "write the graph as sykli.json",
-                        "%s: pipelines in C are not supported yet", out->path);
+    if (kind == 1 || (kind < 0 && ends_with(name, ".c"))) return read_compiled(c, out);
     if (kind > 1) return read_program(c, kinds[kind].command, out);
     if (kind < 0 && strcmp(out->path, "-") && !ends_with(name, ".json")
-        && access(out->path, X_OK) == 0)
+        && is_program(out->path))
         return read_program(c, "case $1 in */*) exec \"$1\" --emit;; esac; exec \"./$1\" --emit",
                             out);
     out->text = cli_read(c, out->path, &out->size);

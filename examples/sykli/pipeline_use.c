@@ -190,7 +190,7 @@ static sykli_task add_one(cli *c, sykli *s, pipeline_task *t, const char *dir, u
     bool made = t->command && *t->command; // what has no command makes no outputs
     return sykli_add(s, &(sykli_task_desc){
         .held = t->gate || (t->review && !t->review->told), .may_fail = t->may_fail,
-        .no_cache = t->review && !t->review->deterministic,
+        .no_cache = t->no_cache || (t->review && !t->review->deterministic),
         .given_list = given_list, .given_count = given_count,
         .accept = t->proof_count && made ? proof_accept : NULL, .accept_user = place,
         .accept_key = t->proof_count ? proof_key(c, t) : NULL,

@@ -1,0 +1,485 @@
+#!/bin/sh
+# The pipeline format as its users write it: every key, each with what it does and what is said when
+# it is wrong. The last part holds what the engine that the format comes from gets wrong.
+set -u
+unset SYKLI_STATE SYKLI_CACHE SYKLI_CONFIG TOKEN
+unset CI GITHUB_REF_TYPE GITHUB_REF_NAME CI_COMMIT_BRANCH CI_COMMIT_TAG
+root=$(pwd)
+sykli=${SYKLI:-$root/${B-build}/sykli}
+work=$root/${B-build}/test/pipeline
+rm -rf "$work"
+mkdir -p "$work/home/.config/sykli" "$work/bin"
+export HOME="$work/home" XDG_CACHE_HOME="$work/cache" XDG_STATE_HOME="$work/state" NO_COLOR=1
+export XDG_CONFIG_HOME="$work/home/.config" PATH="$work/bin:$PATH"
+cd "$work" || exit 1
+passed=0 failed=0 code=0
+
+fail() {
+    failed=$((failed + 1))
+    echo "FAIL $1"
+    echo "  exit $code; stdout:"
+    head -n 15 "$work/out" | sed 's/^/    /'
+    echo "  stderr:"
+    head -n 15 "$work/err" | sed 's/^/    /'
+}
+# run ARGUMENT...: runs sykli, keeps code, out, err.
+run() {
+    code=0
+    "$sykli" "$@" >"$work/out" 2>"$work/err" </dev/null || code=$?
+}
+# expect WHAT EXIT [PATTERN...]: each pattern is in stdout; one that begins with ! is not.
+expect() {
+    what=$1
+    [ "$code" = "$2" ] || { fail "$what: exit $2 is wanted"; return; }
+    shift 2
+    for pattern in "$@"; do
+        case $pattern in
+        !*) if grep -qF -- "${pattern#!}" "$work/out"; then fail "$what: not wanted: $pattern"; return; fi ;;
+        *) grep -qF -- "$pattern" "$work/out" || { fail "$what: wanted: $pattern"; return; } ;;
+        esac
+    done
+    passed=$((passed + 1))
+}
+# told PATTERN: it is in stderr of the last run.
+told() {
+    if grep -qF -- "$1" "$work/err"; then passed=$((passed + 1)); else fail "stderr: wanted: $1"; fi
+}
+# holds WHAT COMMAND...: the command succeeds.
+holds() {
+    what=$1
+    shift
+    if "$@"; then passed=$((passed + 1)); else fail "$what"; fi
+}
+# project NAME TASKS: a folder with a pipeline of version 4.
+project() {
+    mkdir -p "$work/$1"
+    cd "$work/$1" || exit 1
+    printf '{"version":"4","tasks":[\n%s\n]}\n' "$2" >sykli.json
+}
+# status NAME: of a task in the JSON on stdout
+status() { tr '{' '\n' <"$work/out" | sed -n "s/^\"name\":\"$1\",\"status\":\"\([a-z]*\)\".*/\1/p"; }
+is() {
+    if [ "$(status "$1")" = "$2" ]; then passed=$((passed + 1)); else fail "$1 is to be $2"; fi
+}
+
+# ---- task_inputs ----
+project inputs '{"name":"use","command":"cat got/a","task_inputs":[
+  {"from_task":"make","output":"dir","dest":"got"}]},
+ {"name":"make","command":"mkdir -p out; cp in out/a","inputs":["in"],"outputs":{"dir":"out"}}'
+echo text >in
+run --json
+expect "an output is taken in, and is a dependency" 0 '"status":"passed"'
+is use passed
+holds "the copy" grep -q text got/a
+
+project badinputs '{"name":"a","command":"true","outputs":{"o":"x","p":"y"}},
+ {"name":"m","command":"true","matrix":{"v":["1","2"]},"outputs":{"o":"x"}},
+ {"name":"b","command":"true","task_inputs":[{"from_task":"none","output":"o","dest":"d"},
+  {"from_task":"a","output":"q","dest":"d"},{"from_task":"b","output":"o","dest":"d"},
+  {"from_task":"m","output":"o","dest":"d"},{"from_task":"a","output":"o"}]}'
+run validate --json
+expect "all wrong task inputs at once" 1 '"type":"missing_task_input"' '"type":"missing_output"' \
+    'it has o, p' '"type":"self_dependency"' '"type":"invalid_task_input"' 'such as \"m-1\"' \
+    '"path":"tasks[2].task_inputs[1]"'
+run
+expect "run says the same" 1
+told 'takes an output of "none", which does not exist'
+project leave '{"name":"a","command":"touch x","outputs":{"o":"x"}},
+ {"name":"b","command":"true","task_inputs":[{"from_task":"a","output":"o","dest":"../x"}]}'
+run
+expect "no input leaves the project" 1
+told 'may not leave'
+holds "nothing outside" test ! -e ../x
+
+# ---- success_criteria, evidence_required ----
+project criteria '{"name":"odd","command":"echo r >r; exit 3","workdir":"sub","inputs":["in"],
+  "outputs":{"r":"sub/r"},"success_criteria":[{"type":"exit_code","equals":3},
+  {"type":"file_exists","path":"r"},{"type":"file_non_empty","path":"r"}]}'
+mkdir -p sub && echo 1 >in
+run --json
+expect "exit code 3 is accepted" 0 \
+    '"success_criteria_results":[{"type":"exit_code","equals":3,"status":"passed"}' \
+    '{"type":"file_non_empty","path":"r","status":"passed"}]'
+is odd passed
+run --json
+is odd cached
+expect "criteria are looked at again after a restore" 0 '"path":"r","status":"passed"'
+sed -i.bak 's/"equals":3/"equals":0/' sykli.json
+run --json
+expect "other criteria are another action" 1 'exit code 3, 0 is wanted'
+is odd failed
+
+project criteria2 '{"name":"m","command":"touch e","retry":1,"success_criteria":[
+  {"type":"file_exists","path":"none"},{"type":"file_non_empty","path":"e"},
+  {"type":"file_exists","path":"../in"},{"type":"file_exists","path":"/etc/passwd"}]},
+ {"name":"x","command":"touch e; exit 1","success_criteria":[{"type":"file_exists","path":"e"}]}'
+touch ../in
+run -k --json
+expect "criteria that do not hold" 1 '"error":"success criterion: file_exists none: file is missing"' \
+    '"path":"e","status":"failed","message":"file is empty"' \
+    '"path":"../in","status":"failed","message":"path escapes task workdir"' \
+    '"path":"/etc/passwd","status":"failed","message":"path escapes task workdir"'
+is m failed
+is x failed
+run -k
+expect "they are retried" 1 '(attempt 2)'
+
+project evidence '{"name":"all","command":"mkdir -p r/s; echo 1 >r/s/a.xml","evidence_required":[
+  {"type":"file","name":"report","ref_pattern":"r/**/*.xml","predicate":"non_empty"},
+  {"type":"metric","name":"speed","required":false}]},
+ {"name":"lack","command":"true","evidence_required":[
+  {"type":"file","name":"report","ref_pattern":"*.nothing"}]},
+ {"name":"far","command":"true","evidence_required":[{"type":"attestation","name":"sig"}]}'
+run -k --json
+is all passed
+is lack failed
+is far failed
+expect "evidence" 1 '"name":"report","ref_pattern":"r/**/*.xml","required":true,"status":"passed"' \
+    '"name":"speed","required":false,"status":"unsupported"' \
+    '"error":"missing_evidence: report *.nothing: no file"' \
+    '"error":"unsupported_evidence: sig: evidence of type attestation cannot be checked here'
+
+# ---- secrets ----
+cat >"$work/bin/vault" <<'END'
+#!/bin/sh
+echo "$@" >>"$VAULT_CALLS"
+[ "$5" = "" ] && [ "$4" = secret/db ] && [ "$3" = -field=pw ] && echo from-the-vault-1
+END
+chmod +x "$work/bin/vault"
+project secrets '{"name":"has","command":"echo \"<$A|$B|$C>\"; test ${#A} = 15; test ${#C} = 16",
+  "inputs":["in"],"secret_refs":[{"name":"A","source":"env","key":"TOKEN"},
+  {"name":"B","source":"file","key":"tok"},{"name":"C","source":"vault","key":"secret/data/db#pw"}]},
+ {"name":"not","command":"test -z \"$TOKEN$A\""},
+ {"name":"lacks","command":"true","secret_refs":[{"name":"D","source":"vault","key":"secret/no#pw"}]},
+ {"name":"old","command":"true","secrets":["NOT_SET_ANYWHERE"]}'
+echo canary-in-file >tok
+echo 1 >in
+export VAULT_CALLS="$work/calls" TOKEN=canary-from-env
+run -k --output all
+expect "secret references" 1 '<***|***|***>' 'requires secrets: no D from vault secret/no#pw' \
+    'requires secrets: NOT_SET_ANYWHERE'
+told 'secret D: vault secret/no#pw: exit code 1'
+holds "the call of vault" grep -qx 'kv get -field=pw secret/db' "$work/calls"
+rm tok
+run -k --json
+is has cached
+is not passed
+is lacks errored
+nowhere() { ! grep -rqE 'canary-|from-the-vault' .sykli "$work/out" "$work/err" "$XDG_CACHE_HOME" "$XDG_STATE_HOME"; }
+mkdir -p "$XDG_STATE_HOME"
+holds "no secret is left anywhere" nowhere
+unset TOKEN
+project badsecrets '{"name":"a","command":"true","secret_refs":[{"name":"","source":"env","key":"K"},
+  {"name":"X","source":"cloud","key":"K"},"text"]}'
+run validate --json
+expect "wrong secret references" 1 '"path":"tasks[0].secret_refs[0]"' 'env, file or vault' \
+    '"path":"tasks[0].secret_refs[2]"'
+
+# ---- gates ----
+project gates '{"name":"open","gate":{"strategy":"env","env_var":"GO"}},
+ {"name":"shut","gate":{"strategy":"env","env_var":"STOP"}},
+ {"name":"late","gate":{"strategy":"env","env_var":"NEVER_SET","timeout":1}},
+ {"name":"file","command":"touch released","gate":{"strategy":"file","file_path":"go"}},
+ {"name":"ask","gate":{"strategy":"prompt"}},
+ {"name":"odd","gate":{"strategy":"file"}},
+ {"name":"beside","command":"echo approved >go","inputs":["in"],"outputs":{"o":"go"}},
+ {"name":"behind","command":"true","depends_on":["late"]}'
+GO=yes STOP=no run -k -j 1 --json
+expect "gates" 1 'denied by STOP' 'timeout: nobody decided within' 'no terminal to ask' \
+    'names no `file_path`'
+is open passed
+is shut failed
+is late failed
+is file passed
+is ask failed
+is odd failed
+is behind blocked
+holds "an approved gate goes on with its command" test -e released
+project gatewhen '{"name":"skip","gate":{"strategy":"env","env_var":"STOP"},"when":"false"},
+ {"name":"bad","gate":{"strategy":"env","env_var":"STOP"},"when":"what =="}'
+STOP=no run -k --json
+is skip skipped
+is bad failed
+project badgates '{"name":"a","gate":"yes"},{"name":"b","gate":{"strategy":"env","timeout":0}}'
+run validate --json
+expect "wrong gates" 1 '`gate` is a string, an object is wanted' '"type":"invalid_gate"'
+project oddgates '{"name":"a","gate":{"strategy":"webhook"}},{"name":"b","gate":{"strategy":"vote"}}'
+run validate --json
+expect "gates that will not open" 0 '"type":"gate_never_opens"' '"type":"unknown_gate_strategy"'
+# asked ANSWER: runs in a terminal, where the answer is typed.
+asked() {
+    code=0
+    echo "$1" | script -qec "$sykli run" /dev/null >"$work/out" 2>&1 || code=$?
+}
+project ask '{"name":"g","command":"echo done","gate":{"strategy":"prompt","message":"Deploy?"}},
+ {"name":"t","command":"true"}'
+if script --version 2>/dev/null | grep -q util-linux; then
+    asked y
+    expect "approved at a terminal, with the display on" 0 'g: Deploy?  [y/N]' '2 passed'
+    asked n
+    expect "denied at a terminal" 1 'denied at the terminal' '1 failed'
+fi
+cat >"$work/bin/curl" <<'END'
+#!/bin/sh
+for word; do last=$word; done
+case $last in
+*yes) echo '{"approved":true,"approver":"ada"}' ;;
+*no) echo '{"approved":false,"reason":"frozen"}' ;;
+*odd) echo hello ;;
+*) exit 22 ;;
+esac
+echo "$@" >>"$CURL_CALLS"
+END
+chmod +x "$work/bin/curl"
+export CURL_CALLS="$work/curls"
+project hooks '{"name":"y","gate":{"strategy":"webhook","webhook_url":"http://h/yes","message":"m"}},
+ {"name":"n","gate":{"strategy":"webhook","webhook_url":"http://h/no"}},
+ {"name":"o","gate":{"strategy":"webhook","webhook_url":"http://h/odd"}},
+ {"name":"f","gate":{"strategy":"webhook","webhook_url":"http://h/f"}}'
+run -k --json
+is y passed
+expect "webhooks" 1 'denied by the webhook: frozen' 'did not answer with JSON' 'exit code 22'
+holds "what is sent" grep -qF '{"gate":"y","message":"m"}' "$work/curls"
+
+# ---- reviews ----
+project reviews '{"name":"r","kind":"review","primitive":"lint","agent":"ada","context":["a","b"]},
+ {"name":"s","kind":"review","primitive":"other"}'
+printf 'reviews:\n  lint: echo "$SYKLI_REVIEW_PRIMITIVE by $SYKLI_REVIEW_AGENT of $SYKLI_REVIEW_CONTEXT"\n' \
+    >"$XDG_CONFIG_HOME/sykli/sykli.yaml"
+run -k --output all
+expect "a review with a command, and one without" 1 'lint by ada of a' \
+    'no command does reviews of the primitive "other": set reviews.other in sykli.yaml'
+rm "$XDG_CONFIG_HOME/sykli/sykli.yaml"
+
+# ---- capabilities, labels, hooks ----
+project capabilities '{"name":"use","command":"echo v=$SYKLI_CAP_DATA_BASE","needs":["data-base"],
+  "requires":["gpu"]},
+ {"name":"give","command":"true","provides":[{"name":"data-base","value":"pg"}]}'
+run --output all
+expect "a capability and its value" 0 'v=pg'
+told 'note: `requires` of use is ignored'
+project fails '{"name":"try","command":"echo x >>tries; exit 1","ai_hooks":{"on_fail":"retry"}},
+ {"name":"may","command":"exit 1","ai_hooks":{"on_fail":"skip"}},
+ {"name":"next","command":"true","depends_on":["may"]},
+ {"name":"never","command":"true","ai_hooks":{"select":"manual"}}'
+run -k --json
+expect "hooks" 1
+is try failed
+holds "two retries at least" test "$(wc -l <tries)" = 3
+is may skipped
+is next passed
+is never skipped
+run run never --json
+is never passed
+
+# ---- conditions, matrices ----
+project when '{"name":"a","command":"true","when":"branch == '"'main'"'"},
+ {"name":"b","command":"true","when":"branch == \"main\" and not ci"},
+ {"name":"c","command":"true","when":"branch == \"x\" or matches(branch, \"m*\")"},
+ {"name":"d","command":"true","condition":"tag =~ \"^v\""},
+ {"name":"e","command":"true","when":"nonsense"}'
+GITHUB_REF_TYPE=branch GITHUB_REF_NAME=main run --json
+is a passed
+is b passed
+is c passed
+is d skipped
+is e skipped
+project matrix '{"name":"t","command":"echo $os $arch","matrix":{"os":["l","d"],"arch":["x"]}},
+ {"name":"t-unit","command":"touch seen"},
+ {"name":"after","command":"test ! -e seen","depends_on":["t"]}'
+run run -j 1 t after --json
+is t-x-l passed
+is after passed
+holds "exactly its expansions: not t-unit" test ! -e seen
+
+# ---- what is refused before anything runs ----
+project refused '{"name":"first","command":"touch ran"},
+ {"name":"a","command":"true","container":"alpine"},
+ {"name":"b","command":"true","services":[{"image":"pg","name":"db"}]},
+ {"name":"c","command":"true","mounts":[{"resource":"r","path":"/x","type":"cache"}]},
+ {"name":"d","command":"true","oidc":{"provider":"aws"}}'
+run
+expect "containers and what belongs to them" 1
+told 'task "a": `container` is not supported; '
+told 'task "b": `services` is not supported; '
+told 'task "c": `mounts` is not supported; '
+told 'task "d": `oidc` is not supported; '
+holds "nothing ran" test ! -e ran
+run validate
+expect "the file is valid all the same" 0
+
+# ---- validate ----
+project wrong '{"name":""},{"name":"a","command":" "},{"name":"a","command":"true"},
+ {"name":"b","command":"true","depends_on":["b","none"],"task_type":"odd"},
+ {"name":"r","kind":"review","task_type":"lint","success_criteria":[],"evidence_required":[]},
+ {"name":"s","command":"true","success_criteria":[{"type":"luck"},{"type":"exit_code"},
+  {"type":"exit_code","equals":1},{"type":"exit_code","equals":2}],
+  "evidence_required":[{"type":"rumour","name":"x"},{"type":"file","name":"y"}]}'
+run validate --json
+expect "every error at once" 1 empty_task_name missing_command duplicate_task self_dependency \
+    missing_dependency unknown_task_type task_type_on_review success_criteria_on_review \
+    evidence_required_on_review unknown_success_criterion_type invalid_success_criteria \
+    duplicate_exit_code_criteria unknown_evidence_required_type invalid_evidence_required \
+    '"line":5,"column":' '"valid":false'
+run --json
+expect "run refuses it too" 1 '"code":"empty_task_name"'
+echo '{"version":"2","tasks":[{"name":"a","command":"x","task_type":"test",
+ "success_criteria":[],"evidence_required":[]},{"name":"b","command":"x","depends_on":["c"]},
+ {"name":"c","command":"x","depends_on":["b"]}]}' >old.json
+run validate old.json --json
+expect "fields of later versions, and a cycle" 1 task_type_requires_v3_or_newer \
+    success_criteria_requires_v3_or_newer evidence_required_requires_version_4 '"type":"cycle"' \
+    '\"b\" -> \"c\"'
+for pair in '{"tasks":[]}=missing_contract_schema_version' \
+    '{"version":null,"tasks":[]}=invalid_contract_schema_version_type' \
+    '{"version":2,"tasks":[]}=invalid_contract_schema_version_type' \
+    '{"version":" ","tasks":[]}=empty_contract_schema_version' \
+    '{"version":"1.0","tasks":[]}=unsupported_contract_schema_version' \
+    '{"version":"1","tasks":}=invalid_json' '{"version":"1","version":"2"}=duplicate_key'; do
+    echo "${pair%%=*}" >v.json
+    run validate v.json --json
+    expect "${pair##*=}" 1 "\"type\":\"${pair##*=}\""
+done
+echo '{"version":"1","tasks":[],"x":1}' >v.json
+run validate v.json --json
+expect "no tasks, an unknown key" 0 '"type":"no_tasks"'
+run validate v.json --strict --json
+expect "strict" 1 '"type":"unknown_field"'
+
+# ---- programs that print the graph ----
+project programs ''
+rm sykli.json
+cat >graph <<'END'
+#!/bin/sh
+[ "$1" = --emit ] || exit 9
+echo "note on stderr" >&2
+echo "building..."
+cat <<'JSON'
+{"version":"1",
+  "tasks": [ { "name": "a}{", "command": "true" }
+  ]
+}
+JSON
+echo "{done}"
+END
+chmod +x graph
+run run -f ./graph --json
+expect "a program that prints a pretty document" 0 '"name":"a}{","status":"passed"'
+for name in sykli.py sykli.rs; do
+    case $name in
+    sykli.py) command -v python3 >/dev/null || continue
+        printf 'import sys\nassert sys.argv[1] == "--emit"\nprint(%s)\n' \
+            "'{\"version\":\"1\",\"tasks\":[{\"name\":\"py\",\"command\":\"true\"}]}'" >sykli.py ;;
+    sykli.rs) : >sykli.rs; cp graph sykli ;;
+    esac
+    run --json
+    expect "$name" 0 '"status":"passed"'
+    rm -f "$name" sykli
+done
+printf '#!/bin/sh\necho "it broke" >&2\nexit 4\n' >graph
+run run -f ./graph
+expect "a program that fails" 1
+told 'it broke'
+told 'ended with exit code 4'
+printf '#!/bin/sh\necho hello\n' >graph
+run run -f ./graph --json
+expect "a program that prints garbage" 1 '"ok":false' '"code":"invalid_emit"'
+printf '#!/bin/sh\necho "{ not json"\n' >graph
+run run -f ./graph --json
+expect "a program that prints what looks like it" 1 '"ok":false' '"code":"invalid_json"'
+
+# ---- pipelines in C ----
+project compiled ''
+rm sykli.json
+cat >sykli.c <<'END'
+#define SYKLI_IMPLEMENTATION
+#include "sykli.h"
+int main(int argc, char **argv)
+{
+    sykli *s = sykli_open(NULL);
+    sykli_task a = sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "echo hi >o",
+                                                    .outputs = { { "o", "o" } } });
+    sykli_add(s, &(sykli_task_desc){ .name = "b", .command = "cat d", .intake_list =
+        &(sykli_intake){ a, "o", "d" }, .intake_count = 1 });
+    return sykli_main(s, argc, argv);
+}
+END
+printf '#!/bin/sh\necho "$@" >>"%s"\nexec cc "$@"\n' "$work/compilations" >"$work/bin/my cc"
+chmod +x "$work/bin/my cc"
+export CC="'$work/bin/my cc'"
+run --json
+expect "sykli.c" 0 '"name":"b","status":"passed"'
+run --json
+expect "sykli.c again" 0 '"name":"b","status":"passed"'
+compiled() { [ "$(grep -c sykli.c "$work/compilations")" = "$1" ]; }
+holds "what is compiled is kept" compiled 1
+echo '/* changed */' >>sykli.c
+run --json
+holds "another source is compiled" compiled 2
+mkdir elsewhere
+(cd elsewhere && "$sykli" run .. --json >"$work/out" 2>"$work/err")
+holds "from another folder" grep -q '"name":"b","status":"passed"' "$work/out"
+echo '#include "more.h"' >>sykli.c
+echo 'static int more;' >more.h
+run --json
+run --json
+holds "files of its own are looked at each time" compiled 4
+echo 'int main( {' >sykli.c
+run
+expect "a source that does not compile" 1
+told 'sykli.c cannot be compiled'
+told 'error'
+export CC=no-such-compiler
+run
+expect "no compiler" 1
+told 'set CC, or write the graph as sykli.json'
+unset CC
+
+# ---- what the engine that the format comes from gets wrong ----
+project idle '{"name":"t","command":"while :; do echo x; sleep 0.1; done","timeout":1,"retry":3}'
+(sleep 30 & echo $! >"$work/bystander") >/dev/null
+run --json
+expect "a timeout counts wall time, whatever is printed, and is not retried" 1 \
+    'timeout after 1000 ms'
+is t errored
+holds "a timeout ends nothing but its task" kill -0 "$(cat "$work/bystander")"
+kill "$(cat "$work/bystander")"
+project long '{"name":"t","command":"yes 0123456789 | head -n 2000; exit 1"}'
+run
+holds "all of an output is kept" test "$(wc -c <"$(ls .sykli/logs/*/t*.log | head -n 1)")" = 22000
+echo '{"version":"1","tasks":[{"name":"a","command":"x","depends_on":"b","env":{"A":1}}]}' >s.json
+run validate s.json --json
+expect "a string where a list is wanted" 1 '"ok":false' '`depends_on` is a string' \
+    '`A` of `env` is a number'
+project names '{"name":"a","command":"cat in*","inputs":["in*"],"outputs":{"o":"o"},"workdir":"."}'
+echo 1 >in1
+sed -i.bak 's/"cat in\*"/"cat in* >o"/' sykli.json
+run --json
+mv in1 in2
+run --json
+is a passed
+run --json
+is a cached
+sed -i.bak 's/"o":"o"/"o":"o","p":"p"/' sykli.json
+run --json
+expect "a newly declared output is no hit" 1
+is a failed
+project workdir '{"name":"a","command":"pwd >o; cat o","workdir":"x","inputs":["in"],"outputs":{"o":"x/o"}}'
+mkdir -p x y
+echo 1 >in
+run --json
+sed -i.bak 's/"workdir":"x"/"workdir":"y"/; s|x/o|y/o|' sykli.json
+run --json
+is a passed
+project unrelated '{"name":"a","command":"exit 1"},{"name":"b","command":"true"},
+ {"name":"c","command":"true","depends_on":["b"]},{"name":"d","command":"true","depends_on":["a"]}'
+run -k --json
+is c passed
+is d blocked
+project noinputs '{"name":"a","command":"true"}'
+run --json
+run --json
+is a passed
+
+echo "pipeline: $passed passed, $failed failed"
+[ "$failed" = 0 ]
