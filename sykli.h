@@ -15148,13 +15148,13 @@ static void sykli__drive_hash(sykli__drive *d, uint32_t task)
     sykli__drive_task *t = &d->tasks[task];
     sykli__key key;
     char hex[65];
-    if (sykli__drive_recall(d, task)) {
+    int rc = sykli__drive_take_in(d, t);
+    bool taken = !rc;
+    if (taken && sykli__drive_recall(d, task)) {
         sykli__drive_fact(d, SYKLI__SCHED_HASHED, task, true);
         return;
     }
     sykli__key_begin(&key, d->mem);
-    int rc = sykli__drive_take_in(d, t);
-    bool taken = !rc;
     if (!rc) rc = sykli__drive_key_parts(d, &key, task);
     if (!rc) rc = sykli__key_end(&key, hex);
     if (!rc && d->memo.tasks && !key.raw.error) {
@@ -15337,15 +15337,11 @@ static bool sykli__drive_still(sykli__drive *d, uint32_t task)
     return true;
 }
 
-static void sykli__drive_restore(sykli__drive *d, uint32_t task)
+static int sykli__drive_restore_stored(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
     sykli__store_entry entry;
     char hex[65];
-    if (t->recalled && sykli__drive_still(d, task)) {
-        sykli__drive_fact(d, SYKLI__SCHED_RESTORED, task, true);
-        return;
-    }
     sykli_hex(hex, t->key.bytes, 32);
     int rc = sykli__store_entry_get(d->store, hex, &entry, d->fault);
     if (!rc) {
@@ -15358,6 +15354,14 @@ static void sykli__drive_restore(sykli__drive *d, uint32_t task)
         if (!rc) sykli__drive_remember(d, task, &entry);
         sykli__store_entry_free(&entry);
     }
+    return rc;
+}
+
+static void sykli__drive_restore(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    bool there = t->recalled && sykli__drive_still(d, task);
+    int rc = there ? 0 : sykli__drive_restore_stored(d, task);
     if (!rc && t->more && t->more->accept && !sykli__drive_accepts(d, task, true))
         rc = SYKLI_ENOENT;
     if (rc) {

@@ -272,6 +272,22 @@ is never skipped
 run run never --json
 is never passed
 
+project smart '{"name":"a","command":"true","inputs":["a"],"ai_hooks":{"select":"smart"}},
+ {"name":"b","command":"true","inputs":["b"],"ai_hooks":{"select":"smart"},
+  "semantic":{"covers":["c/**"]}},
+ {"name":"after","command":"true","depends_on":["a"]}'
+if command -v git >/dev/null; then
+    mkdir c && echo 1 | tee a b c/c >/dev/null
+    git init -q -b main . && git add . && git -c user.name=x -c user.email=x commit -qm x
+    echo 2 >c/c
+    run --json
+    is a skipped
+    is b passed
+    is after passed
+    run run a --json
+    is a passed
+fi
+
 # ---- conditions, matrices ----
 project when '{"name":"a","command":"true","when":"branch == '"'main'"'"},
  {"name":"b","command":"true","when":"branch == \"main\" and not ci"},

@@ -124,6 +124,8 @@ bool affected_reads(const pipeline_task *t, const char *path)
 {
     for (size_t i = 0; i < t->input_count; i++)
         if (sykli_glob_match(t->inputs[i], path)) return true;
+    for (size_t i = 0; i < t->cover_count; i++)
+        if (sykli_glob_match(t->covers[i], path)) return true;
     return false;
 }
 
@@ -133,7 +135,8 @@ static void mark(const pipeline *p, const pipeline_source *source, const char *n
 {
     for (const char *at = names; at < names + size; at += strlen(at) + 1)
         for (size_t i = 0; i < p->task_count; i++)
-            touched[i] = touched[i] || !p->tasks[i].input_count || !strcmp(at, source->name)
+            touched[i] = touched[i] || !strcmp(at, source->name)
+                      || !(p->tasks[i].input_count || p->tasks[i].cover_count)
                       || affected_reads(&p->tasks[i], at);
 }
 
@@ -148,6 +151,34 @@ static void spread(const pipeline *p, bool *touched)
     }
 }
 
+// Marks what is touched since a commit.      returns  0 or what git ended with
+static int mark_since(git *g, const pipeline *p, const pipeline_source *source, const char *from,
+                      bool *touched)
+{
+    int rc = GIT(g, "diff", "--name-only", "--no-renames", "--relative", "-z", from, "--");
+    if (!rc) mark(p, source, g->text, g->size, touched);
+    if (!rc) rc = GIT(g, "ls-files", "--others", "--exclude-standard", "-z");
+    if (rc) return rc;
+    mark(p, source, g->text, g->size, touched);
+    spread(p, touched);
+    return 0;
+}
+
+void affected_select(cli *c, pipeline *p, const pipeline_source *source)
+{
+    git g = { .c = c, .dir = source->dir };
+    bool any = false, *touched = cli_alloc(c, (p->task_count + 1) * sizeof *touched);
+    for (size_t i = 0; i < p->task_count; i++) any |= p->tasks[i].wanted && p->tasks[i].smart;
+    if (!any || GIT(&g, "rev-parse", "--verify", "--quiet", "HEAD")) return;
+    const char *base = default_base(&g);
+    if (GIT(&g, "merge-base", "--end-of-options", base ? base : "HEAD", "HEAD")) return;
+    g.text[strcspn(g.text, "\n")] = 0;
+    if (mark_since(&g, p, source, g.text, touched)) return;
+    for (size_t i = 0; i < p->task_count; i++)
+        if (p->tasks[i].wanted && p->tasks[i].smart && !touched[i])
+            p->tasks[i].skip_reason = "no change that git knows of concerns it";
+}
+
 int affected_keep(cli *c, pipeline *p, const pipeline_source *source, const char *base)
 {
     git g = { .c = c, .dir = source->dir };
@@ -155,14 +186,10 @@ int affected_keep(cli *c, pipeline *p, const pipeline_source *source, const char
     int code = find_merge_base(&g, p, base, &from);
     if (code) return code;
     bool *touched = cli_alloc(c, (p->task_count + 1) * sizeof *touched);
-    int rc = GIT(&g, "diff", "--name-only", "--no-renames", "--relative", "-z", from, "--");
-    if (!rc) mark(p, source, g.text, g.size, touched);
-    if (!rc) rc = GIT(&g, "ls-files", "--others", "--exclude-standard", "-z");
+    int rc = mark_since(&g, p, source, from, touched);
     if (rc)
         return cli_fail(c, CLI_INFRASTRUCTURE, "git", NULL, "--affected: git ended with code %d",
                         rc);
-    mark(p, source, g.text, g.size, touched);
-    spread(p, touched);
     for (size_t i = 0; i < p->task_count; i++) p->tasks[i].wanted &= touched[i];
     pipeline_close_over(c, p);
     return 0;

@@ -14,4 +14,8 @@ bool affected_reads(const pipeline_task *t, const char *path);
 //   returns  0, or the exit code after an error message
 int affected_keep(cli *c, pipeline *p, const pipeline_source *source, const char *base);
 
+// Skips the wanted tasks that run only if a change touches them (select smart) and that none does.
+// Without git, or a commit to compare with, nothing is known and they run.
+void affected_select(cli *c, pipeline *p, const pipeline_source *source);
+
 #endif

@@ -2,7 +2,7 @@
 //     prompt   somebody at the terminal says y; without a terminal it is denied
 //     env      the variable says approved, 1, true or yes; anything else denies; unset waits
 //     file     the file is there; one that says "denied" denies
-//     webhook  one POST by the user's `curl`; the answer is {"approved": bool, "approver", "reason"}
+//     webhook  one POST by the user's `curl`; it says {"approved": bool, "approver", "reason"}
 // An approved gate goes on with its command, if it has one; all else is a failure with its reason.
 #define _GNU_SOURCE 1
 #include "gate.h"

@@ -308,8 +308,8 @@ static void read_secret_refs(reader *r, pipeline_task *t)
         if (!ref->source) ref->source = "env";
         if (!ref->key) ref->key = ref->name;
         if (blank(ref->name) || strchr(ref->name, '=') || blank(ref->key))
-            report(r, "invalid_secret_ref", this, field, at, "a secret needs a `name`, which becomes "
-                   "a variable, and a `key` that is not empty");
+            report(r, "invalid_secret_ref", this, field, at, "a secret needs a `name`, which "
+                   "becomes a variable, and a `key` that is not empty");
         else if (!same(ref->source, "env") && !same(ref->source, "file")
                  && !same(ref->source, "vault"))
             report(r, "invalid_secret_ref", this, field, at, "unknown source \"%s\": env, file or "

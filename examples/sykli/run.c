@@ -273,6 +273,7 @@ static int run_pipeline(run *r, const char *const *names, int count)
             code = pipeline_select(c, r->p, names, count, cli_value(c, "filter"));
         const char *base = cli_value(c, "affected");
         if (!code && base) code = affected_keep(c, r->p, r->source, base);
+        if (!code && !count) affected_select(c, r->p, r->source);
         if (code) return code;
         pipeline_decide(c, r->p, r->source->dir);
         pipeline_check_support(c, r->p);
