@@ -1,55 +1,12 @@
 #!/bin/sh
 # The pipeline format as its users write it: every key, each with what it does and what is said when
 # it is wrong. The last part holds what the engine that the format comes from gets wrong.
-set -u
-unset SYKLI_STATE SYKLI_CACHE SYKLI_CONFIG TOKEN
-unset CI GITHUB_REF_TYPE GITHUB_REF_NAME CI_COMMIT_BRANCH CI_COMMIT_TAG
-root=$(pwd)
-sykli=${SYKLI:-$root/${B-build}/sykli}
-work=$root/${B-build}/test/pipeline
-rm -rf "$work"
+name=pipeline
+. tests/cli.inc
+unset TOKEN CC
 mkdir -p "$work/home/.config/sykli" "$work/bin"
-export HOME="$work/home" XDG_CACHE_HOME="$work/cache" XDG_STATE_HOME="$work/state" NO_COLOR=1
 export XDG_CONFIG_HOME="$work/home/.config" PATH="$work/bin:$PATH"
-cd "$work" || exit 1
-passed=0 failed=0 code=0
 
-fail() {
-    failed=$((failed + 1))
-    echo "FAIL $1"
-    echo "  exit $code; stdout:"
-    head -n 15 "$work/out" | sed 's/^/    /'
-    echo "  stderr:"
-    head -n 15 "$work/err" | sed 's/^/    /'
-}
-# run ARGUMENT...: runs sykli, keeps code, out, err.
-run() {
-    code=0
-    "$sykli" "$@" >"$work/out" 2>"$work/err" </dev/null || code=$?
-}
-# expect WHAT EXIT [PATTERN...]: each pattern is in stdout; one that begins with ! is not.
-expect() {
-    what=$1
-    [ "$code" = "$2" ] || { fail "$what: exit $2 is wanted"; return; }
-    shift 2
-    for pattern in "$@"; do
-        case $pattern in
-        !*) if grep -qF -- "${pattern#!}" "$work/out"; then fail "$what: not wanted: $pattern"; return; fi ;;
-        *) grep -qF -- "$pattern" "$work/out" || { fail "$what: wanted: $pattern"; return; } ;;
-        esac
-    done
-    passed=$((passed + 1))
-}
-# told PATTERN: it is in stderr of the last run.
-told() {
-    if grep -qF -- "$1" "$work/err"; then passed=$((passed + 1)); else fail "stderr: wanted: $1"; fi
-}
-# holds WHAT COMMAND...: the command succeeds.
-holds() {
-    what=$1
-    shift
-    if "$@"; then passed=$((passed + 1)); else fail "$what"; fi
-}
 # project NAME TASKS: a folder with a pipeline of version 4.
 project() {
     mkdir -p "$work/$1"
@@ -57,7 +14,7 @@ project() {
     printf '{"version":"4","tasks":[\n%s\n]}\n' "$2" >sykli.json
 }
 # status NAME: of a task in the JSON on stdout
-status() { tr '{' '\n' <"$work/out" | sed -n "s/^\"name\":\"$1\",\"status\":\"\([a-z]*\)\".*/\1/p"; }
+status() { tr '{' '\n' <out | sed -n "s/^\"name\":\"$1\",\"status\":\"\([a-z]*\)\".*/\1/p"; }
 is() {
     if [ "$(status "$1")" = "$2" ]; then passed=$((passed + 1)); else fail "$1 is to be $2"; fi
 }
@@ -65,7 +22,7 @@ is() {
 # ---- task_inputs ----
 project inputs '{"name":"use","command":"cat got/a","task_inputs":[
   {"from_task":"make","output":"dir","dest":"got"}]},
- {"name":"make","command":"mkdir -p out; cp in out/a","inputs":["in"],"outputs":{"dir":"out"}}'
+ {"name":"make","command":"mkdir -p made; cp in made/a","inputs":["in"],"outputs":{"dir":"made"}}'
 echo text >in
 run --json
 expect "an output is taken in, and is a dependency" 0 '"status":"passed"'
@@ -165,7 +122,7 @@ run -k --json
 is has cached
 is not passed
 is lacks errored
-nowhere() { ! grep -rqE 'canary-|from-the-vault' .sykli "$work/out" "$work/err" "$XDG_CACHE_HOME" "$XDG_STATE_HOME"; }
+nowhere() { ! grep -rqE 'canary-|from-the-vault' .sykli out err "$XDG_CACHE_HOME" "$XDG_STATE_HOME"; }
 mkdir -p "$XDG_STATE_HOME"
 holds "no secret is left anywhere" nowhere
 unset TOKEN
@@ -209,7 +166,7 @@ expect "gates that will not open" 0 '"type":"gate_never_opens"' '"type":"unknown
 # asked ANSWER: runs in a terminal, where the answer is typed.
 asked() {
     code=0
-    echo "$1" | script -qec "$sykli run" /dev/null >"$work/out" 2>&1 || code=$?
+    echo "$1" | script -qec "$sykli run" /dev/null >out 2>&1 || code=$?
 }
 project ask '{"name":"g","command":"echo done","gate":{"strategy":"prompt","message":"Deploy?"}},
  {"name":"t","command":"true"}'
@@ -239,6 +196,8 @@ project hooks '{"name":"y","gate":{"strategy":"webhook","webhook_url":"http://h/
 run -k --json
 is y passed
 expect "webhooks" 1 'denied by the webhook: frozen' 'did not answer with JSON' 'exit code 22'
+run run --dry-run
+expect "what would become of gates" 0 'run: once its gate (webhook) is approved'
 holds "what is sent" grep -qF '{"gate":"y","message":"m"}' "$work/curls"
 
 # ---- reviews ----
@@ -249,6 +208,8 @@ printf 'reviews:\n  lint: echo "$SYKLI_REVIEW_PRIMITIVE by $SYKLI_REVIEW_AGENT o
 run -k --output all
 expect "a review with a command, and one without" 1 'lint by ada of a' \
     'no command does reviews of the primitive "other": set reviews.other in sykli.yaml'
+run run --dry-run
+expect "what would become of reviews" 0 'no command does reviews'
 rm "$XDG_CONFIG_HOME/sykli/sykli.yaml"
 
 # ---- capabilities, labels, hooks ----
@@ -381,16 +342,16 @@ END
 chmod +x graph
 run run -f ./graph --json
 expect "a program that prints a pretty document" 0 '"name":"a}{","status":"passed"'
-for name in sykli.py sykli.rs; do
-    case $name in
+for file in sykli.py sykli.rs; do
+    case $file in
     sykli.py) command -v python3 >/dev/null || continue
         printf 'import sys\nassert sys.argv[1] == "--emit"\nprint(%s)\n' \
             "'{\"version\":\"1\",\"tasks\":[{\"name\":\"py\",\"command\":\"true\"}]}'" >sykli.py ;;
     sykli.rs) : >sykli.rs; cp graph sykli ;;
     esac
     run --json
-    expect "$name" 0 '"status":"passed"'
-    rm -f "$name" sykli
+    expect "$file" 0 '"status":"passed"'
+    rm -f "$file" sykli
 done
 printf '#!/bin/sh\necho "it broke" >&2\nexit 4\n' >graph
 run run -f ./graph
@@ -433,8 +394,8 @@ echo '/* changed */' >>sykli.c
 run --json
 holds "another source is compiled" compiled 2
 mkdir elsewhere
-(cd elsewhere && "$sykli" run .. --json >"$work/out" 2>"$work/err")
-holds "from another folder" grep -q '"name":"b","status":"passed"' "$work/out"
+(cd elsewhere && "$sykli" run .. --json >../out 2>../err)
+holds "from another folder" grep -q '"name":"b","status":"passed"' out
 echo '#include "more.h"' >>sykli.c
 echo 'static int more;' >more.h
 run --json
@@ -497,5 +458,4 @@ run --json
 run --json
 is a passed
 
-echo "pipeline: $passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

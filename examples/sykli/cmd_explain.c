@@ -1,4 +1,5 @@
 // Says why a task would run or be a hit: what changed since the last time, and all its key covers.
+#include "config_file.h"
 #include "pipeline.h"
 #include <string.h>
 
@@ -80,6 +81,13 @@ static int with_source(cli *c, pipeline *p, const pipeline_source *source)
     sykli *s = sykli_open(&(sykli_desc){ .project_dir = source->dir, .cache_dir = c->cache_dir });
     if (!s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
     sykli_buf_init(&all, &c->mem, SYKLI_TAG_host);
+    config_file file;
+    code = config_file_read(c, NULL, &file);
+    if (!code) pipeline_set_reviews(c, p, &file);
+    if (code) {
+        sykli_close(s);
+        return code;
+    }
     if (sykli_error(s) || pipeline_add(c, p, s, source->dir, 0) < 0)
         code = cli_fail_sykli(c, sykli_error(s), sykli_errmsg(s));
     else code = explain_wanted(c, p, s, &all);

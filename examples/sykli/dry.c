@@ -74,9 +74,12 @@ static int decide(run *r, const plan *plans, const pipeline_task *t, plan *out)
     const char *secret = missing_secret(t);
     const char *option = cli_has(c, "no-cache") ? "--no-cache" : cli_has(c, "refresh") ? "--refresh"
                                                                                       : NULL;
-    *out = (plan){ t->skip_reason ? SKIP : secret ? ERROR : RUN, "", "" };
+    bool nobody = t->review && !t->review->told;
+    *out = (plan){ t->skip_reason ? SKIP : secret || nobody ? ERROR : RUN, "", "" };
     if (t->skip_reason) out->why = t->skip_reason;
     else if (secret) out->why = cli_print(c, "requires secrets: %s is not set", secret);
+    else if (nobody) out->why = "no command does reviews of its primitive";
+    else if (t->gate) out->why = cli_print(c, "once its gate (%s) is approved", t->gate->strategy);
     else if (option) out->why = option;
     if (*out->why) return 0;
     sykli_buf_init(&text, &c->mem, SYKLI_TAG_host);

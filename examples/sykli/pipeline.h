@@ -107,11 +107,11 @@ void pipeline_decide(cli *c, pipeline *p, const char *dir);
 void pipeline_check_support(cli *c, pipeline *p);
 
 // Says on stderr what of the wanted tasks has no effect here.
-void pipeline_note(cli *c, const pipeline *p);
+void pipeline_note(const pipeline *p);
 
 // Gives each review the command that the configuration has for its primitive.
 struct config_file;
-int pipeline_set_reviews(cli *c, pipeline *p, const struct config_file *file);
+void pipeline_set_reviews(cli *c, pipeline *p, const struct config_file *file);
 
 // Adds the wanted tasks.
 //   dir         the project folder

@@ -123,7 +123,7 @@ void pipeline_check_support(cli *c, pipeline *p)
         if (p->tasks[i].wanted) check_task(c, p, &p->tasks[i]);
 }
 
-void pipeline_note(cli *c, const pipeline *p)
+void pipeline_note(const pipeline *p)
 {
     size_t placed = 0;
     const char *first = NULL;
@@ -135,12 +135,11 @@ void pipeline_note(cli *c, const pipeline *p)
     fprintf(stderr, "sykli: note: `requires` of %s", first);
     if (placed > 1) fprintf(stderr, " and %zu more", placed - 1);
     fputs(" is ignored: without --mesh all tasks run here\n", stderr);
-    (void)c;
 }
 
 // ---- reviews ----
 
-int pipeline_set_reviews(cli *c, pipeline *p, const config_file *file)
+void pipeline_set_reviews(cli *c, pipeline *p, const config_file *file)
 {
     for (size_t i = 0; i < p->task_count; i++) {
         pipeline_task *t = &p->tasks[i];
@@ -160,7 +159,6 @@ int pipeline_set_reviews(cli *c, pipeline *p, const config_file *file)
         env[t->env_count++] = (sykli_pair){ "SYKLI_REVIEW_CONTEXT", context };
         t->env = env;
     }
-    return 0;
 }
 
 // ---- adding ----
@@ -169,13 +167,13 @@ int pipeline_set_reviews(cli *c, pipeline *p, const config_file *file)
 // task inherits what is a secret here.
 static sykli_secret *given(cli *c, const pipeline_task *t, size_t *count)
 {
-    sykli_secret *list = cli_alloc(c, (2 * t->ref_count + 1) * sizeof *list);
+    sykli_secret *list = t->ref_count ? cli_alloc(c, 2 * t->ref_count * sizeof *list) : NULL;
     *count = 0;
     for (size_t i = 0; i < t->ref_count; i++) {
         const pipeline_secret *ref = &t->refs[i];
         const char *source = cli_print(c, "%s %s", ref->source, ref->key);
         list[(*count)++] = (sykli_secret){ ref->name, ref->value, source };
-        if (!strcmp(ref->source, "env") && strcmp(ref->key, ref->name) && ref->value)
+        if (!strcmp(ref->source, "env") && strcmp(ref->key, ref->name))
             list[(*count)++] = (sykli_secret){ ref->key, ref->value, source };
     }
     return list;
@@ -185,8 +183,8 @@ static sykli_task add_one(cli *c, sykli *s, pipeline_task *t, const char *dir, u
 {
     size_t given_count;
     sykli_secret *given_list = given(c, t, &given_count);
-    proof_place *place = cli_alloc(c, sizeof *place);
-    *place = (proof_place){ c, dir, t };
+    proof_place *place = t->proof_count ? cli_alloc(c, sizeof *place) : NULL;
+    if (place) *place = (proof_place){ c, dir, t };
     bool made = t->command && *t->command; // what has no command makes no outputs
     return sykli_add(s, &(sykli_task_desc){
         .held = t->gate || (t->review && !t->review->told), .may_fail = t->may_fail,

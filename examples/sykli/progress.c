@@ -242,17 +242,25 @@ static size_t find(const progress *d, sykli_task task)
     return at;
 }
 
-static void start(progress *d, const sykli_event *e)
+// Shows a task from now on.      returns  where it is, `count`: there is no memory for it
+static size_t show(progress *d, const sykli_event *e)
 {
     size_t at = find(d, e->task);
     if (at == d->count) {
-        d->running[d->count] = calloc(1, sizeof **d->running);
-        if (!d->running[d->count]) return;
-        d->running[d->count]->name = cli_copy(d->c, e->name, strlen(e->name));
+        d->running[at] = calloc(1, sizeof **d->running);
+        if (!d->running[at]) return at;
+        d->running[at]->name = cli_copy(d->c, e->name, strlen(e->name));
         d->count++;
     }
     d->running[at]->task = e->task;
     d->running[at]->since_ms = sykli_now_ms(d->r->s);
+    *d->running[at]->last = 0;
+    return at;
+}
+
+static void start(progress *d, const sykli_event *e)
+{
+    show(d, e);
     if (e->attempt > 1) say(d, "retried", e->name, NULL);
     else say(d, "started", e->name, e->text); // and what is different from the last time
 }
@@ -270,6 +278,14 @@ static void keep_last(const progress *d, shown *s, const char *text, size_t size
     for (char *p = s->last; *p; p++)
         if (*p == '\t' || *p == '\n') *p = ' ';
     sykli_buf_free(&safe);
+}
+
+// A held task is shown among the running ones, with what it does.
+static void hold(progress *d, const sykli_event *e)
+{
+    size_t at = show(d, e);
+    if (at < d->count) snprintf(d->running[at]->last, LAST_MAX_BYTES, "waits for approval");
+    say(d, "held", e->name, NULL);
 }
 
 // The text of an event is one whole line.
@@ -311,6 +327,7 @@ static void finish(progress *d, const sykli_event *e)
 void progress_event(progress *d, const sykli_event *e)
 {
     switch (e->kind) {
+    case SYKLI_EVENT_task_held: hold(d, e); break;
     case SYKLI_EVENT_task_started: start(d, e); break;
     case SYKLI_EVENT_task_output: output(d, e); break;
     case SYKLI_EVENT_task_finished: finish(d, e); break;

@@ -138,7 +138,7 @@ static int open_context(run *r)
     config_file file;
     code = config_file_read(c, NULL, &file);
     if (!code) code = config_file_apply(c, &file, r->s, jobs);
-    if (!code) code = pipeline_set_reviews(c, r->p, &file);
+    if (!code) pipeline_set_reviews(c, r->p, &file);
     r->workers = jobs ? jobs : workers_of(r->s);
     if (!code) join_node(r, jobs != 0);
     return code;
@@ -235,7 +235,7 @@ static int run_added(run *r)
 static int run_chosen(run *r, uint64_t timeout_ms)
 {
     int code = open_context(r);
-    if (!code) secret_find(r->c, r->p, r->source->dir);
+    if (!code && !cli_has(r->c, "dry-run")) secret_find(r->c, r->p, r->source->dir);
     if (!code && pipeline_add(r->c, r->p, r->s, r->source->dir, (uint32_t)timeout_ms) < 0)
         code = cli_fail_sykli(r->c, sykli_error(r->s), sykli_errmsg(r->s));
     if (!code) code = cli_has(r->c, "dry-run") ? dry_run(r) : run_added(r);
@@ -281,7 +281,7 @@ static int run_pipeline(run *r, const char *const *names, int count)
     if (r->watching) r->watch = watch_begin(r->p, r->source, r->watch);
     r->watched = r->watch != NULL;
     if (r->p->errors.count) return pipeline_refuse(c, r->p, r->source->path);
-    pipeline_note(c, r->p);
+    pipeline_note(r->p);
     return run_chosen(r, timeout_ms);
 }
 
