@@ -9814,6 +9814,9 @@ static int sykli__tree_search(sykli__tree_walk *w, const char *const *patterns, 
         if (rc == -EFBIG)
             return sykli_fail(fault, SYKLI_ELIMIT, "\"%s\" names more than %d files", patterns[i],
                               SYKLI__TREE_FILES_MAX);
+        if (rc == -EXDEV)
+            return sykli_fail(fault, SYKLI_EIO, "\"%s\" leads out of the project folder",
+                              patterns[i]);
         if (rc) return sykli_fail_sys(fault, rc, "\"%s\" cannot be searched", patterns[i]);
     }
     int rc = sykli__tree_walk_sort(w);
@@ -15390,6 +15393,17 @@ static int sykli__drive_publish_output(void *user, const sykli__tree_file *file)
     return walk->rc = sykli__store_entry_add_file(walk->entry, walk->name, file, walk->fault);
 }
 
+// Nothing was found where an output should be: is it something else?
+static int sykli__drive_fail_output(sykli__drive *d, const sykli_pair *output)
+{
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    sykli_stat stat;
+    bool other = !sykli__tree_clean(output->value, clean, NULL)
+              && !sykli__tree_stat(&d->tree, clean, &stat) && stat.type == SYKLI_FILE_other;
+    return sykli_fail(d->fault, SYKLI_ENOENT, other ? "output '%s' is neither file, folder nor "
+                      "link: %s" : "output '%s' was not made: %s", output->name, output->value);
+}
+
 //   made     whether all outputs are there, whatever becomes of them in the store
 static int sykli__drive_collect(sykli__drive *d, sykli__drive_task *t, sykli__store_entry *entry,
                                 bool keep, bool *made)
@@ -15401,9 +15415,7 @@ static int sykli__drive_collect(sykli__drive *d, sykli__drive_task *t, sykli__st
                                    &walk, d->fault);
         *made = rc == SYKLI_EPERM || rc == SYKLI_ELIMIT; // there, but not to be read or too many
         if (rc) return rc;
-        if (!walk.found)
-            return sykli_fail(d->fault, SYKLI_ENOENT, "output '%s' was not made: %s",
-                              t->outputs[i].name, t->outputs[i].value);
+        if (!walk.found) return sykli__drive_fail_output(d, &t->outputs[i]);
     }
     *made = true;
     for (size_t i = 0; keep && i < entry->output_count; i++) {
@@ -15573,6 +15585,9 @@ static int sykli__drive_check_workdir(sykli__drive *d, const char *workdir)
     if (rc || !*clean) return rc;
     rc = sys->open(sys->user, d->tree.root_fd, clean,
                    SYKLI_OPEN_read | SYKLI_OPEN_directory | SYKLI_OPEN_beneath, 0);
+    if (rc == -EXDEV)
+        return sykli_fail(d->fault, SYKLI_EPERM, "working folder %s leads out of the project folder",
+                          workdir);
     if (rc < 0) return sykli_fail_sys(d->fault, rc, "working folder %s", workdir);
     sys->close(sys->user, rc);
     return 0;
