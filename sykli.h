@@ -6207,6 +6207,7 @@ SYKLI_FAST_BEGIN
 #define SYKLI__LOG_LINE_MAX 65536        // bytes of a line before it is split
 #define SYKLI__LOG_SECRET_MAX 65536      // bytes of a secret
 #define SYKLI__LOG_PATTERN_MIN 4         // shorter ones would mask half of any text
+#define SYKLI__LOG_WRAPPED_MAX 4096      // bytes of a secret known wherever base64 is wrapped
 #define SYKLI__LOG_PIECE_MIN 8           // of a line of a secret, which may be a common word
 #define SYKLI__LOG_PATTERNS_MAX 65536    // spellings of all secrets
 #define SYKLI__LOG_MASK_MAX (32u << 20)  // bytes of all spellings
@@ -6402,14 +6403,15 @@ static int sykli__log_spell(sykli__log_secret *s)
 
 static void sykli__log_put(sykli__log_secret *s, uint8_t byte) { sykli_buf_add(&s->out, &byte, 1); }
 
-// Every line of a text, and of one that a tool has cut to `width` bytes a line (0: it has not).
+// Every line of a text, and of one that a tool has cut: the first line to `first` bytes, the others
+// to `width` (0: it has not).
 static int sykli__log_spell_lines(sykli__log_mask *mask, const uint8_t *data, size_t size,
-                                  size_t width)
+                                  size_t first, size_t width)
 {
     int rc = 0;
-    while (size && !rc) {
+    for (size_t room = first; size && !rc; room = width) {
         const uint8_t *end = width ? NULL : (const uint8_t *)memchr(data, '\n', size);
-        size_t line = end ? (size_t)(end - data) : width && width < size ? width : size;
+        size_t line = end ? (size_t)(end - data) : width && room < size ? room : size;
         size_t step = line + (end != NULL), text = line;
         if (text && data[text - 1] == '\r') text--;
         if (text >= SYKLI__LOG_PIECE_MIN) rc = sykli__log_mask_put(mask, data, text);
@@ -6430,28 +6432,38 @@ static char sykli__log_base64_digit(const sykli__log_secret *s, size_t before, s
     return digit < 62 || !url ? digits[digit] : digit == 62 ? '-' : '_';
 }
 
+// What encoders wrap at 76 (MIME) or 64 columns (PEM): the digits so far, line by line, for each
+// column in which the first of them may stand. Long secrets are known in the first columns only.
+static int sykli__log_spell_wrapped(sykli__log_secret *s, size_t before)
+{
+    int rc = s->out.error;
+    for (size_t width = 64; width <= 76; width += 12)
+        for (size_t text = before; text < width / 4 * 3 && !rc; text += 3) {
+            size_t first = width - (text * 8 + 5) / 6;
+            if (s->out.size > first)
+                rc = sykli__log_spell_lines(s->mask, s->out.data, s->out.size, first, width);
+            if (s->size > SYKLI__LOG_WRAPPED_MAX) break;
+        }
+    return rc;
+}
+
 // RFC 4648 base64 of the secret wherever it stands in a longer text: the digits that it alone
 // decides, then with the last digit and the padding that follow when it is the end of the text.
-// What encoders wrap at 76 (MIME) or 64 columns (PEM) is known line by line.
 static int sykli__log_spell_base64(sykli__log_secret *s, size_t before, bool url)
 {
     size_t bits = (before + s->size) * 8, at = (before * 8 + 5) / 6;
     for (; at < bits / 6; at++)
         sykli__log_put(s, (uint8_t)sykli__log_base64_digit(s, before, at, url));
-    if (!s->out.error && bits % 6) {
-        int rc = sykli__log_mask_put(s->mask, s->out.data, s->out.size);
+    int rc = sykli__log_spell_wrapped(s, before);
+    if (!rc && bits % 6) {
+        rc = sykli__log_mask_put(s->mask, s->out.data, s->out.size);
         if (rc) return rc;
         sykli__log_put(s, (uint8_t)sykli__log_base64_digit(s, before, at++, url));
         if (!s->out.error) rc = sykli__log_mask_put(s->mask, s->out.data, s->out.size);
-        if (rc) return rc;
         for (; at % 4; at++) sykli__log_put(s, '=');
+        if (!rc) rc = sykli__log_spell_wrapped(s, before);
     }
-    for (size_t width = 64; !before && !s->out.error && width <= 76; width += 12) {
-        int rc = s->out.size > width
-               ? sykli__log_spell_lines(s->mask, s->out.data, s->out.size, width) : 0;
-        if (rc) return rc;
-    }
-    return sykli__log_spell(s);
+    return rc ? rc : sykli__log_spell(s);
 }
 
 static void sykli__log_put_hex(sykli__log_secret *s, uint8_t byte, bool upper)
@@ -6466,7 +6478,7 @@ static int sykli__log_spell_hex(sykli__log_secret *s, bool upper)
     for (size_t i = 0; i < s->size; i++) sykli__log_put_hex(s, s->data[i], upper);
     int rc = s->out.error;
     if (!rc && s->out.size > 60) // as xxd -p wraps
-        rc = sykli__log_spell_lines(s->mask, s->out.data, s->out.size, 60);
+        rc = sykli__log_spell_lines(s->mask, s->out.data, s->out.size, 60, 60);
     return rc ? rc : sykli__log_spell(s);
 }
 
@@ -6557,7 +6569,7 @@ static int sykli__log_spell_all(sykli__log_secret *s)
 {
     int rc = sykli__log_mask_put(s->mask, s->data, s->size);
     if (!rc && memchr(s->data, '\n', s->size))
-        rc = sykli__log_spell_lines(s->mask, s->data, s->size, 0);
+        rc = sykli__log_spell_lines(s->mask, s->data, s->size, 0, 0);
     for (unsigned v = 0; v < 2 && !rc; v++) rc = sykli__log_spell_hex(s, v);
     for (unsigned v = 0; v < 16 && !rc; v++) rc = sykli__log_spell_url(s, v);
     for (unsigned v = 0; v < 16 && !rc; v++) rc = sykli__log_spell_json(s, v);
@@ -9803,6 +9815,13 @@ static int sykli__tree_walk_sort(sykli__tree_walk *w)
     return 0;
 }
 
+// EXDEV is what a path below the root meets where a link leads out of it.
+static int sykli__tree_fail(sykli_fault *fault, int rc, const char *path, const char *what)
+{
+    if (rc != -EXDEV) return sykli_fail_sys(fault, rc, "%s cannot be %s", path, what);
+    return sykli_fail(fault, SYKLI_EIO, "%s leads out of the project folder", path);
+}
+
 static int sykli__tree_search(sykli__tree_walk *w, const char *const *patterns, size_t count,
                               sykli_fault *fault)
 {
@@ -9814,10 +9833,7 @@ static int sykli__tree_search(sykli__tree_walk *w, const char *const *patterns, 
         if (rc == -EFBIG)
             return sykli_fail(fault, SYKLI_ELIMIT, "\"%s\" names more than %d files", patterns[i],
                               SYKLI__TREE_FILES_MAX);
-        if (rc == -EXDEV)
-            return sykli_fail(fault, SYKLI_EIO, "\"%s\" leads out of the project folder",
-                              patterns[i]);
-        if (rc) return sykli_fail_sys(fault, rc, "\"%s\" cannot be searched", patterns[i]);
+        if (rc) return sykli__tree_fail(fault, rc, patterns[i], "searched");
     }
     int rc = sykli__tree_walk_sort(w);
     return rc ? sykli_fail_sys(fault, rc, "the files cannot be sorted") : 0;
@@ -9839,7 +9855,7 @@ static int sykli__tree_files(sykli__tree *t, const char *const *patterns, size_t
                                   .stat = w.found[i].stat };
         rc = sykli__tree_digest_file(t, &file);
         if (rc == -ENOENT) rc = 0; // gone since
-        else if (rc) rc = sykli_fail_sys(fault, rc, "%s cannot be read", file.path);
+        else if (rc) rc = sykli__tree_fail(fault, rc, file.path, "read");
         else rc = each(to, &file);
     }
     sykli__tree_walk_free(&w);

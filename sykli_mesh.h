@@ -6852,6 +6852,7 @@ static int sykli__mesh_task_mark(sykli_mesh *m, int pid)
         memmove(m->buffer, m->buffer + all - kept, kept);
     }
     m->sys->close(m->sys->user, fd);
+    memset(m->buffer, 0, sizeof m->buffer); // a stranger's environment may hold secrets
     return found;
 }
 
