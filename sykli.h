@@ -15602,8 +15602,8 @@ static int sykli__drive_check_workdir(sykli__drive *d, const char *workdir)
     rc = sys->open(sys->user, d->tree.root_fd, clean,
                    SYKLI_OPEN_read | SYKLI_OPEN_directory | SYKLI_OPEN_beneath, 0);
     if (rc == -EXDEV)
-        return sykli_fail(d->fault, SYKLI_EPERM, "working folder %s leads out of the project folder",
-                          workdir);
+        return sykli_fail(d->fault, SYKLI_EPERM,
+                          "working folder %s leads out of the project folder", workdir);
     if (rc < 0) return sykli_fail_sys(d->fault, rc, "working folder %s", workdir);
     sys->close(sys->user, rc);
     return 0;

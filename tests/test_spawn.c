@@ -418,6 +418,24 @@ static void a_host_that_reaps_everything(test *t)
     sykli__spawn_close(&t->mem, &proc);
 }
 
+// Runs a command directly and by a shell: both say and end the same. A shell that waits for what
+// dies by a signal says so and ends with 128 and the signal.
+static void agree(test *t, const char *direct, const char *workdir)
+{
+    char shell[140];
+    snprintf(shell, sizeof shell, ":; %s", direct);
+    CHECK(sykli__spawn_plain(direct) && !sykli__spawn_plain(shell));
+    ran a = run_in(t, direct, workdir), b = run_in(t, shell, workdir);
+    int code_a = a.signal ? 128 + a.signal : a.code, code_b = b.signal ? 128 + b.signal : b.code;
+    bool refused = code_a == 126 || code_a == 127;
+    CHECK_INT(a.rc, b.rc);
+    CHECK_INT(code_a, code_b);
+    CHECK_TEXT(a.out, b.out);
+    if (refused) CHECK(*a.err && *b.err);
+    else if (!a.signal) CHECK_TEXT(a.err, b.err);
+    if (t->failed) printf("    by: %s\n", direct);
+}
+
 static void both_ways_agree(test *t)
 {
     static const char *const programs[] = { "/bin/ls -d", "basename", "dirname", "cat", "expr",
@@ -425,23 +443,60 @@ static void both_ways_agree(test *t)
     static const char *const words[] = { "", "/", "/etc/hostname", "a/b.c", "1 + 2", "-Q", "x=y",
         "/etc/passwd", "a,b", "--", "3 = 4", "/etc/", "./x", "%d", "@", "-", "a b c", "0", "1:2",
         "+1", "./a/../b", "_", "A=1", "--version", "/nonesuch" };
-    int same = 0;
-    for (size_t i = 0; i < 10 && !t->failed; i++)
+    for (size_t i = 0; i < 10; i++)
         for (size_t j = 0; j < 25 && !t->failed; j++) {
-            char direct[128], shell[140];
-            snprintf(direct, sizeof direct, "%s %s", programs[i], words[j]);
-            snprintf(shell, sizeof shell, ":; %s", direct);
-            CHECK(sykli__spawn_plain(direct) && !sykli__spawn_plain(shell));
-            ran a = run_in(t, direct, "/"), b = run_in(t, shell, "/");
-            CHECK_INT(a.rc, b.rc);
-            CHECK_INT(a.code, b.code);
-            CHECK_INT(a.signal, b.signal);
-            CHECK_TEXT(a.out, b.out);
-            if (a.code < 126) CHECK_TEXT(a.err, b.err);
-            if (t->failed) printf("    by: %s\n", direct);
-            same += 2;
+            char command[128];
+            snprintf(command, sizeof command, "%s %s", programs[i], words[j]);
+            agree(t, command, "/");
         }
-    CHECK_INT(same, 500);
+}
+
+// Programs of all kinds, most of which cannot be started. A text that begins with > is where a link
+// leads; NULL makes a folder.
+static const struct { const char *name, *text; mode_t mode; } tools[] = {
+    { "say", "#!/bin/sh\nfor word; do printf '<%s>\\n' \"$word\"; done\n", 0755 },
+    { "both", "#!/bin/sh\necho out $#; echo err $# >&2\n", 0755 },
+    { "bare", "echo \"no first line, $# words\"; exit 4\n", 0755 },
+    { "leave", "#!/bin/sh\nexit $1\n", 0755 },
+    { "die", "#!/bin/sh\nkill -$1 $$\n", 0755 },
+    { "bytes", "#!/bin/sh\nprintf '\\377\\001\\200x%s' \"$1\"\n", 0755 },
+    { "empty", "", 0755 },
+    { "lost", "#!/nonesuch/sh\n", 0755 },
+    { "odd", "#!/etc\n", 0755 },
+    { "plain", "echo never\n", 0644 },
+    { "folder", NULL, 0755 },
+    { "dangling", ">nonesuch", 0 },
+    { "link", ">say", 0 },
+};
+enum { TOOL_COUNT = sizeof tools / sizeof *tools };
+
+static void tools_make(const char *folder)
+{
+    for (int i = 0; i < TOOL_COUNT; i++) {
+        char path[128];
+        const char *text = tools[i].text;
+        snprintf(path, sizeof path, "%s/%s", folder, tools[i].name);
+        int rc = !text ? mkdir(path, tools[i].mode) : *text == '>' ? symlink(text + 1, path) : 0;
+        FILE *f = text && *text != '>' ? fopen(path, "w") : NULL;
+        if (f && (fputs(text, f) < 0 || fclose(f) || chmod(path, tools[i].mode))) abort();
+        if (rc) abort();
+    }
+}
+
+static void both_ways_agree_on_what_cannot_start(test *t)
+{
+    static const char *const words[] = { "", "1", "9", "15", "255", "256", "0", "a", "a b c",
+        "--x=y", "a/b.c", "1 + 2", "x=y", "-n", "-- -1", "@", "a,b", "%s", "./x", "+1:2" };
+    char folder[] = "/tmp/sykli-spawn-XXXXXX", command[128];
+    if (!mkdtemp(folder)) abort();
+    tools_make(folder);
+    for (int i = 0; i < TOOL_COUNT; i++)
+        for (size_t j = 0; j < 20 && !t->failed; j++) {
+            snprintf(command, sizeof command, "./%s %s", tools[i].name, words[j]);
+            agree(t, command, folder);
+        }
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    CHECK_INT(run_in(t, command, "/").code, 0);
 }
 
 int main(int argc, char **argv)
@@ -462,5 +517,6 @@ int main(int argc, char **argv)
     TEST_ONCE(strangers_are_left_alone);
     TEST_ONCE(a_host_that_reaps_everything);
     TEST_ONCE(both_ways_agree);
+    TEST_ONCE(both_ways_agree_on_what_cannot_start);
     return test_end(argc, argv);
 }
