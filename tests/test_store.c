@@ -628,43 +628,6 @@ out:
 static void paths_do_not_escape_the_kernel(test *t) { paths_do_not_escape(t, false); }
 static void paths_do_not_escape_the_walk(test *t) { paths_do_not_escape(t, true); }
 
-// A task that swaps a folder for a link while outputs are restored into it.
-static void a_folder_swapped_meanwhile_leads_nowhere(test *t)
-{
-    place p;
-    char dir[128], spare[128], link[128];
-    sykli_digest id;
-    place_make(&p);
-    put(p.outside, "x", "outside", 7);
-    put(p.root, "dir/y", "y", 1);
-    snprintf(dir, sizeof dir, "%s/dir", p.root);
-    snprintf(spare, sizeof spare, "%s/spare", p.root);
-    snprintf(link, sizeof link, "%s/link", p.root);
-    if (symlink(p.outside, link)) abort();
-    pid_t pid = fork();
-    if (!pid)
-        for (;;) {
-            rename(dir, spare);
-            rename(link, dir);
-            rename(dir, link);
-            rename(spare, dir);
-        }
-    TRY(place_open(&p, &t->mem, &t->fault));
-    TRY(sykli__store_put_bytes(&p.store, "evil", 4, &id, &t->fault));
-    int done = 0;
-    for (int i = 0; i < 3000; i++) {
-        done += restore_as(&p, &id, 4, SYKLI_FILE_regular, "dir/x", &t->fault) == 0;
-        sykli__tree_remove(&p.tree, "dir/x", &t->fault);
-    }
-    CHECK(done > 0);
-out:
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    CHECK(holds(p.outside, "x", "outside", 7));
-    CHECK_INT(files_in(p.base, "outside"), 1);
-    place_remove(&p);
-}
-
 static int64_t later_ms;
 static int64_t later_wall_ms(void *u) { return test_wall_ms(u) + later_ms; }
 
@@ -940,7 +903,6 @@ int main(int argc, char **argv)
     TEST_ONCE(what_another_boot_left_is_read_through_once);
     TEST_ONCE(paths_do_not_escape_the_kernel);
     TEST_ONCE(paths_do_not_escape_the_walk);
-    TEST_ONCE(a_folder_swapped_meanwhile_leads_nowhere);
     TEST_STORY(the_collector_takes_the_oldest);
     TEST_STORY(a_store_of_another_version_is_left_alone);
     TEST_ONCE(a_full_disk_is_an_error_and_leaves_nothing);
