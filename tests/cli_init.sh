@@ -37,6 +37,15 @@ run init --force --json
 expect "unless it is told to" 0 '"found":["Makefile"],"tasks":2'
 run validate --strict
 expect "what init writes is valid" 0
+run init --lang c
+expect "a pipeline in C" 0 "sykli.c is written: 2 tasks from Makefile"
+holds "is C" "${CC-cc}" -std=c11 -Wall -Werror -fsyntax-only -I"$root" sykli.c
+"${CC-cc}" -std=c11 -I"$root" sykli.c -lpthread -lm -o pipeline && ./pipeline --emit >sykli.json
+run validate sykli.json
+expect "that prints the same" 0 "2 tasks"
+run init --lang c
+expect "and is written once" 1
+rm sykli.c
 run init --lang cobol
 expect "an unknown language" 2
 

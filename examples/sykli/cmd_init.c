@@ -10,7 +10,7 @@
 
 static const cli_option options[] = {
     { "force", 0, NULL, "write over a file that is there" },
-    { "lang", 0, "json", "the form of what is written" },
+    { "lang", 0, "json|c", "sykli.json (default), or a program, sykli.c" },
     { NULL, 0, NULL, NULL }
 };
 
@@ -26,6 +26,7 @@ typedef struct drafts {
     draft tasks[TASKS_MAX];
     size_t count, begun;        // begun: the first of the tool that is looked at
     const char *found[8];       // what they were made from
+    const char *path;           // where they will be
     size_t found_count;
 } drafts;
 
@@ -298,8 +299,9 @@ static void draft_all(drafts *d)
             if (t->after) t->after = cli_print(d->c, "%s-%s", names[i], t->after);
         }
     if (d->count) return;
-    draft *t = add(d, "hello", "echo hello, write your tasks into sykli.json", NULL);
-    add_input(t, "sykli.json");
+    const char *command = cli_print(d->c, "echo hello, write your tasks into %s", d->path);
+    draft *t = add(d, "hello", command, NULL);
+    add_input(t, d->path);
 }
 
 // ---- writing ----
@@ -328,6 +330,52 @@ static void write_json(sykli_buf *b, const drafts *d)
     sykli_buf_text(b, "\n  ]\n}\n");
 }
 
+static bool has_followers(const drafts *d, const char *name)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (d->tasks[i].after && !strcmp(d->tasks[i].after, name)) return true;
+    return false;
+}
+
+// A name as a variable: those of the drafts are letters and dashes.
+static const char *variable(cli *c, const char *name)
+{
+    char *text = cli_copy(c, name, strlen(name));
+    for (char *p = text; *p; p++)
+        if (*p == '-') *p = '_';
+    return text;
+}
+
+// What JSON escapes in these texts C escapes alike.
+static void write_c_task(sykli_buf *b, const drafts *d, const draft *t)
+{
+    size_t count = 0;
+    while (t->inputs[count]) count++;
+    bool inlined = count <= SYKLI_INLINE_MAX;
+    sykli_buf_text(b, "    ");
+    if (has_followers(d, t->name)) sykli_buf_print(b, "sykli_task %s = ", variable(d->c, t->name));
+    put(b, "sykli_add(s, &(sykli_task_desc){\n        .name = ", t->name);
+    put(b, ",\n        .command = ", t->command);
+    if (t->after) sykli_buf_print(b, ",\n        .after = { %s }", variable(d->c, t->after));
+    if (count)
+        sykli_buf_text(b, inlined ? ",\n        .inputs = { "
+                                  : ",\n        .input_list = (const char *const[]){ ");
+    for (size_t k = 0; k < count; k++) put(b, k ? ", " : "", t->inputs[k]);
+    if (count) sykli_buf_text(b, " }");
+    if (!inlined) sykli_buf_print(b, ",\n        .input_count = %zu", count);
+    if (t->output) put(b, ",\n        .outputs = { { \"output\", ", t->output);
+    sykli_buf_text(b, t->output ? " } }\n    });\n" : "\n    });\n");
+}
+
+static void write_c(sykli_buf *b, const drafts *d)
+{
+    sykli_buf_text(b, "// The pipeline of this project; `sykli` runs it.\n"
+                      "#define SYKLI_IMPLEMENTATION\n#include \"sykli.h\"\n\n"
+                      "int main(int argc, char **argv)\n{\n    sykli *s = sykli_open(NULL);\n");
+    for (size_t i = 0; i < d->count; i++) write_c_task(b, d, &d->tasks[i]);
+    sykli_buf_text(b, "    return sykli_main(s, argc, argv);\n}\n");
+}
+
 static int tell(cli *c, const drafts *d, const char *path)
 {
     sykli_buf b;
@@ -348,19 +396,20 @@ static int tell(cli *c, const drafts *d, const char *path)
 
 static int run(cli *c)
 {
-    static const char *const langs[] = { "json", NULL };
-    const char *path = "sykli.json";
-    drafts d = { .c = c };
+    static const char *const langs[] = { "json", "c", NULL };
+    static const char *const paths[] = { "sykli.json", "sykli.c" };
     sykli_buf b;
     int lang, code = cli_choice(c, "lang", langs, 0, &lang);
     if (!code) code = cli_arguments(c, 0, 0);
     if (code) return code;
+    const char *path = paths[lang];
+    drafts d = { .c = c, .path = path };
     if (is_there(path) && !cli_has(c, "force"))
         return cli_fail(c, CLI_FAILED, "exist", "sykli init --force writes over it",
                         "%s is there already", path);
     draft_all(&d);
     sykli_buf_init(&b, &c->mem, SYKLI_TAG_host);
-    write_json(&b, &d);
+    lang ? write_c(&b, &d) : write_json(&b, &d);
     int rc = b.error ? sykli_fail(&c->fault, b.error, "out of memory")
                      : cli_write(c, path, b.data, b.size);
     sykli_buf_free(&b);
@@ -369,4 +418,4 @@ static int run(cli *c)
 }
 
 const cli_verb verb_init = { "init", "look at the project and write a pipeline to start from",
-                             "[--force]", "sykli init", options, NULL, run };
+                             "[--lang json|c] [--force]", "sykli init", options, NULL, run };
