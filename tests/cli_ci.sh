@@ -25,7 +25,7 @@ T
 
 export GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY="$work/summary.md"
 run --keep-going --output all
-expect "github" 1 "::group::output of bad" "::endgroup::" \
+expect "github" 1 "::group::output of good" "::group::output of bad" "::endgroup::" \
     "::error file=src/a.c,line=7,col=3,title=bad::error: 50%25 of it, and: more" \
     "::warning file=src/a.c,line=9,title=bad::warning: unused" \
     "::error file=src/a.c,line=4,col=2,title=bad::error TS1: text" \

@@ -26,12 +26,12 @@ static const char *section(cli *c, const char *name)
     return text;
 }
 
-void ci_fold_log(const run *r, const report_row *w)
+bool ci_fold_log(const run *r, const report_row *w)
 {
     bool github = is_set("GITHUB_ACTIONS"), gitlab = is_set("GITLAB_CI");
     struct stat st;
-    if (!(github || gitlab) || !w->info.log_path || stat(w->info.log_path, &st) || !st.st_size)
-        return;
+    if (!github && !gitlab) return false;
+    if (!w->info.log_path || stat(w->info.log_path, &st) || !st.st_size) return true;
     long long now = r->c->sys.wall_ms(r->c->sys.user) / 1000;
     const char *name = section(r->c, w->task->name);
     if (github) fputs("::group::", stdout);
@@ -42,6 +42,7 @@ void ci_fold_log(const run *r, const report_row *w)
     log_print(r->c, w->info.log_path, FOLD_LINES, "  │ ");
     if (github) puts("::endgroup::");
     else printf("\x1b[0Ksection_end:%lld:%s\r\x1b[0K\n", now, name);
+    return true;
 }
 
 // ---- annotations ----

@@ -200,8 +200,10 @@ static int columns_of(const char *p, size_t size)
 // runner: text that is not ours gets a backslash there.
 static bool is_guarded(void)
 {
-    const char *value = getenv("GITHUB_ACTIONS");
-    return value && !strcmp(value, "true");
+    static int guarded = -1; // not asked yet
+    const char *value = guarded < 0 ? getenv("GITHUB_ACTIONS") : NULL;
+    if (guarded < 0) guarded = value && !strcmp(value, "true");
+    return guarded;
 }
 
 // Bytes at p after which the backslash stands; 0: no command is here.

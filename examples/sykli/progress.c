@@ -25,6 +25,7 @@ struct progress {
     size_t count, done, total, cached, failures;
     int drawn, columns[ROWS_MAX]; // lines on the screen, and how wide each is
     uint64_t begun_ms, drawn_ms;
+    char lines[16 << 10]; // of stderr, where it is no terminal
 };
 
 progress *progress_begin(cli *c, const run *r)
@@ -34,6 +35,8 @@ progress *progress_begin(cli *c, const run *r)
     d->r = r;
     d->in_place = cli_terminal(stderr) && r->output != OUTPUT_STREAM;
     d->colour = c->colour && cli_terminal(stderr);
+    // Lines are gathered between two ticks: a write for each of 10,000 hits costs more than a hit.
+    if (!d->in_place) setvbuf(stderr, d->lines, _IOFBF, sizeof d->lines);
     d->begun_ms = sykli_now_ms(r->s);
     for (size_t i = 0; i < r->p->task_count; i++) d->total += r->p->tasks[i].wanted;
     d->running = cli_alloc(c, (d->total + 1) * sizeof *d->running);
@@ -185,10 +188,16 @@ void progress_tick(progress *d)
 {
     uint64_t now = sykli_now_ms(d->r->s);
     if (d->in_place && !d->paused && now - d->drawn_ms >= FRAME_MS) draw(d, now);
+    if (!d->in_place) fflush(stderr);
+    if (d->r->output == OUTPUT_STREAM) fflush(stdout);
 }
 
 void progress_end(progress *d)
 {
+    if (!d->in_place) {
+        fflush(stderr);
+        setvbuf(stderr, NULL, _IONBF, 0);
+    }
     if (!d->drawn) return;
     go_back(d, stderr, cli_width(stderr));
     fputs("\x1b[J", stderr);

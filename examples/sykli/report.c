@@ -77,7 +77,8 @@ static void print_failure(const run *r, const report_row *w)
     if (info->attempt > 1) printf(" (attempt %d)", info->attempt);
     putchar('\n');
     bool shown = r->output == OUTPUT_FAILED || r->output == OUTPUT_ALL;
-    if (shown) log_print(r->c, info->log_path, TAIL_LINES, "     │ ");
+    int lines = r->output == OUTPUT_ALL ? 0 : TAIL_LINES;
+    if (shown) log_print(r->c, info->log_path, lines, "     │ ");
     if (info->log_path && *info->log_path) {
         fputs("     log: ", stdout);
         cli_put(stdout, info->log_path + (strncmp(info->log_path, "./", 2) ? 0 : 2), 0);
@@ -169,7 +170,8 @@ void report_print(run *r)
     for (size_t i = 0; i < count && !r->quiet; i++)
         if (!report_is_bad(rows[i].info.status)) {
             print_row(r, &rows[i], name_width, width);
-            if (r->output == OUTPUT_ALL) log_print(r->c, rows[i].info.log_path, 0, "     │ ");
+            if (r->output == OUTPUT_ALL && !ci_fold_log(r, &rows[i]))
+                log_print(r->c, rows[i].info.log_path, 0, "     │ ");
         }
     if (count && !r->quiet) putchar('\n');
     if (!r->quiet) print_critical(r, width);

@@ -149,6 +149,7 @@ static int start(run *r)
 {
     int rc = sykli_start(r->s);
     if (rc == SYKLI_EBUSY) fprintf(stderr, "sykli: waiting: %s\n", sykli_errmsg(r->s));
+    fflush(stderr);
     while (rc == SYKLI_EBUSY && !signal_got) {
         sykli_poll(r->s, TICK_MS);
         rc = sykli_start(r->s);
