@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(__linux__) && !defined(SYKLI_PORTABLE)
 #include <sys/inotify.h>
@@ -29,6 +30,7 @@ typedef struct file {
 typedef struct snapshot {
     file *files; // sorted by path
     size_t count, room;
+    time_t looked_at;
 } snapshot;
 
 struct watch {
@@ -55,14 +57,14 @@ static void forget(snapshot *s)
     memset(s, 0, sizeof *s);
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
+// Whether a file is as it was at that time. One that was written just before may have been written
+// again within the grain of its times.
+static bool is_same(const struct stat *a, const struct stat *b, time_t looked_at)
 {
+    enum { GRAIN_S = 2 };
     return a->st_size == b->st_size && a->st_ino == b->st_ino && a->st_mode == b->st_mode
         && a->st_mtime == b->st_mtime && a->st_ctime == b->st_ctime
-#if defined(__linux__) && !defined(SYKLI_PORTABLE)
-        && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec
-#endif
-        ;
+        && b->st_ctime + GRAIN_S < looked_at;
 }
 
 static void digest(const char *path, sykli_digest *out)
@@ -151,7 +153,7 @@ static void add_file(snapshot *s, const snapshot *last, const char *path, const 
         exit(CLI_INFRASTRUCTURE);
     }
     s->files = grown;
-    if (old && is_same(&old->st, st)) fresh.digest = old->digest;
+    if (old && is_same(&old->st, st, last->looked_at)) fresh.digest = old->digest;
     else digest(full, &fresh.digest);
     s->files[s->count++] = fresh;
 }
@@ -183,6 +185,7 @@ static void look(watch *w, snapshot *s, const char *folder, int depth)
 static void take(watch *w, snapshot *out)
 {
     memset(out, 0, sizeof *out);
+    out->looked_at = time(NULL);
     w->folders = 0;
     look(w, out, "", 0);
     if (out->count) qsort(out->files, out->count, sizeof *out->files, by_path);
