@@ -35,7 +35,8 @@ SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' t
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
             $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c)))
 # What needs root, other programs or minutes is for .ci/run alone.
-SCRIPTS = $(filter-out tests/run.sh tests/netns.sh tests/crash.sh,$(wildcard tests/*.sh))
+SCRIPTS = $(filter-out tests/run.sh tests/netns.sh tests/crash.sh tests/loop.sh,\
+            $(wildcard tests/*.sh))
 COMMON  = $(filter-out tests/test_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
 RUN     = B="$(B)" CC="$(CC)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh
 SYKLI_SHARED ?= $(if $(wildcard ../shared/vectors),$(abspath ../shared))

@@ -5687,6 +5687,8 @@ int sykli_event_json(const sykli_event *e, sykli_buf *out)
       "size of the cache above which old entries go")                                              \
     X(cache_env, "cache.env", TEXT, none, SYKLI__CONFIG_HOST_ENV, 0, 0,                            \
       "variables of the host that belong to every key, with commas")                               \
+    X(cache_durable, "cache.durable", BOOL, none, "off", 0, 0,                                     \
+      "a result outlives a power cut once its task has passed")                                    \
     X(kill_grace, "kill.grace", U64, ms, "5s", 0, 3600000,                                         \
       "time from TERM to KILL when a task is ended")                                               \
     X(leftover_grace, "leftover.grace", U64, ms, "1s", 0, 3600000,                                 \
@@ -15477,7 +15479,8 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
     if (!rc && keep) {
         sykli__drive_publish_origin(d, task, &entry);
         rc = sykli__drive_publish_log(d, task, &entry);
-        if (!rc) rc = sykli__store_entry_put(d->store, hex, &entry, false, d->fault);
+        bool durable = sykli__config_u64(d->config->current, SYKLI__CONFIG_cache_durable) != 0;
+        if (!rc) rc = sykli__store_entry_put(d->store, hex, &entry, durable, d->fault);
         if (!rc && d->hooks->announce) d->hooks->announce(d->hooks->user, hex);
         if (!rc) sykli__drive_remember(d, task, &entry);
     }
