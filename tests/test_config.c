@@ -280,7 +280,9 @@ static int see(sykli_emit *to, const void *row)
     seen *s = (seen *)to;
     const sykli__config_row *r = (const sykli__config_row *)row;
     size_t used = strlen(s->text);
-    if (!strcmp(r->key, "cache.env")) return 0;
+    bool asked = !strcmp(r->key, "workers") || !strcmp(r->key, "cache.max_size")
+              || !strcmp(r->key, "kill.grace") || !strcmp(r->key, "http.token");
+    if (!asked) return 0;
     snprintf(s->text + used, sizeof s->text - used, "%s=%s (%s", r->key, r->value,
              sykli__config_layer_names[r->source]);
     used = strlen(s->text);
@@ -303,9 +305,8 @@ static void keys_are_rows(test *t)
     TRY(set(t, &cfg, SYKLI_CONFIG_command, "kill.grace", "1m"));
     TRY(apply(t, &cfg, "{\"workers\":8}", 3));
     CHECK_INT(sykli__config_scan(&cfg, &s.emit), 0);
-    CHECK_TEXT(s.text, "workers=8 (pushed v3) log.max_bytes=64MiB (default) cache.max_size=20GB "
-                       "(default) kill.grace=1m (command line) leftover.grace=1s (default) "
-                       "http.token=*** (file, local) ");
+    CHECK_TEXT(s.text, "workers=8 (pushed v3) cache.max_size=20GB (default) kill.grace=1m "
+                       "(command line) http.token=*** (file, local) ");
     for (size_t i = 0; i < sizeof sykli__config_row_columns / sizeof(sykli_column); i++)
         CHECK_INT(sykli__config_row_columns[i].visibility, SYKLI_VISIBLE_observer);
 out:
