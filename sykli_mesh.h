@@ -102,6 +102,8 @@ int sykli_mesh_id(sykli *s, const char *state_dir, char out[65]);
 #include <stdio.h>
 #include <string.h>
 
+SYKLI_PLAIN_BEGIN
+
 // >>wire ---- bytes in and out with every length checked
 // What a peer sends is read through a cursor that never passes its end: one `take` checks every
 // length, and after the first short read the cursor is bad and stays empty, so that a decoder reads
@@ -9443,5 +9445,6 @@ int sykli_mesh_join(sykli *s, const char *state_dir, const char *token)
     return rc;
 }
 
+SYKLI_PLAIN_END
 #endif // SYKLI_MESH_IMPLEMENTED
 #endif // SYKLI_MESH_IMPLEMENTATION
