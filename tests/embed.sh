@@ -67,5 +67,17 @@ check "callback captures" says callback "count | notes.txt has 2 lines"
 check "callback runs again" run_example callback
 check "callback hits" says callback "count: cached"
 
+# ---- the guide
+
+# Each program in docs/embedding.md becomes a file of its own.
+awk -v to="$work/guide" '/^```c$/ { n++; on = 1; next } /^```/ { on = 0 }
+    on { print > (to n ".c") }' docs/embedding.md
+for file in "$work"/guide*.c; do
+    check "docs/embedding.md: ${file##*/}" "$CC" -std=c11 -Werror -Wall -Wextra -Wshadow -I. \
+        -fsyntax-only "$file"
+done
+guide_is_read() { [ -f "$work/guide6.c" ]; }
+check "docs/embedding.md has its programs" guide_is_read
+
 echo "embed: $passed passed, $failed failed"
 [ "$failed" = 0 ]
