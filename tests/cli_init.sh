@@ -42,9 +42,9 @@ expect "a pipeline in C" 0 "sykli.c is written: 2 tasks from Makefile"
 holds "is C" "${CC-cc}" -std=c11 -Wall -Werror -fsyntax-only -I"$root" sykli.c
 rm sykli.json
 run
-expect "that runs" 0 "sykli.c" "●  build" "●  test"
+expect "that has the same keys" 0 "sykli.c" "○  build" "○  test"
 run
-expect "and hits" 0 "2 cached"
+expect "and hits again" 0 "2 cached"
 run init --lang c
 expect "and is written once" 1
 rm sykli.c

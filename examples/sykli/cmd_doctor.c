@@ -177,11 +177,14 @@ static void check_kernel(doctor *d)
 static void check_cgroup(doctor *d)
 {
 #if defined(__linux__)
+    // Beside version 1 the folders of version 2 stand below "unified".
+    const char *mount = access("/sys/fs/cgroup/cgroup.controllers", F_OK)
+                      ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
     char line[512], *path = NULL;
     FILE *file = fopen("/proc/self/cgroup", "r");
     while (file && fgets(line, sizeof line, file))
         if (!strncmp(line, "0::", 3))
-            path = cli_print(d->c, "/sys/fs/cgroup%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+            path = cli_print(d->c, "%s%.*s", mount, (int)strcspn(line + 3, "\n"), line + 3);
     if (file) fclose(file);
     bool writable = path && access(path, W_OK) == 0;
     bool kills = writable && access(cli_print(d->c, "%s/cgroup.procs", path), W_OK) == 0;

@@ -357,7 +357,7 @@ static int run_watching(cli *c)
 int run_verb(cli *c)
 {
     pipeline_source source = { 0 };
-    pipeline p;
+    pipeline p = { 0 };
     run r = { .c = c, .p = &p, .source = &source, .events = cli_has(c, "events"),
               .quiet = cli_has(c, "quiet") };
     if (cli_has(c, "watch")) return run_watching(c);
