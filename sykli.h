@@ -7961,6 +7961,7 @@ SYKLI__SYS_NEVER_RETURNS static int sykli__sys_child_setup(const sykli__sys_chil
     return sigprocmask(SIG_SETMASK, &none, NULL) ? errno : 0;
 }
 
+#if defined(SYKLI__SYS_LINUX)
 SYKLI__SYS_NEVER_RETURNS static int sykli__sys_child_main(void *at)
 {
     sykli__sys_child *c = (sykli__sys_child *)at;
@@ -7969,7 +7970,6 @@ SYKLI__SYS_NEVER_RETURNS static int sykli__sys_child_main(void *at)
     return 127;
 }
 
-#if defined(SYKLI__SYS_LINUX)
 // vfork with a stack of its own: the child borrows our memory until it execs, no page table is
 // copied, and its errno of exec is simply there when we go on.
 #if defined(__GNUC__)

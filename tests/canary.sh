@@ -148,23 +148,25 @@ if command -v python3 >/dev/null && [ -r "/proc/$pid/mem" ]; then
 import sys
 pid, patterns = sys.argv[1], open(sys.argv[2], "rb").read().split(b"\n")[:-1]
 seen = total = 0
-with open(f"/proc/{pid}/mem", "rb", 0) as memory:
-    for line in open(f"/proc/{pid}/maps"):
-        span, mode = line.split()[:2]
-        first, last = (int(x, 16) for x in span.split("-"))
-        if not mode.startswith("r") or line.rstrip().endswith(("[vvar]", "[vsyscall]")): continue
-        try:
-            memory.seek(first)
-            text = memory.read(last - first)
-        except OSError: continue
-        total += len(text)
-        for p in patterns:
-            if p in text: print(p, line, text[max(0, text.index(p) - 60):text.index(p) + 60], file=sys.stderr)
-        seen += sum(p in text for p in patterns)
+try: memory = open(f"/proc/{pid}/mem", "rb", 0)
+except OSError: print("not to be read"); sys.exit()
+for line in open(f"/proc/{pid}/maps"):
+    span, mode = line.split()[:2]
+    first, last = (int(x, 16) for x in span.split("-"))
+    if not mode.startswith("r"): continue
+    try:
+        memory.seek(first)
+        text = memory.read(last - first)
+    except (OSError, OverflowError): continue # the kernel's own pages
+    total += len(text)
+    seen += sum(p in text for p in patterns)
 print(f"{seen} of {total > 1000000}")
 P
-    holds "no secret is in the memory of the node: $(cat ../memory)" \
-        "$([ "$(cat ../memory)" = "0 of True" ] && echo yes)"
+    case $(cat ../memory) in
+    not*) echo "the memory of the node is not to be read here" ;;
+    *) holds "no secret is in the memory of the node: $(cat ../memory)" \
+           "$([ "$(cat ../memory)" = "0 of True" ] && echo yes)" ;;
+    esac
 fi
 "$sykli" node stop >/dev/null 2>&1
 unset WORD HARD LINES
