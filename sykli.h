@@ -514,6 +514,10 @@ typedef struct sykli_task_info {
 //   returns  0 or ESTALE; pointers are valid until the next call on this context
 int sykli_task_get(sykli *s, sykli_task task, sykli_task_info *out);
 
+// Why results of this run are not kept, although the cache is on: its disk is full or broken. ""
+// where nothing is amiss. The run goes on without.    valid  until the context is closed
+const char *sykli_cache_note(const sykli *s);
+
 // Sets a key of the live configuration (op `config.set`); `value` is checked first.
 int sykli_config_set(sykli *s, const char *key, const char *value);
 // The value in force; NULL if there is no such key.    valid  until the next call
@@ -1016,6 +1020,23 @@ bool sykli_blob_have(sykli *s, const sykli_digest *id, uint64_t *out_size);
 int64_t sykli_blob_read(sykli *s, const sykli_digest *id, uint64_t at, void *out, size_t size);
 // Reads a blob through, as a whole.   returns  0, ECORRUPT (it is set aside), ENOENT, or the error
 int sykli_blob_verify(sykli *s, const sykli_digest *id);
+
+// The cache as a whole. Each is an op too: cache.stats, cache.gc, cache.clear, cache.verify.
+typedef struct sykli_cache_usage {
+    uint64_t blobs, blob_bytes, entries, entry_bytes, max_bytes; // max: cache.max_size
+} sykli_cache_usage;
+int sykli_cache_stats(sykli *s, sykli_cache_usage *out);
+// Removes what was not used for longest until at most max_bytes are left, and all that was not used
+// for older_ms (0: age alone is no reason). What is held stays: what is being fetched or restored.
+// A run does this by itself when it has made the cache larger than cache.max_size.
+//   returns  0, EBUSY: another process collects, or the error
+int sykli_cache_gc(sykli *s, uint64_t max_bytes, uint64_t older_ms, uint64_t *out_freed);
+// Removes everything, also what is held.
+int sykli_cache_clear(sykli *s);
+// Reads everything through; what is damaged is set aside, which makes it a miss.
+typedef struct sykli_cache_check { uint64_t blobs, entries, damaged; } sykli_cache_check;
+int sykli_cache_verify(sykli *s, sykli_cache_check *out);
+
 // The entry of an action as JSON text; `store` checks form and that every blob is present.
 int sykli_entry_load(sykli *s, const char *key, sykli_buf *out);
 int sykli_entry_store(sykli *s, const char *key, const char *json, size_t size);
@@ -10225,8 +10246,7 @@ enum {
     SYKLI__STORE_CHUNK = 128 << 10,
     SYKLI__STORE_DEPTH_MAX = 3             // folders in folders
 };
-// Used in this time is not collected; noted again after a minute; then garbage.
-#define SYKLI__STORE_FRESH_NS (10 * 60 * INT64_C(1000000000))
+// Use is noted again after a minute; garbage is removed after an hour and a week.
 #define SYKLI__STORE_TOUCH_NS (60 * INT64_C(1000000000))
 #define SYKLI__STORE_TMP_NS (3600 * INT64_C(1000000000))
 #define SYKLI__STORE_QUARANTINE_NS (7 * 86400 * INT64_C(1000000000))
@@ -10234,7 +10254,8 @@ enum {
 typedef struct sykli__store {
     sykli_mem *mem;
     int dir_fd;
-    uint64_t max_bytes;   // what sykli__store_gc keeps by default; 0: no limit
+    uint64_t max_bytes;   // what sykli__store_keep keeps by default; 0: no limit
+    uint64_t added_bytes; // that other processes do not know of yet
     char boot[64];        // of this boot of the machine; "" where it has no name
     char unique[17];      // of this process among all that write here
     uint64_t count;       // temporary files made
@@ -10388,11 +10409,29 @@ static void sykli__store_quarantine(sykli__store *s, const char *path)
 }
 
 // Notes that a file is used now. One held for longer has a time in the future and keeps it.
-static void sykli__store_touch(sykli__store *s, const char *path, const sykli_stat *stat)
+static int sykli__store_touch(sykli__store *s, const char *path, const sykli_stat *stat)
 {
     int64_t now = sykli__store_now_ns(s);
-    if (stat->mtime_ns > now - SYKLI__STORE_TOUCH_NS) return;
-    s->mem->sys->utime(s->mem->sys->user, s->dir_fd, path, now);
+    if (stat->mtime_ns > now - SYKLI__STORE_TOUCH_NS) return 0;
+    return s->mem->sys->utime(s->mem->sys->user, s->dir_fd, path, now);
+}
+
+// Where the collector puts a blob while it looks at it once more.
+static sykli__store_path sykli__store_away_path(const sykli_digest *id)
+{
+    sykli__store_path path;
+    char hex[65];
+    sykli_hex(hex, id->bytes, 32);
+    snprintf(path.text, sizeof path.text, "tmp/gc-%s", hex);
+    return path;
+}
+
+// Takes a blob back that the collector was about to remove.    returns  whether it was there
+static bool sykli__store_rescue(sykli__store *s, const sykli_digest *id)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli__store_path path = sykli__store_blob_path(id), away = sykli__store_away_path(id);
+    return !sys->rename(sys->user, s->dir_fd, away.text, s->dir_fd, path.text);
 }
 
 // Walks the files below one of the store's folders.
@@ -10424,11 +10463,13 @@ static int sykli__store_scan(sykli__store *s, const char *folder, int depth,
 static int sykli__store_find(sykli__store *s, const sykli_digest *id, sykli_stat *out)
 {
     sykli__store_path path = sykli__store_blob_path(id);
-    int rc = s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path.text, out);
-    if (rc) return rc;
-    if (out->type != SYKLI_FILE_regular) return -ENOENT;
-    sykli__store_touch(s, path.text, out);
-    return 0;
+    for (int turn = 0;; turn++) {
+        int rc = s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path.text, out);
+        if (!rc && out->type != SYKLI_FILE_regular) return -ENOENT;
+        if (!rc) rc = sykli__store_touch(s, path.text, out);
+        if (rc != -ENOENT) return rc == -ENOMEM || rc == -EIO ? rc : 0;
+        if (turn || !sykli__store_rescue(s, id)) return rc;
+    }
 }
 
 static bool sykli__store_have(sykli__store *s, const sykli_digest *id, uint64_t *out_size)
@@ -10537,6 +10578,7 @@ static int sykli__store_writer_end(sykli_blob_writer *w, sykli_digest *out, sykl
         return rc;
     }
     if (out) *out = id;
+    s->added_bytes += w->written_bytes;
     s->mem->sys->close(s->mem->sys->user, w->fd);
     sykli_mem_resize(s->mem, SYKLI_TAG_store, w, sizeof *w, 0);
     return 0;
@@ -10640,6 +10682,8 @@ static int sykli__store_blob_open(sykli__store *s, const sykli_digest *id, sykli
     const sykli_sys *sys = s->mem->sys;
     sykli__store_path path = sykli__store_blob_path(id);
     int fd = sys->open(sys->user, s->dir_fd, path.text, SYKLI_OPEN_read | SYKLI_OPEN_nofollow, 0);
+    if (fd == -ENOENT && sykli__store_rescue(s, id))
+        fd = sys->open(sys->user, s->dir_fd, path.text, SYKLI_OPEN_read | SYKLI_OPEN_nofollow, 0);
     int rc = fd < 0 ? fd : sys->fstat(sys->user, fd, out);
     if (fd >= 0 && rc < 0) sys->close(sys->user, fd);
     if (rc >= 0) sykli__store_touch(s, path.text, out);
@@ -10728,8 +10772,14 @@ static int sykli__store_verify(sykli__store *s, const sykli_digest *id, sykli_fa
 static int sykli__store_hold(sykli__store *s, const sykli_digest *id, uint64_t ms)
 {
     sykli__store_path path = sykli__store_blob_path(id);
+    const sykli_sys *sys = s->mem->sys;
     int64_t until = sykli__store_now_ns(s) + (int64_t)ms * 1000000;
-    int rc = s->mem->sys->utime(s->mem->sys->user, s->dir_fd, path.text, until);
+    sykli_stat stat;
+    int rc = sykli__store_find(s, id, &stat);
+    if (!rc && stat.mtime_ns >= until) return 0; // somebody else holds it for longer
+    if (!rc) rc = sys->utime(sys->user, s->dir_fd, path.text, until);
+    if (rc == -ENOENT && sykli__store_rescue(s, id))
+        rc = sys->utime(sys->user, s->dir_fd, path.text, until);
     return rc == -ENOENT ? SYKLI_ENOENT : rc ? SYKLI_EIO : 0;
 }
 
@@ -11072,6 +11122,7 @@ static int sykli__store_entry_write(sykli__store *s, const char *path, const cha
     sykli_buf_print(&text, "\n%s %s\n", sum, boot);
     int rc = text.error ? -ENOMEM
            : sykli__store_file_put(s, path, text.data, text.size, durable);
+    s->added_bytes += text.size;
     sykli_buf_free(&text);
     return rc;
 }
@@ -11408,20 +11459,17 @@ static int sykli__store_each_entry(sykli__store *s,
     return sykli__store_scan(s, "entries", 1, sykli__store_entries_file, &entries);
 }
 
-typedef struct sykli__store_stats { uint64_t blobs, bytes, entries, entry_bytes; }
-    sykli__store_stats;
-
 static int sykli__store_stats_blob(void *user, const sykli__store_blob *blob)
 {
-    sykli__store_stats *stats = (sykli__store_stats *)user;
+    sykli_cache_usage *stats = (sykli_cache_usage *)user;
     stats->blobs++;
-    stats->bytes += blob->size_bytes;
+    stats->blob_bytes += blob->size_bytes;
     return 0;
 }
 
 static int sykli__store_stats_entry(void *to, sykli__store *s, const char *path)
 {
-    sykli__store_stats *stats = (sykli__store_stats *)to;
+    sykli_cache_usage *stats = (sykli_cache_usage *)to;
     sykli_stat stat;
     if (s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path, &stat)) return 0;
     stats->entries++;
@@ -11429,57 +11477,115 @@ static int sykli__store_stats_entry(void *to, sykli__store *s, const char *path)
     return 0;
 }
 
-static int sykli__store_stats_get(sykli__store *s, sykli__store_stats *out, sykli_fault *fault)
+static int sykli__store_stats_get(sykli__store *s, sykli_cache_usage *out, sykli_fault *fault)
 {
-    memset(out, 0, sizeof *out);
     int rc = sykli__store_each_blob(s, sykli__store_stats_blob, out);
     if (!rc) rc = sykli__store_scan(s, "entries", 1, sykli__store_stats_entry, out);
     return rc ? sykli_fail_sys(fault, rc, "the store cannot be read") : 0;
 }
 
+// What the collector may take: a blob, or an entry, whose key is then the digest.
+typedef struct sykli__store_item {
+    sykli__store_blob blob;
+    char writer[17]; // of an entry: the name of its file; "": a blob
+} sykli__store_item;
+
 // One collection. Only one runs at a time on a store, whoever started it.
 typedef struct sykli__store_gc_run {
     sykli__store *store;
-    sykli__store_blob *blobs;
+    sykli__store_item *items;
     size_t count, capacity;
-    uint64_t bytes;
-    int64_t before_ns;  // what was used later stays
+    uint64_t max_bytes, bytes;
+    int64_t before_ns;  // what is used later, or held, stays
+    int64_t old_ns;     // what was used before goes in any case
     uint64_t freed_bytes;
 } sykli__store_gc_run;
 
-static int sykli__store_gc_add(void *user, const sykli__store_blob *blob)
+static int sykli__store_gc_add(sykli__store_gc_run *run, const sykli__store_item *item)
 {
-    sykli__store_gc_run *run = (sykli__store_gc_run *)user;
-    if (!sykli__base_room(run->store->mem, SYKLI_TAG_store, &run->blobs, &run->capacity,
-                          run->count, sizeof *run->blobs, SIZE_MAX / sizeof *run->blobs))
+    if (!sykli__base_room(run->store->mem, SYKLI_TAG_store, &run->items, &run->capacity,
+                          run->count, sizeof *run->items, SIZE_MAX / sizeof *run->items))
         return -ENOMEM;
-    run->blobs[run->count++] = *blob;
-    run->bytes += blob->size_bytes;
+    run->items[run->count++] = *item;
+    run->bytes += item->blob.size_bytes;
     return 0;
+}
+
+static int sykli__store_gc_add_blob(void *user, const sykli__store_blob *blob)
+{
+    sykli__store_item item = { .blob = *blob };
+    return sykli__store_gc_add((sykli__store_gc_run *)user, &item);
+}
+
+static int sykli__store_gc_add_entry(void *user, sykli__store *s, const char *path)
+{
+    sykli__store_item item;
+    sykli_stat stat;
+    const char *name = strrchr(path, '/') + 1;
+    if (name - path < 65 || strlen(name) != 21 || strcmp(name + 16, ".json")
+        || sykli_unhex(item.blob.digest.bytes, 32, name - 65, 64)
+        || s->mem->sys->stat(s->mem->sys->user, s->dir_fd, path, &stat))
+        return 0;
+    item.blob.size_bytes = stat.size_bytes;
+    item.blob.used_ns = stat.mtime_ns;
+    snprintf(item.writer, sizeof item.writer, "%.16s", name);
+    return sykli__store_gc_add((sykli__store_gc_run *)user, &item);
 }
 
 static int sykli__store_gc_compare(const void *a, const void *b, void *user)
 {
-    int64_t x = ((const sykli__store_blob *)a)->used_ns;
-    int64_t y = ((const sykli__store_blob *)b)->used_ns;
+    int64_t x = ((const sykli__store_item *)a)->blob.used_ns;
+    int64_t y = ((const sykli__store_item *)b)->blob.used_ns;
     (void)user;
     return (x > y) - (x < y);
 }
 
 // Takes one blob away. It is moved first and looked at again: who noted its use meanwhile keeps it.
-static void sykli__store_gc_blob(sykli__store_gc_run *run, const sykli__store_blob *blob)
+// Whoever wants it while it is away takes it back (sykli__store_rescue).
+static bool sykli__store_gc_blob(sykli__store_gc_run *run, const sykli_digest *id)
 {
     sykli__store *s = run->store;
     const sykli_sys *sys = s->mem->sys;
     sykli_stat stat;
-    sykli__store_path path = sykli__store_blob_path(&blob->digest);
-    sykli__store_path tmp = sykli__store_fresh_path(s, "tmp");
-    if (sys->rename(sys->user, s->dir_fd, path.text, s->dir_fd, tmp.text)) return;
-    if (!sys->stat(sys->user, s->dir_fd, tmp.text, &stat) && stat.mtime_ns < run->before_ns) {
-        run->bytes -= blob->size_bytes;
-        run->freed_bytes += blob->size_bytes;
-        sys->remove(sys->user, s->dir_fd, tmp.text, 0);
-    } else sykli__store_rename(s, tmp.text, path.text);
+    sykli__store_path path = sykli__store_blob_path(id), away = sykli__store_away_path(id);
+    if (sys->stat(sys->user, s->dir_fd, path.text, &stat) || stat.mtime_ns >= run->before_ns
+        || sys->rename(sys->user, s->dir_fd, path.text, s->dir_fd, away.text))
+        return false;
+    if (!sys->stat(sys->user, s->dir_fd, away.text, &stat) && stat.mtime_ns < run->before_ns)
+        return !sys->remove(sys->user, s->dir_fd, away.text, 0);
+    sykli__store_rename(s, away.text, path.text);
+    return false;
+}
+
+static bool sykli__store_gc_file(sykli__store_gc_run *run, const sykli__store_item *item)
+{
+    sykli__store *s = run->store;
+    const sykli_sys *sys = s->mem->sys;
+    sykli_stat stat;
+    char key[65];
+    sykli_hex(key, item->blob.digest.bytes, 32);
+    sykli__store_path folder = sykli__store_key_path(key), path = folder;
+    size_t used = strlen(path.text);
+    snprintf(path.text + used, sizeof path.text - used, "/%s.json", item->writer);
+    if (sys->stat(sys->user, s->dir_fd, path.text, &stat) || stat.mtime_ns >= run->before_ns
+        || sys->remove(sys->user, s->dir_fd, path.text, 0))
+        return false;
+    sys->remove(sys->user, s->dir_fd, folder.text, 1); // if it is empty
+    return true;
+}
+
+// Takes what was used before `old_ns`, then what was not used for longest until the rest fits.
+static void sykli__store_gc_take(sykli__store_gc_run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const sykli__store_item *item = &run->items[i];
+        if (item->blob.used_ns >= run->old_ns && run->bytes <= run->max_bytes) return;
+        if (item->blob.used_ns >= run->before_ns) return;
+        if (*item->writer ? !sykli__store_gc_file(run, item)
+                          : !sykli__store_gc_blob(run, &item->blob.digest)) continue;
+        run->bytes -= item->blob.size_bytes;
+        run->freed_bytes += item->blob.size_bytes;
+    }
 }
 
 // Removes an entry that nobody used lately and that is no longer whole.
@@ -11534,29 +11640,29 @@ static void sykli__store_sweep_all(sykli__store *s)
     sykli__store_scan(s, "quarantine", SYKLI__STORE_DEPTH_MAX, sykli__store_sweep_file, &old);
 }
 
-static int sykli__store_gc_locked(sykli__store_gc_run *run, uint64_t max_bytes)
+static int sykli__store_gc_locked(sykli__store_gc_run *run)
 {
     sykli__store *s = run->store;
+    char text[32];
     sykli__store_sweep_all(s);
-    int rc = sykli__store_each_blob(s, sykli__store_gc_add, run);
-    if (!rc && run->count && run->bytes > max_bytes) {
-        size_t bytes = run->count * sizeof *run->blobs;
-        void *scratch = sykli_mem_resize(s->mem, SYKLI_TAG_store, NULL, 0, bytes);
-        if (!scratch) rc = -ENOMEM;
-        else {
-            sykli_sort(run->blobs, run->count, sizeof *run->blobs, scratch,
-                       sykli__store_gc_compare, NULL);
-            sykli_mem_resize(s->mem, SYKLI_TAG_store, scratch, bytes, 0);
-        }
-        for (size_t i = 0; !rc && i < run->count && run->bytes > max_bytes
-                           && run->blobs[i].used_ns < run->before_ns; i++)
-            sykli__store_gc_blob(run, &run->blobs[i]);
-    }
+    int rc = sykli__store_each_blob(s, sykli__store_gc_add_blob, run);
+    if (!rc) rc = sykli__store_scan(s, "entries", 1, sykli__store_gc_add_entry, run);
+    size_t bytes = run->count * sizeof *run->items;
+    void *scratch = rc || !bytes ? NULL
+                  : sykli_mem_resize(s->mem, SYKLI_TAG_store, NULL, 0, bytes);
+    if (scratch) {
+        sykli_sort(run->items, run->count, sizeof *run->items, scratch, sykli__store_gc_compare,
+                   NULL);
+        sykli_mem_resize(s->mem, SYKLI_TAG_store, scratch, bytes, 0);
+        sykli__store_gc_take(run);
+    } else if (!rc && bytes) rc = -ENOMEM;
     if (!rc && run->freed_bytes)
         rc = sykli__store_scan(s, "entries", 1, sykli__store_gc_entry, run);
-    if (run->blobs)
-        sykli_mem_resize(s->mem, SYKLI_TAG_store, run->blobs, run->capacity * sizeof *run->blobs,
+    if (run->items)
+        sykli_mem_resize(s->mem, SYKLI_TAG_store, run->items, run->capacity * sizeof *run->items,
                          0);
+    int size = snprintf(text, sizeof text, "%llu\n", (unsigned long long)run->bytes);
+    if (!rc) sykli__store_file_put(s, "usage", text, (size_t)size, false); // else it is too high
     return rc;
 }
 
@@ -11574,22 +11680,69 @@ static int sykli__store_lease(sykli__store *s, sykli_fault *fault)
     return sykli_fail_sys(fault, rc, "the store's gc.lock");
 }
 
-// Removes what was not used for longest until at most max_bytes of blobs are left. What was used
-// in the last ten minutes or is held stays in any case.
+// Removes what was not used for `older_ms` (0: whatever its age), then what was not used for
+// longest until at most max_bytes are left. What is held or used meanwhile stays in any case.
 //   returns  0, EBUSY (another process is at it), or the error
-static int sykli__store_gc(sykli__store *s, uint64_t max_bytes, uint64_t *out_freed,
-                           sykli_fault *fault)
+static int sykli__store_gc_older(sykli__store *s, uint64_t max_bytes, uint64_t older_ms,
+                                 uint64_t *out_freed, sykli_fault *fault)
 {
-    sykli__store_gc_run run = { .store = s };
-    run.before_ns = sykli__store_now_ns(s) - SYKLI__STORE_FRESH_NS;
+    sykli__store_gc_run run = { .store = s, .max_bytes = max_bytes, .old_ns = INT64_MIN };
+    run.before_ns = sykli__store_now_ns(s) + 1;
+    uint64_t age_ms = (uint64_t)run.before_ns / 1000000;
+    if (older_ms && older_ms < age_ms) run.old_ns = run.before_ns - (int64_t)older_ms * 1000000;
     int lease = sykli__store_lease(s, fault);
     if (lease < 0) return lease;
     sykli__store_removing(s);
-    int rc = sykli__store_gc_locked(&run, max_bytes);
+    int rc = sykli__store_gc_locked(&run);
     if (run.freed_bytes) sykli__store_removing(s);
     s->mem->sys->close(s->mem->sys->user, lease);
+    s->added_bytes = rc ? s->added_bytes : 0;
     if (out_freed) *out_freed = run.freed_bytes;
     return rc ? sykli_fail_sys(fault, rc, "the store cannot be collected") : 0;
+}
+
+static int sykli__store_gc(sykli__store *s, uint64_t max_bytes, uint64_t *out_freed,
+                           sykli_fault *fault)
+{
+    return sykli__store_gc_older(s, max_bytes, 0, out_freed, fault);
+}
+
+// What all processes have noted to be in the store.    returns  false: it has to be counted
+static bool sykli__store_usage(sykli__store *s, uint64_t *out)
+{
+    sykli_buf text;
+    sykli_buf_init(&text, s->mem, SYKLI_TAG_store);
+    int rc = sykli__tree_slurp(s->mem, s->dir_fd, "usage", SYKLI__STORE_CHUNK, &text);
+    const char *at = rc || !text.size ? "" : (const char *)text.data;
+    for (*out = 0; *at; at += strcspn(at, "\n"), at += *at == '\n') *out += strtoull(at, NULL, 10);
+    sykli_buf_free(&text);
+    return !rc;
+}
+
+// Notes how much this process has added.
+static int sykli__store_usage_add(sykli__store *s)
+{
+    const sykli_sys *sys = s->mem->sys;
+    char text[32];
+    int size = snprintf(text, sizeof text, "%llu\n", (unsigned long long)s->added_bytes);
+    int fd = sys->open(sys->user, s->dir_fd, "usage", SYKLI_OPEN_write | SYKLI_OPEN_append, 0600);
+    if (fd < 0) return fd;
+    int rc = sykli__tree_write(sys, fd, text, (size_t)size);
+    sys->close(sys->user, fd);
+    if (!rc) s->added_bytes = 0;
+    return rc;
+}
+
+// Keeps the store within its quota. Counting it all costs too much for each run, so each process
+// notes what it added, and the collector, which counts, puts it right. It makes a tenth more room
+// than it must, so that it is not back at once.
+//   slack    how much may be added before it is looked at; 0: look now
+static void sykli__store_keep(sykli__store *s, uint64_t max_bytes, uint64_t slack)
+{
+    uint64_t bytes;
+    if (!max_bytes || !s->added_bytes || s->added_bytes < slack) return;
+    bool known = !sykli__store_usage_add(s) && sykli__store_usage(s, &bytes);
+    if (!known || bytes > max_bytes) sykli__store_gc(s, max_bytes - max_bytes / 10, NULL, NULL);
 }
 
 // Empties the store: entries first, so that none is left without its blobs.
@@ -11607,6 +11760,7 @@ static int sykli__store_clear(sykli__store *s, sykli_fault *fault)
         if (rc == -EEXIST) rc = 0;
     }
     sykli__store_removing(s);
+    sys->remove(sys->user, s->dir_fd, "usage", 0);
     sys->close(sys->user, lease);
     return rc ? sykli_fail_sys(fault, rc, "the store cannot be emptied") : 0;
 }
@@ -14249,6 +14403,8 @@ static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
 #define SYKLI__DRIVE_SAMPLE_MS 1000u
 #define SYKLI__DRIVE_POLL_MS 10u        // where the host has no descriptor for a process's end
 #define SYKLI__DRIVE_LOOKUP_MS 250u     // a lookup elsewhere may cost a start this much
+#define SYKLI__DRIVE_HOLD_MS 60000u     // what is being restored is not collected so long
+#define SYKLI__DRIVE_SLACK_BYTES (64u << 20)   // added by a run before the quota is looked at
 
 typedef enum sykli__drive_phase {
     SYKLI__DRIVE_SLOT,     // waits for a worker of the node
@@ -14411,6 +14567,7 @@ typedef struct sykli__drive {
     sykli__sched sched;
     sykli__tree tree;
     sykli__store *store;       // of the context; NULL: no cache
+    const char *cache_note;    // why results are not kept any more, NULL: they are
     sykli__history history;
     sykli__memo memo;          // without history or store it is empty
     sykli__key marks;          // scratch for its marks
@@ -15231,9 +15388,9 @@ static void sykli__drive_lookup(sykli__drive *d, uint32_t task)
         return;
     }
     sykli_hex(hex, d->tasks[task].key.bytes, 32);
-    bool here = !sykli__store_entry_get(d->store, hex, &entry, NULL);
+    bool here = d->store && !sykli__store_entry_get(d->store, hex, &entry, NULL);
     if (here) sykli__store_entry_free(&entry);
-    if (!here && d->hooks->lookup) {
+    if (!here && d->store && d->hooks->lookup) {
         uint64_t ticket = sykli__drive_ticket(SYKLI__DRIVE_TICKET_LOOKUP, task);
         d->tasks[task].asked = true;
         int rc = d->hooks->lookup(d->hooks->user, ticket, hex, SYKLI__DRIVE_LOOKUP_MS);
@@ -15290,7 +15447,10 @@ static int sykli__drive_restore_entry(sykli__drive *d, sykli__drive_task *t,
                                       const sykli__store_entry *entry)
 {
     if (sykli__drive_in_place(d, t, entry)) return 0;
-    int rc = sykli__drive_remove_outputs(d, t);
+    int rc = 0;
+    for (size_t i = 0; !rc && i < entry->output_count; i++)
+        rc = sykli__store_hold(d->store, &entry->outputs[i].digest, SYKLI__DRIVE_HOLD_MS);
+    if (!rc) rc = sykli__drive_remove_outputs(d, t);
     for (size_t i = 0; !rc && i < entry->output_count; i++) {
         const sykli__store_output *o = &entry->outputs[i];
         rc = sykli__store_restore(d->store, o, &d->tree, d->fault);
@@ -15479,6 +15639,11 @@ static void sykli__drive_publish_origin(sykli__drive *d, uint32_t task, sykli__s
     snprintf(entry->writer_name, sizeof entry->writer_name, "%s", d->desc->node_name);
 }
 
+static uint64_t sykli__drive_quota(const sykli__drive *d)
+{
+    return sykli__config_u64(d->config->current, SYKLI__CONFIG_cache_max);
+}
+
 static void sykli__drive_publish(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
@@ -15486,7 +15651,7 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
     char hex[65];
     sykli_hex(hex, t->key.bytes, 32);
     sykli__store_entry_init(&entry, d->mem);
-    bool keep = t->has_key && d->store, made;
+    bool keep = t->has_key && d->store && !d->cache_note, made;
     int rc = sykli__drive_collect(d, t, &entry, keep, &made);
     if (!rc && keep) {
         sykli__drive_publish_origin(d, task, &entry);
@@ -15495,10 +15660,13 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
         if (!rc) rc = sykli__store_entry_put(d->store, hex, &entry, durable, d->fault);
         if (!rc && d->hooks->announce) d->hooks->announce(d->hooks->user, hex);
         if (!rc) sykli__drive_remember(d, task, &entry);
+        sykli__store_keep(d->store, sykli__drive_quota(d), SYKLI__DRIVE_SLACK_BYTES);
     }
     sykli__store_entry_free(&entry);
-    // A store that cannot take the result costs a later hit, never this build.
+    // A store that cannot take the result costs a later hit, never this build. A full disk or one
+    // that is broken is not tried again.
     if (rc) sykli__drive_set_reason(d, t, d->fault->text);
+    if (made && rc == SYKLI_EIO) d->cache_note = t->reason;
     sykli__drive_fact(d, SYKLI__SCHED_PUBLISHED, task, made);
 }
 
@@ -16326,6 +16494,7 @@ static int sykli__drive_end(sykli__drive *d)
     if (d->memo.tasks)
         sykli__memo_save(&d->memo, d->history.dir, d->started_at_ms, sykli__drive_name_of, d);
     if (d->history_open) sykli__history_unlock(&d->history);
+    if (d->store) sykli__store_keep(d->store, sykli__drive_quota(d), 0);
     sykli__drive_show_run(d);
     sykli__rows_flush(&d->rows);
     const char *path[SYKLI__DRIVE_PATH_MAX];
@@ -17215,6 +17384,66 @@ static int sykli__node_add_tables(sykli *s)
     return rc;
 }
 
+// ---- the cache as a whole
+
+int sykli_cache_stats(sykli *s, sykli_cache_usage *out)
+{
+    memset(out, 0, sizeof *out);
+    int rc = sykli__node_store(s);
+    if (rc) return rc;
+    out->max_bytes = sykli__config_u64(s->config.current, SYKLI__CONFIG_cache_max);
+    return sykli__store_stats_get(&s->store, out, &s->fault);
+}
+
+int sykli_cache_gc(sykli *s, uint64_t max_bytes, uint64_t older_ms, uint64_t *out_freed)
+{
+    int rc = sykli__node_store(s);
+    return rc ? rc : sykli__store_gc_older(&s->store, max_bytes, older_ms, out_freed, &s->fault);
+}
+
+int sykli_cache_clear(sykli *s)
+{
+    int rc = sykli__node_store(s);
+    return rc ? rc : sykli__store_clear(&s->store, &s->fault);
+}
+
+typedef struct sykli__node_verified { sykli *s; sykli_cache_check *out; } sykli__node_verified;
+
+static int sykli__node_verify_blob(void *user, const sykli__store_blob *blob)
+{
+    sykli__node_verified *to = (sykli__node_verified *)user;
+    int rc = sykli__store_verify(&to->s->store, &blob->digest, &to->s->fault);
+    to->out->blobs++;
+    to->out->damaged += rc == SYKLI_ECORRUPT;
+    return rc == SYKLI_ECORRUPT || rc == SYKLI_ENOENT ? 0 : rc;
+}
+
+// Reading an entry checks it.
+static int sykli__node_verify_entry(void *user, sykli__store *store, const char *path)
+{
+    sykli__node_verified *to = (sykli__node_verified *)user;
+    sykli__store_entry e;
+    sykli_buf text;
+    bool old;
+    sykli_buf_init(&text, &to->s->mem, SYKLI_TAG_store);
+    int rc = sykli__store_entry_read(store, path, &e, &text, &old, &to->s->fault);
+    if (!rc) sykli__store_entry_free(&e);
+    sykli_buf_free(&text);
+    to->out->entries++;
+    to->out->damaged += rc == SYKLI_ECORRUPT;
+    return rc == SYKLI_ENOMEM ? rc : 0;
+}
+
+int sykli_cache_verify(sykli *s, sykli_cache_check *out)
+{
+    sykli__node_verified all = { s, out };
+    memset(out, 0, sizeof *out);
+    int rc = sykli__node_store(s);
+    if (!rc) rc = sykli__store_each_blob(&s->store, sykli__node_verify_blob, &all);
+    if (!rc) rc = sykli__store_scan(&s->store, "entries", 1, sykli__node_verify_entry, &all);
+    return rc == -ENOMEM ? sykli_fail(&s->fault, SYKLI_ENOMEM, "out of memory") : rc;
+}
+
 // ---- ops of the context
 
 static int sykli__node_op_cancel(sykli_call *call) { return sykli_run_cancel(call->context); }
@@ -17248,52 +17477,35 @@ static int sykli__node_op_cache_gc(sykli_call *call)
     sykli *s = call->context;
     uint64_t freed = 0, fallback = sykli__config_u64(s->config.current, SYKLI__CONFIG_cache_max);
     uint64_t max = sykli_arg_u64(call->args, "max_bytes", fallback);
-    int rc = sykli__node_store(s);
-    if (!rc) rc = sykli__store_gc(&s->store, max, &freed, &s->fault);
+    uint64_t older_ms = sykli_arg_u64(call->args, "older_than_ms", 0);
+    int rc = sykli_cache_gc(s, max, older_ms, &freed);
     return rc ? rc : sykli_buf_print(call->result, "{\"freed_bytes\":%llu}",
                                      (unsigned long long)freed);
 }
 
 static int sykli__node_op_cache_clear(sykli_call *call)
 {
-    int rc = sykli__node_store(call->context);
-    return rc ? rc : sykli__store_clear(&call->context->store, &call->context->fault);
-}
-
-typedef struct sykli__node_verified {
-    sykli *s;
-    uint64_t blobs, damaged;
-} sykli__node_verified;
-
-static int sykli__node_verify(void *user, const sykli__store_blob *blob)
-{
-    sykli__node_verified *to = (sykli__node_verified *)user;
-    int rc = sykli__store_verify(&to->s->store, &blob->digest, &to->s->fault);
-    to->blobs++;
-    to->damaged += rc == SYKLI_ECORRUPT;
-    return rc == SYKLI_ECORRUPT || rc == SYKLI_ENOENT ? 0 : rc;
+    return sykli_cache_clear(call->context);
 }
 
 static int sykli__node_op_cache_verify(sykli_call *call)
 {
-    sykli__node_verified all = { call->context, 0, 0 };
-    int rc = sykli__node_store(call->context);
-    if (!rc) rc = sykli__store_each_blob(&call->context->store, sykli__node_verify, &all);
-    return rc < 0 ? rc : sykli_buf_print(call->result, "{\"blobs\":%llu,\"damaged\":%llu}",
-                                         (unsigned long long)all.blobs,
+    sykli_cache_check all;
+    int rc = sykli_cache_verify(call->context, &all);
+    return rc < 0 ? rc : sykli_buf_print(call->result, "{\"blobs\":%llu,\"entries\":%llu,"
+                                         "\"damaged\":%llu}", (unsigned long long)all.blobs,
+                                         (unsigned long long)all.entries,
                                          (unsigned long long)all.damaged);
 }
 
 static int sykli__node_op_cache_stats(sykli_call *call)
 {
-    sykli *s = call->context;
-    sykli__store_stats stats;
-    int rc = sykli__node_store(s);
-    if (!rc) rc = sykli__store_stats_get(&s->store, &stats, &s->fault);
+    sykli_cache_usage stats;
+    int rc = sykli_cache_stats(call->context, &stats);
     return rc ? rc : sykli_buf_print(call->result, "{\"blobs\":%llu,\"bytes\":%llu,"
                                      "\"tasks\":%llu,\"entry_bytes\":%llu}",
                                      (unsigned long long)stats.blobs,
-                                     (unsigned long long)stats.bytes,
+                                     (unsigned long long)stats.blob_bytes,
                                      (unsigned long long)stats.entries,
                                      (unsigned long long)stats.entry_bytes);
 }
@@ -17333,7 +17545,8 @@ static int sykli__node_add_ops(sykli *s)
     static const sykli_param set[] = { { "key", SYKLI_KIND_TEXT, true, "see the table config" },
                                        { "value", SYKLI_KIND_TEXT, true, "checked first" } };
     static const sykli_param gc[] = {
-        { "max_bytes", SYKLI_KIND_U64, false, "what may stay; default cache.max_size" } };
+        { "max_bytes", SYKLI_KIND_U64, false, "what may stay; default cache.max_size" },
+        { "older_than_ms", SYKLI_KIND_U64, false, "what was not used for so long goes" } };
     static const sykli_param get[] = { { "key", SYKLI_KIND_TEXT, true, "64 hex digits" } };
     const sykli_op ops[] = {
         { 1, "run.cancel", "ends the run: running tasks are terminated", SYKLI_ROLE_operator, false,
@@ -17344,7 +17557,7 @@ static int sykli__node_add_ops(sykli *s)
           sykli__node_op_scale, NULL },
         { 4, "config.set", "sets a key of this node until it restarts", SYKLI_ROLE_owner, false,
           set, 2, sykli__node_op_config_set, NULL },
-        { 5, "cache.gc", "removes what was not used for longest", SYKLI_ROLE_operator, false, gc, 1,
+        { 5, "cache.gc", "removes what was not used for longest", SYKLI_ROLE_operator, false, gc, 2,
           sykli__node_op_cache_gc, NULL },
         { 6, "action.get", "the stored result of an action", SYKLI_ROLE_member, false, get, 1,
           sykli__node_op_action_get, NULL },
@@ -17679,6 +17892,10 @@ int sykli_start(sykli *s)
     if (s->desc.state_dir) sykli__node_make_dirs(s, s->desc.state_dir);
     if (s->desc.state_dir) sykli__rows_sweep(&s->mem, s->desc.state_dir, SYKLI__NODE_ROWS_AGE_MS);
     int rc = s->desc.no_cache ? 0 : sykli__node_store(s);
+    if (rc == SYKLI_EIO) { // a full disk is no reason not to build
+        s->drive.cache_note = sykli__drive_keep_text(&s->drive, s->fault.text);
+        rc = 0;
+    }
     s->drive.store = s->store_open ? &s->store : NULL;
     if (!rc && (rc = sykli__drive_take(&s->drive)) == SYKLI_EBUSY) return rc;
     if (!rc) rc = sykli__drive_start(&s->drive, sykli__node_environment());
@@ -17876,6 +18093,11 @@ int sykli_explain(sykli *s, sykli_task task, sykli_buf *out)
     return sykli__node_say(s, rc ? rc : sykli__drive_explain(&s->drive, (uint32_t)number, out));
 }
 
+const char *sykli_cache_note(const sykli *s)
+{
+    return s->drive.cache_note ? s->drive.cache_note : "";
+}
+
 int sykli_config_set(sykli *s, const char *key, const char *value)
 {
     return s->opened ? sykli__config_set(&s->config, SYKLI_CONFIG_command, key, value, &s->fault)
@@ -18040,7 +18262,9 @@ int sykli_entry_load(sykli *s, const char *key, sykli_buf *out)
 int sykli_entry_store(sykli *s, const char *key, const char *json, size_t size)
 {
     int rc = sykli__node_store(s);
-    return rc ? rc : sykli__store_entry_put_json(&s->store, key, json, size, false, &s->fault);
+    if (!rc) rc = sykli__store_entry_put_json(&s->store, key, json, size, false, &s->fault);
+    if (!rc) sykli__store_keep(&s->store, sykli__drive_quota(&s->drive), SYKLI__DRIVE_SLACK_BYTES);
+    return rc;
 }
 
 SYKLI_PLAIN_END

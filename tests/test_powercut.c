@@ -161,7 +161,7 @@ static void a_store_is_used(cut *c, disk *d)
     CHECK_INT(restore(&p, key_durable), 0); // used: the other two are older
     d->now_ms += HOUR_MS / 10;
     uint64_t freed;
-    CHECK_INT(sykli__store_gc(&p.store, 4900, &freed, &p.fault), 0);
+    CHECK_INT(sykli__store_gc(&p.store, 6000, &freed, &p.fault), 0);
     CHECK(freed > 0);
     CHECK_INT(restore(&p, key_durable), 0);
     c->removed = true;

@@ -119,20 +119,31 @@ static int wait_until(asking *a, uint64_t end_ms)
     return sykli_poll(a->s, end_ms ? (int)(end_ms - now) : -1) < 0 ? took_error(a) : 0;
 }
 
-int ask(asking *a, const sykli_request *desc, sykli_buf *body)
+int ask_pieces(asking *a, const sykli_request *desc,
+               int (*piece)(void *user, const void *data, size_t size), void *user)
 {
-    char piece[4096];
+    char data[16384];
     int64_t got = 0;
     int rc = 0;
     uint64_t end = desc->deadline_ms ? sykli_now_ms(a->s) + desc->deadline_ms : 0;
     sykli_handle request = sykli_request_open(a->s, desc);
     if (!request.id) return took_error(a);
-    while (!rc && (got = sykli_request_read(a->s, request, piece, sizeof piece)) >= 0)
-        rc = got ? sykli_buf_add(body, piece, (size_t)got) : wait_until(a, end);
+    while (!rc && (got = sykli_request_read(a->s, request, data, sizeof data)) >= 0)
+        rc = got ? piece(user, data, (size_t)got) : wait_until(a, end);
     if (!rc && got != SYKLI_EOF)
         rc = sykli_fail(&a->c->fault, (int)got, "%s", sykli_request_message(a->s, request));
     sykli_request_close(a->s, request);
     return rc;
+}
+
+static int add_piece(void *body, const void *data, size_t size)
+{
+    return sykli_buf_add(body, data, size);
+}
+
+int ask(asking *a, const sykli_request *desc, sykli_buf *body)
+{
+    return ask_pieces(a, desc, add_piece, body);
 }
 
 // Hands out the whole lines of `part`.

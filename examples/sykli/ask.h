@@ -44,6 +44,9 @@ char *ask_args(cli *c, const char *format, ...);
 // Makes a request and reads its whole body into `body`, waiting until it ends or its deadline.
 //   returns  0, or the error with c->fault set
 int ask(asking *a, const sykli_request *desc, sykli_buf *body);
+// The same piece by piece, as they come. `piece` returns 0 to go on, else that ends it.
+int ask_pieces(asking *a, const sykli_request *desc,
+               int (*piece)(void *user, const void *data, size_t size), void *user);
 // The same line by line, as they come, newlines taken off. `line` returns 0 to go on, else that
 // ends it and is returned. `tick`, if not NULL, is called at least every `tick_ms`.
 typedef struct ask_reader {

@@ -174,6 +174,8 @@ static int go(run *r)
         rc = sykli_poll(r->s, r->display ? TICK_MS : gates_open(r->gates) ? GATE_TICK_MS : -1);
     } while (rc > 0);
     if (rc < 0) return cli_fail_sykli(r->c, rc, sykli_errmsg(r->s));
+    if (*sykli_cache_note(r->s))
+        fprintf(stderr, "sykli: the run went on without its cache: %s\n", sykli_cache_note(r->s));
     return 0;
 }
 
