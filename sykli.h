@@ -983,6 +983,10 @@ void sykli_event_put(sykli *s, const sykli_event *event);
 // From then on the graph stays as it is.
 //   returns  0, ESTALE, EINVAL (a pattern that leaves the project), ENOMEM
 int sykli_explain(sykli *s, sykli_task task, sykli_buf *out);
+// The same, but `changed` says what is different from a recorded run.
+//   run      its id as `sykli history` shows it, or the beginning or end; NULL: the last time
+//   returns  also ENOENT: no such run, or what the task's key was made of then is not kept
+int sykli_explain_against(sykli *s, sykli_task task, const char *run, sykli_buf *out);
 // Puts another scan, and columns, behind the name of a table that is there: the mesh knows more of
 // `nodes` than a node alone.
 //   out_before  what was there, to put it back; NULL: not wanted     returns  0, ENOENT, EINVAL
@@ -11687,7 +11691,7 @@ static int sykli__store_gc_older(sykli__store *s, uint64_t max_bytes, uint64_t o
                                  uint64_t *out_freed, sykli_fault *fault)
 {
     sykli__store_gc_run run = { .store = s, .max_bytes = max_bytes, .old_ns = INT64_MIN };
-    run.before_ns = sykli__store_now_ns(s) + 1;
+    run.before_ns = sykli__store_now_ns(s) + 1000000; // the clock has so coarse a grain
     uint64_t age_ms = (uint64_t)run.before_ns / 1000000;
     if (older_ms && older_ms < age_ms) run.old_ns = run.before_ns - (int64_t)older_ms * 1000000;
     int lease = sykli__store_lease(s, fault);
@@ -13577,6 +13581,7 @@ static void sykli__spawn_sample(sykli_mem *mem, const sykli__spawn_proc *proc,
 #define SYKLI__HISTORY_TIMES_MAX 5         // durations remembered of a task
 #define SYKLI__HISTORY_AGE_MAX 100         // runs without it after which a task is forgotten
 #define SYKLI__HISTORY_FILE_MAX (256u << 20) // bytes of a record
+#define SYKLI__HISTORY_KEYS_MAX (64u << 20) // bytes of the keys that a run replaced
 #define SYKLI__HISTORY_BATCH (32u << 10)   // bytes of hits gathered before they are written
 
 // One line of a record. Texts may be NULL.
@@ -13597,12 +13602,17 @@ typedef struct sykli__history_known {
     uint64_t times[SYKLI__HISTORY_TIMES_MAX]; // of passed attempts, the newest first
     uint32_t count, age;
     char key[65];                             // of the last attempt, "" before the first
+    uint32_t outcome;  // with this key: 0 not known, 1 passed, 2 failed
+    uint32_t flips;    // the other outcome than the time before, although the key was the same
+    uint32_t retried;  // passed, but not at the first attempt
+    uint64_t flaky_ms; // when that happened last
 } sykli__history_known;
 
 typedef struct sykli__history {
     sykli_mem *mem;
     int dir, runs, keys, logs, lock; // folders and the lock file; -1: none
-    int fd, run_logs;                // of the run in progress
+    int fd, run_logs, run_keys;      // of the run in progress
+    uint64_t run_keys_bytes;
     char stem[48];                   // its name: start and id, which sorts by time
     char folded[48];                 // the newest record that `known` covers
     sykli_map names;                 // task -> index in `known`
@@ -13621,7 +13631,8 @@ static void sykli__history_fd_close(sykli__history *h, int *fd)
 static void sykli__history_close(sykli__history *h)
 {
     if (!h->mem) return;
-    int *fds[] = { &h->dir, &h->runs, &h->keys, &h->logs, &h->lock, &h->fd, &h->run_logs };
+    int *fds[] = { &h->dir, &h->runs, &h->keys, &h->logs, &h->lock, &h->fd, &h->run_logs,
+                   &h->run_keys };
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) sykli__history_fd_close(h, fds[i]);
     sykli_map_free(&h->names);
     if (h->known) sykli_mem_resize(h->mem, SYKLI_TAG_drive, h->known,
@@ -13679,12 +13690,29 @@ static sykli__history_known *sykli__history_know(sykli__history *h, const char *
     return &h->known[count];
 }
 
+// Notes what no change explains: another outcome with the same key, or a pass after a failure.
+static void sykli__history_learn_outcome(sykli__history_known *known,
+                                         const sykli__history_task *task)
+{
+    bool keyed = task->key && *task->key, same = keyed && !strcmp(known->key, task->key);
+    bool passed = task->status == SYKLI_STATUS_passed;
+    bool failed = task->status == SYKLI_STATUS_failed || task->status == SYKLI_STATUS_errored;
+    if (keyed && !same) known->outcome = 0;
+    if (task->attempt < 1 || (!passed && !failed)) return;
+    bool flip = same && known->outcome == (passed ? 2u : 1u), again = passed && task->attempt > 1;
+    known->flips += flip;
+    known->retried += again;
+    if (flip || again) known->flaky_ms = task->started_at_ms;
+    known->outcome = passed ? 1 : 2;
+}
+
 static void sykli__history_learn(sykli__history *h, const sykli__history_task *task)
 {
     sykli__history_known *known = sykli__history_know(h, task->name);
     if (!known) return; // a duration less
     known->age = 0;
-    if (task->key && strlen(task->key) < sizeof known->key)
+    sykli__history_learn_outcome(known, task);
+    if (task->key && *task->key && strlen(task->key) < sizeof known->key)
         memcpy(known->key, task->key, strlen(task->key) + 1);
     if (task->status != SYKLI_STATUS_passed) return;
     memmove(known->times + 1, known->times, sizeof known->times - sizeof *known->times);
@@ -13859,6 +13887,10 @@ static void sykli__history_digest_line(sykli__history *h, const sykli_json_doc *
     sykli__history_known *known = name ? sykli__history_know(h, name) : NULL;
     if (!known) return;
     known->age = (uint32_t)sykli__history_number(doc, "age");
+    known->outcome = (uint32_t)sykli__history_number(doc, "outcome");
+    known->flips = (uint32_t)sykli__history_number(doc, "flips");
+    known->retried = (uint32_t)sykli__history_number(doc, "retried");
+    known->flaky_ms = sykli__history_number(doc, "flaky_ms");
     if (key && strlen(key) < sizeof known->key) memcpy(known->key, key, strlen(key) + 1);
     uint32_t list = sykli_json_get(doc, 0, "times");
     for (uint32_t at = list ? sykli_json_first(doc, list) : 0; at;
@@ -13908,8 +13940,13 @@ static int sykli__history_digest_save(sykli__history *h)
         if (++known->age > SYKLI__HISTORY_AGE_MAX) continue;
         sykli_buf_text(&out, "{\"name\":");
         sykli_json_quote(&out, (const char *)name, size);
-        sykli_buf_print(&out, ",\"key\":\"%s\",\"age\":%u,\"times\":[", known->key,
-                        (unsigned)known->age);
+        sykli_buf_print(&out, ",\"key\":\"%s\",\"age\":%u,\"outcome\":%u", known->key,
+                        (unsigned)known->age, (unsigned)known->outcome);
+        if (known->flaky_ms)
+            sykli_buf_print(&out, ",\"flips\":%u,\"retried\":%u,\"flaky_ms\":%llu",
+                            (unsigned)known->flips, (unsigned)known->retried,
+                            (unsigned long long)known->flaky_ms);
+        sykli_buf_text(&out, ",\"times\":[");
         for (uint32_t i = 0; i < known->count; i++)
             sykli_buf_print(&out, "%s%llu", i ? "," : "", (unsigned long long)known->times[i]);
         sykli_buf_text(&out, "]}\n");
@@ -13948,7 +13985,7 @@ static int sykli__history_open(sykli__history *h, sykli_mem *mem, const char *pr
 {
     memset(h, 0, sizeof *h);
     h->mem = mem;
-    h->dir = h->runs = h->keys = h->logs = h->lock = h->fd = h->run_logs = -1;
+    h->dir = h->runs = h->keys = h->logs = h->lock = h->fd = h->run_logs = h->run_keys = -1;
     sykli_map_init(&h->names, mem, NULL);
     sykli_buf_init(&h->line, mem, SYKLI_TAG_drive);
     sykli_buf_init(&h->batch, mem, SYKLI_TAG_drive);
@@ -14011,6 +14048,8 @@ static int sykli__history_prune(sykli__history *h)
         h->mem->sys->remove(h->mem->sys->user, h->runs, name, 0);
         name[strlen(name) - strlen(".jsonl")] = 0;
         sykli__tree_remove_at(h->mem, h->logs, name, 0);
+        strcat(name, ".keys");
+        h->mem->sys->remove(h->mem->sys->user, h->runs, name, 0);
     }
     sykli_buf_free(&records);
     return rc;
@@ -14026,6 +14065,7 @@ static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t starte
     int pid = sys->pid(sys->user);
     sykli__history_fd_close(h, &h->fd);
     sykli__history_fd_close(h, &h->run_logs);
+    sykli__history_fd_close(h, &h->run_keys);
     snprintf(h->stem, sizeof h->stem, "%014llu-%016llx", started, id);
     snprintf(name, sizeof name, "%s.jsonl", h->stem);
     h->fd = sys->open(sys->user, h->runs, name, SYKLI_OPEN_write | SYKLI_OPEN_append
@@ -14039,6 +14079,7 @@ static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t starte
         h->fd = -1;
         return sykli_fail_sys(f, rc, "the record of run %llu", id);
     }
+    h->run_keys_bytes = 0;
     sykli_buf_reset(&h->batch);
     sykli_buf_print(&h->batch, "{\"run\":%llu,\"started_ms\":%llu,\"tasks\":%llu,\"pid\":%d}\n", id,
                     started, count, pid < 0 ? 0 : pid);
@@ -14094,6 +14135,7 @@ static int sykli__history_end(sykli__history *h, uint64_t ended_ms, uint64_t fai
     int rc = h->batch.error ? h->batch.error : sykli__history_flush(h);
     sykli__history_fd_close(h, &h->fd);
     sykli__history_fd_close(h, &h->run_logs);
+    sykli__history_fd_close(h, &h->run_keys);
     char name[48];
     snprintf(name, sizeof name, "%.31s.jsonl", h->stem);
     if (strcmp(name, h->folded) > 0) // the clock may have been put back
@@ -14134,14 +14176,39 @@ static void sykli__history_slug(const char *task, char out[64])
     sykli_hex(out + used, sum, 8);
 }
 
+// Puts the parts of a key that another replaces now beside the record of the run that does so: for
+// as long as there are older runs, somebody may ask for them. Each is a line of key and size, then
+// the parts.
+static void sykli__history_key_retire(sykli__history *h, const char *key, const sykli_buf *text)
+{
+    char name[64];
+    sykli_buf *b = &h->line;
+    if (h->fd < 0 || !*key || !text || !text->size
+        || h->run_keys_bytes > SYKLI__HISTORY_KEYS_MAX)
+        return;
+    snprintf(name, sizeof name, "%.31s.keys", h->stem);
+    if (h->run_keys < 0)
+        h->run_keys = h->mem->sys->open(h->mem->sys->user, h->runs, name, SYKLI_OPEN_write
+                                        | SYKLI_OPEN_append | SYKLI_OPEN_create
+                                        | SYKLI_OPEN_nofollow, 0666);
+    sykli_buf_reset(b);
+    sykli_buf_print(b, "%s %llu\n", key, (unsigned long long)text->size);
+    sykli_buf_add(b, text->data, text->size);
+    if (h->run_keys < 0 || sykli_buf_text(b, "\n")) return; // that key cannot be explained later
+    sykli__tree_write(h->mem->sys, h->run_keys, b->data, b->size);
+    h->run_keys_bytes += b->size;
+}
+
 // Keeps the parts of a task's action key, unless they are the ones already kept.
 //   key      hex     text  the parts in any form; sykli__history_key_load gives them back
+//   before   what that gave until now, NULL: not known
 static int sykli__history_key_save(sykli__history *h, const char *task, const char *key,
-                                   const void *text, size_t size)
+                                   const void *text, size_t size, const sykli_buf *before)
 {
     const sykli__history_known *known = sykli__history_find(h, task);
     if (known && !strcmp(known->key, key)) return 0;
     char name[64];
+    if (known) sykli__history_key_retire(h, known->key, before);
     sykli__history_slug(task, name);
     return sykli__history_put(h->mem->sys, h->keys, name, text, size) < 0 ? SYKLI_EIO : 0;
 }
@@ -14154,6 +14221,46 @@ static int sykli__history_key_load(sykli__history *h, const char *task, sykli_bu
     sykli_buf_reset(out);
     int rc = sykli__tree_slurp(h->mem, h->keys, name, SYKLI_JSON_SIZE_MAX, out);
     return rc == -ENOENT ? SYKLI_ENOENT : rc == -ENOMEM ? SYKLI_ENOMEM : rc ? SYKLI_EIO : 0;
+}
+
+// Looks for the parts of a key among those that a run replaced.     returns  whether they are there
+static bool sykli__history_key_retired(const sykli_buf *all, const char *key, sykli_buf *out)
+{
+    for (size_t at = 0; at < all->size;) {
+        const char *line = (const char *)all->data + at, *end = strchr(line, '\n');
+        size_t head = end ? (size_t)(end - line) + 1 : 0, left = all->size - at;
+        uint64_t size = head > 66 ? strtoull(line + 65, NULL, 10) : left;
+        if (!head || head > left || size >= left - head) return false; // cut short
+        if (!strncmp(line, key, 64)) return !sykli_buf_add(out, line + head, (size_t)size);
+        at += head + (size_t)size + 1;
+    }
+    return false;
+}
+
+// The parts of any key that a task had in the recorded runs.
+//   returns  0, ENOENT: they are not kept, or no more; ENOMEM, EIO
+static int sykli__history_key_find(sykli__history *h, const char *task, const char *key,
+                                   sykli_buf *out)
+{
+    const sykli__history_known *known = sykli__history_find(h, task);
+    if (known && !strcmp(known->key, key)) return sykli__history_key_load(h, task, out);
+    sykli_buf records, all;
+    sykli_buf_init(&records, h->mem, SYKLI_TAG_drive);
+    sykli_buf_init(&all, h->mem, SYKLI_TAG_drive);
+    sykli_buf_reset(out);
+    int rc = sykli__history_records(h, &records);
+    bool found = false;
+    for (size_t at = 0; !rc && !found && at < records.size; at += 48) {
+        char name[64];
+        snprintf(name, sizeof name, "%.31s.keys", (const char *)records.data + at);
+        sykli_buf_reset(&all);
+        rc = sykli__tree_slurp(h->mem, h->runs, name, 2 * SYKLI__HISTORY_KEYS_MAX, &all);
+        if (!rc && all.size) found = sykli__history_key_retired(&all, key, out);
+        if (rc != -ENOMEM) rc = 0;
+    }
+    sykli_buf_free(&all);
+    sykli_buf_free(&records);
+    return rc ? SYKLI_ENOMEM : out->error ? SYKLI_ENOMEM : found ? 0 : SYKLI_ENOENT;
 }
 
 // Opens the log of a task of the run in progress, empty.
@@ -14196,6 +14303,46 @@ static int sykli__history_load(sykli__history *h, size_t back, sykli__history_ru
     else rc = sykli__history_record_read(h->mem, h->runs,
                                          (const char *)records.data + (count - 1 - back) * 48, run,
                                          each, to);
+    sykli_buf_free(&records);
+    return rc;
+}
+
+typedef struct sykli__history_seek { const char *task; char key[65]; bool found; }
+    sykli__history_seek;
+
+static int sykli__history_seek_task(void *to, const sykli__history_task *task)
+{
+    sykli__history_seek *seek = (sykli__history_seek *)to;
+    if (strcmp(task->name, seek->task)) return 0;
+    seek->found = true;
+    if (task->key && strlen(task->key) == 64) memcpy(seek->key, task->key, 65);
+    return 0;
+}
+
+// The key that a task had in a run, "" if it had none.
+//   run      its id in hex, or the beginning or end of it; the newest that answers to it
+//   returns  0; ENOENT: no such run, or the task was not in it: the fault says which; ENOMEM, EIO
+static int sykli__history_key_of(sykli__history *h, const char *run, const char *task,
+                                 char out[65], sykli_fault *f)
+{
+    sykli__history_seek seek = { .task = task };
+    sykli__history_run info;
+    sykli_buf records;
+    size_t size = strlen(run);
+    const char *name = NULL;
+    sykli_buf_init(&records, h->mem, SYKLI_TAG_drive);
+    int rc = sykli__history_records(h, &records);
+    for (size_t at = records.size; !rc && !name && size && size <= 16 && at; at -= 48) {
+        const char *id = (const char *)records.data + at - 48 + 15;
+        if (!strncmp(id, run, size) || !strncmp(id + 16 - size, run, size)) name = id - 15;
+    }
+    if (rc) rc = sykli_fail_sys(f, rc, "the records of earlier runs");
+    else if (!name) rc = sykli_fail(f, SYKLI_ENOENT, "no run %s is recorded here", run);
+    else rc = sykli__history_record_read(h->mem, h->runs, name, &info, sykli__history_seek_task,
+                                         &seek);
+    if (!rc && !seek.found)
+        rc = sykli_fail(f, SYKLI_ENOENT, "'%s' did not end in run %.16s", task, name + 15);
+    memcpy(out, seek.key, sizeof seek.key);
     sykli_buf_free(&records);
     return rc;
 }
@@ -15267,22 +15414,39 @@ static int sykli__drive_word(void *to, const char *part, const char *name, const
     return sykli__key_reason(&w->text, part, name, was, is);
 }
 
-// Says what changed since the last time this task had a key.
-static void sykli__drive_changed(sykli__drive *d, sykli__drive_task *t, const char *manifest)
+// Says what is different from what the key of this task was made of before.
+//   rc       how reading that went
+static void sykli__drive_changed(sykli__drive *d, sykli__drive_task *t, const char *manifest,
+                                 int rc, const sykli_buf *before)
 {
-    sykli_buf before;
     sykli__drive_words words = { .count = 0 };
     sykli_buf_init(&words.text, d->mem, SYKLI_TAG_drive);
-    sykli_buf_init(&before, d->mem, SYKLI_TAG_drive);
-    int rc = sykli__history_key_load(&d->history, t->name, &before);
-    if (!rc) rc = sykli__key_diff(d->mem, (const char *)before.data, manifest, sykli__drive_word,
+    if (!rc) rc = sykli__key_diff(d->mem, (const char *)before->data, manifest, sykli__drive_word,
                                   &words);
     if (words.count > 3) sykli_buf_print(&words.text, " and %d more", words.count - 3);
     if (rc == SYKLI_ENOENT) t->changed = "first run here";
     else if (!rc && words.count && !words.text.error)
         t->changed = sykli__drive_keep_text(d, (const char *)words.text.data);
     sykli_buf_free(&words.text);
-    sykli_buf_free(&before);
+}
+
+// What a task's key was made of the last time it had one, or in a run.
+//   against  the run; NULL: the last time
+//   returns  0; ENOENT: never, or not kept; or the error
+static int sykli__drive_before(sykli__drive *d, const sykli__drive_task *t, const char *against,
+                               sykli_buf *out)
+{
+    char key[65];
+    if (!against) return sykli__history_key_load(&d->history, t->name, out);
+    int rc = sykli__history_key_of(&d->history, against, t->name, key, d->fault);
+    if (rc) return rc;
+    if (!*key)
+        return sykli_fail(d->fault, SYKLI_ENOENT, "'%s' had no key in run %s: it declares no "
+                          "inputs, or did not get so far", t->name, against);
+    rc = sykli__history_key_find(&d->history, t->name, key, out);
+    return rc == SYKLI_ENOENT
+        ? sykli_fail(d->fault, rc, "what the key of '%s' was made of in run %s is not kept any "
+                     "more", t->name, against) : rc;
 }
 
 // Whether all that a task's key is made of is what it was when its result was last seen in the
@@ -15353,8 +15517,13 @@ static void sykli__drive_hash(sykli__drive *d, uint32_t task)
     }
     if (!rc) rc = sykli_unhex(t->key.bytes, 32, hex, 64);
     if (!rc && d->history_open) {
-        sykli__drive_changed(d, t, (const char *)key.manifest.data);
-        sykli__history_key_save(&d->history, t->name, hex, key.manifest.data, key.manifest.size);
+        sykli_buf before;
+        sykli_buf_init(&before, d->mem, SYKLI_TAG_drive);
+        int known = sykli__drive_before(d, t, NULL, &before);
+        sykli__drive_changed(d, t, (const char *)key.manifest.data, known, &before);
+        sykli__history_key_save(&d->history, t->name, hex, key.manifest.data, key.manifest.size,
+                                &before);
+        sykli_buf_free(&before);
     }
     sykli__key_free(&key);
     t->has_key = !rc;
@@ -16383,16 +16552,25 @@ static void sykli__drive_tell_part(sykli_buf *out, const char *line, size_t size
 }
 
 // What the key of a task would be now, what is different from the last time, and every part of it.
-static int sykli__drive_explain(sykli__drive *d, uint32_t task, sykli_buf *out)
+static int sykli__drive_explain(sykli__drive *d, uint32_t task, const char *against, sykli_buf *out)
 {
     sykli__drive_task *t = &d->tasks[task];
     sykli__key key;
+    sykli_buf before;
     char hex[65];
     bool keyed = d->sched.tasks[task].desc.keyed;
     sykli__key_begin(&key, d->mem);
+    sykli_buf_init(&before, d->mem, SYKLI_TAG_drive);
     int rc = sykli__drive_key_parts(d, &key, task);
     if (!rc) rc = sykli__key_end(&key, hex);
-    if (!rc && d->history_open) sykli__drive_changed(d, t, (const char *)key.manifest.data);
+    if (!rc && against && !d->history_open)
+        rc = sykli_fail(d->fault, SYKLI_ENOENT, "no runs are recorded here");
+    if (!rc && d->history_open) {
+        int known = sykli__drive_before(d, t, against, &before);
+        if (against) rc = known;
+        if (!rc) sykli__drive_changed(d, t, (const char *)key.manifest.data, known, &before);
+    }
+    sykli_buf_free(&before);
     if (!rc) {
         sykli__store_entry entry;
         bool hit = keyed && d->store && !sykli__store_entry_get(d->store, hex, &entry, NULL);
@@ -17166,6 +17344,15 @@ SYKLI_COLUMNS(sykli__node_actions_row, SYKLI__NODE_ACTIONS_COLUMNS)
 SYKLI_ROW(sykli__node_history_row, SYKLI__NODE_HISTORY_COLUMNS)
 SYKLI_COLUMNS(sykli__node_history_row, SYKLI__NODE_HISTORY_COLUMNS)
 
+#define SYKLI__NODE_FLAKY_COLUMNS(X, T)                                                            \
+    X(T, TEXT, task, 0, none, public, "task")                                                      \
+    X(T, U64, flips, 0, none, public, "other outcome, although nothing in its key had changed")    \
+    X(T, U64, retried, 0, none, public, "passed, but not at the first attempt")                    \
+    X(T, I64, last_at, 0, time, public, "when either happened last")                               \
+    X(T, TEXT, key, 0, none, observer, "its last action key")
+SYKLI_ROW(sykli__node_flaky_row, SYKLI__NODE_FLAKY_COLUMNS)
+SYKLI_COLUMNS(sykli__node_flaky_row, SYKLI__NODE_FLAKY_COLUMNS)
+
 typedef struct sykli__node_past { sykli_emit *to; sykli__history_run run; } sykli__node_past;
 
 static int sykli__node_scan_nodes(void *user, sykli_emit *to)
@@ -17320,21 +17507,44 @@ static int sykli__node_scan_past(void *user, const sykli__history_task *task)
     return past->to->row(past->to, &row);
 }
 
+// The history of the project folder: that of the run, or `own` opened.
+//   returns  0 and NULL: there is none; or the error
+static int sykli__node_history(sykli *s, sykli__history *own, sykli__history **out)
+{
+    sykli_stat stat;
+    char path[SYKLI__TREE_PATH_MAX];
+    *out = s->drive.history_open ? &s->drive.history : NULL;
+    snprintf(path, sizeof path, "%s/.sykli/runs", s->desc.project_dir);
+    if (*out || s->sys.stat(s->sys.user, SYKLI_CWD, path, &stat) < 0) return 0;
+    int rc = sykli__history_open(own, &s->mem, s->desc.project_dir, s->desc.log_dir, &s->fault);
+    if (!rc) *out = own;
+    return rc;
+}
+
+// Tasks whose outcome changed although nothing else did.
+static int sykli__node_scan_flaky(void *user, sykli_emit *to)
+{
+    sykli__history own, *h;
+    const void *name;
+    size_t at = 0;
+    uint64_t index;
+    int rc = sykli__node_history((sykli *)user, &own, &h);
+    while (!rc && h && sykli_map_next(&h->names, &at, &name, NULL, &index)) {
+        const sykli__history_known *known = &h->known[index];
+        sykli__node_flaky_row row = { .task = (const char *)name, .flips = known->flips,
+            .retried = known->retried, .last_at = (int64_t)known->flaky_ms, .key = known->key };
+        if (known->flips || known->retried) rc = to->row(to, &row);
+    }
+    if (h == &own) sykli__history_close(h);
+    return rc;
+}
+
 // The tasks of earlier runs in the project folder, the newest run first.
 static int sykli__node_scan_history(void *user, sykli_emit *to)
 {
-    sykli *s = (sykli *)user;
-    sykli__history own, *h = &s->drive.history;
-    sykli_stat stat;
-    char path[SYKLI__TREE_PATH_MAX];
-    snprintf(path, sizeof path, "%s/.sykli/runs", s->desc.project_dir);
-    if (!s->drive.history_open) {
-        if (s->sys.stat(s->sys.user, SYKLI_CWD, path, &stat) < 0) return 0;
-        h = &own;
-        if (sykli__history_open(h, &s->mem, s->desc.project_dir, s->desc.log_dir, &s->fault))
-            return s->fault.code;
-    }
-    int rc = 0;
+    sykli__history own, *h;
+    int rc = sykli__node_history((sykli *)user, &own, &h);
+    if (rc || !h) return rc;
     for (size_t back = 0; !rc && back < SYKLI__HISTORY_RUNS_MAX; back++) {
         sykli__node_past past = { .to = to };
         rc = sykli__history_load(h, back, &past.run, NULL, NULL);
@@ -17371,6 +17581,8 @@ static int sykli__node_add_tables(sykli *s)
                           s),
         SYKLI__NODE_TABLE("history", "one task of an earlier run here", sykli__node_history_row,
                           sykli__node_scan_history, s),
+        SYKLI__NODE_TABLE("flaky", "one task that ends now so, now so", sykli__node_flaky_row,
+                          sykli__node_scan_flaky, s),
         SYKLI__NODE_TABLE("ops", "one thing that can be done", sykli__op_row, sykli__op_scan,
                           &s->ops),
         SYKLI__NODE_TABLE("blobs", "one stored blob", sykli__node_blobs_row,
@@ -18079,7 +18291,7 @@ int sykli_task_get(sykli *s, sykli_task task, sykli_task_info *out)
     return 0;
 }
 
-int sykli_explain(sykli *s, sykli_task task, sykli_buf *out)
+int sykli_explain_against(sykli *s, sykli_task task, const char *run, sykli_buf *out)
 {
     int64_t number = sykli__node_number(s, task);
     if (number < 0) return (int)number;
@@ -18090,7 +18302,13 @@ int sykli_explain(sykli *s, sykli_task task, sykli_buf *out)
     if (!rc && !s->drive.started) rc = sykli__drive_look(&s->drive);
     if (!rc && (rc = sykli__drive_ready(&s->drive, sykli__node_environment())))
         sykli__node_stick(s, rc); // half ready, it cannot be done again
-    return sykli__node_say(s, rc ? rc : sykli__drive_explain(&s->drive, (uint32_t)number, out));
+    return sykli__node_say(s, rc ? rc : sykli__drive_explain(&s->drive, (uint32_t)number, run,
+                                                             out));
+}
+
+int sykli_explain(sykli *s, sykli_task task, sykli_buf *out)
+{
+    return sykli_explain_against(s, task, NULL, out);
 }
 
 const char *sykli_cache_note(const sykli *s)

@@ -126,6 +126,53 @@ run run
 expect "all of it damaged" 0 "2 passed"
 holds "the output is right again" cmp got out
 
+# ---- why ----
+project why <<'J'
+{"version":"1","tasks":[
+ {"name":"make","command":"cat in >out","inputs":["in"],"outputs":["out"]},
+ {"name":"free","command":"true"}]}
+J
+for text in one two three; do
+    echo $text >in
+    run run
+    expect "a run of $text" 0 "2 passed"
+done
+run history
+first=$(sed -n '3s/ .*//p' "$out") last=$(sed -n '1s/ .*//p' "$out")
+run explain make
+expect "as the last time" 0 "make: a hit"
+run explain make --against "$first"
+expect "against the first run" 0 "against run $first: " "in"
+run explain make --against "$last" --json
+expect "against the last" 0 '"changed":null' '"hit":true'
+run explain free --against "$first"
+expect "a task without a key" 1
+run explain make --against nobody
+expect "neither a run nor a node" 1
+told "no run nobody is recorded here, and no node runs here"
+
+# ---- flaky ----
+project flaky <<'J'
+{"version":"1","tasks":[
+ {"name":"coin","command":"test -e ../heads","inputs":["in"]},
+ {"name":"again","command":"test -e ../once || { touch ../once; exit 1; }","inputs":["in"],"retry":2},
+ {"name":"firm","command":"true","inputs":["in"]}]}
+J
+echo one >in
+run history --flaky --json
+expect "nothing is flaky before the first run" 0 '"items":[]'
+run run --keep-going
+expect "tails" 1 "1 failed"
+touch ../heads
+run run
+expect "heads" 0 "1 passed · 2 cached"
+run history --flaky
+expect "which is flaky" 0 "coin" "again" "!firm"
+run history --flaky --json
+expect "and how" 0 '"task":"coin","flips":1,"retried":0' '"task":"again","flips":0,"retried":1'
+run query 'SELECT task FROM flaky WHERE flips > 0' --format csv
+expect "it is a table" 0 "coin" "!again"
+
 # ---- room ----
 project room <<'J'
 {"version":"1","tasks":[

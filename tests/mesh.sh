@@ -172,6 +172,8 @@ O
 then ok; else fail "what came is what was built"; fi
 run b logs make
 expect "and what its task printed came too" 0 "making"
+run b explain make --against a
+expect "a node says whether it has a result" 0 "a has the result of this key, made "
 rm -f out.txt
 run b run --json
 expect "the second time it is here" 0 '"cached":true,"from":"a"' '"status":"passed"'

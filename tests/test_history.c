@@ -210,20 +210,102 @@ static void keys_are_kept_while_they_change(test *t)
     TRY(sykli__history_begin(&h, 1, 1000, 1, &t->fault));
     rc = sykli__history_key_load(&h, "a", &text);
     if (!t->injected) CHECK_INT(rc, SYKLI_ENOENT);
-    TRY(sykli__history_key_save(&h, "a", "00ff", "parts one", 9));
+    TRY(sykli__history_key_save(&h, "a", "00ff", "parts one", 9, NULL));
     TRY(sykli__history_key_load(&h, "a", &text));
     CHECK_TEXT((char *)text.data, "parts one");
     sykli__history_task task = task_of("a", SYKLI_STATUS_passed, 1);
     TRY(sykli__history_task_put(&h, &task));
-    TRY(sykli__history_key_save(&h, "a", "00ff", "not written: the key is the same", 32));
+    TRY(sykli__history_key_save(&h, "a", "00ff", "not written: the key is the same", 32, NULL));
     TRY(sykli__history_key_load(&h, "a", &text));
     if (sykli__history_find(&h, "a")) CHECK_TEXT((char *)text.data, "parts one");
-    TRY(sykli__history_key_save(&h, "a", "0100", "parts two", 9));
+    TRY(sykli__history_key_save(&h, "a", "0100", "parts two", 9, NULL));
     TRY(sykli__history_key_load(&h, "a", &text));
     CHECK_TEXT((char *)text.data, "parts two");
 out:
     sykli_buf_free(&text);
     if (opened >= 0) sykli__history_close(&h);
+    folder_remove(dir);
+}
+
+// A run of one task.
+static int one(sykli__history *h, uint64_t run, const char *key, sykli_status status, int attempt,
+               const char *manifest, sykli_fault *fault)
+{
+    sykli_buf before;
+    sykli_buf_init(&before, h->mem, SYKLI_TAG_host);
+    int rc = sykli__history_begin(h, run, run * 1000, 1, fault);
+    if (!rc && manifest) {
+        rc = sykli__history_key_load(h, "t", &before);
+        if (rc == SYKLI_ENOENT) rc = 0;
+        if (!rc) rc = sykli__history_key_save(h, "t", key, manifest, strlen(manifest), &before);
+    }
+    sykli_buf_free(&before);
+    sykli__history_task task = { .name = "t", .status = status, .key = key, .attempt = attempt,
+                                 .started_at_ms = run * 1000 };
+    if (!rc) rc = sykli__history_task_put(h, &task);
+    return rc ? rc : sykli__history_end(h, run * 1000 + 1, 0);
+}
+
+#define KEY_OF(c) c c c c c c c c c c c c c c c c
+
+static void what_ends_now_so_now_so_is_known(test *t)
+{
+    static const char a[] = KEY_OF("aaaa"), b[] = KEY_OF("bbbb");
+    static const struct {
+        const char *key;
+        sykli_status status;
+        int attempt;
+        uint32_t flips, again;
+    } rows[] = {
+        { a, SYKLI_STATUS_failed, 1, 0, 0 },  { a, SYKLI_STATUS_failed, 1, 0, 0 },
+        { a, SYKLI_STATUS_passed, 1, 1, 0 },  { a, SYKLI_STATUS_cached, 0, 1, 0 },
+        { a, SYKLI_STATUS_errored, 1, 2, 0 }, { b, SYKLI_STATUS_passed, 1, 2, 0 },
+        { b, SYKLI_STATUS_passed, 2, 2, 1 },  { "", SYKLI_STATUS_blocked, 0, 2, 1 },
+        { b, SYKLI_STATUS_failed, 3, 3, 1 } };
+    char dir[64];
+    sykli__history h = { 0 };
+    folder_make(dir);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) { // each run reads what the others left
+        TRY(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault));
+        TRY(one(&h, i + 1, rows[i].key, rows[i].status, rows[i].attempt, NULL, &t->fault));
+        const sykli__history_known *known = sykli__history_find(&h, "t");
+        CHECK(known || t->injected);
+        if (known && !t->injected) CHECK_INT(known->flips, rows[i].flips);
+        if (known && !t->injected) CHECK_INT(known->retried, rows[i].again);
+        sykli__history_close(&h);
+    }
+out:
+    sykli__history_close(&h);
+    folder_remove(dir);
+}
+
+static void keys_of_recorded_runs_are_kept(test *t)
+{
+    char dir[64], key[65], name[80], text[32];
+    sykli__history h = { 0 };
+    sykli_buf out;
+    folder_make(dir);
+    sykli_buf_init(&out, &t->mem, SYKLI_TAG_host);
+    TRY(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault));
+    for (unsigned run = 1; run <= 24; run++) {
+        snprintf(key, sizeof key, "%064x", run);
+        snprintf(text, sizeof text, "part %u=\nlines\n", run);
+        TRY(one(&h, run, key, SYKLI_STATUS_passed, 1, text, &t->fault));
+    }
+    for (unsigned run = 6; run <= 24; run++) {
+        snprintf(name, sizeof name, "%016x", run);
+        TRY(sykli__history_key_of(&h, name, "t", key, &t->fault));
+        TRY(sykli__history_key_find(&h, "t", key, &out));
+        snprintf(text, sizeof text, "part %u=\nlines\n", run);
+        CHECK_TEXT((const char *)out.data, text);
+    }
+    CHECK(sykli__history_key_of(&h, "0000000000000001", "t", key, &t->fault) < 0);
+    CHECK(sykli__history_key_of(&h, "0000000000000018", "other", key, &t->fault) < 0);
+    snprintf(key, sizeof key, "%064x", 1);
+    CHECK(sykli__history_key_find(&h, "t", key, &out) < 0);
+out:
+    sykli_buf_free(&out);
+    sykli__history_close(&h);
     folder_remove(dir);
 }
 
@@ -269,6 +351,8 @@ int main(int argc, char **argv)
     TEST_ONCE(a_killed_run_is_readable);
     TEST_ONCE(logs_go_with_their_run);
     TEST_STORY(keys_are_kept_while_they_change);
+    TEST_EVERY(7, what_ends_now_so_now_so_is_known);
+    TEST_EVERY(29, keys_of_recorded_runs_are_kept);
     TEST_ONCE(one_run_at_a_time);
     TEST_ONCE(links_are_not_followed);
     return test_end(argc, argv);

@@ -1,8 +1,10 @@
 // Lists the last runs of this project.
+#include "ask.h"
 #include "record.h"
 
 static const cli_option options[] = {
     { "limit", 'n', "N", "at most so many; default: 20" },
+    { "flaky", 0, NULL, "the tasks that end now so, now so, although nothing has changed" },
     { NULL, 0, NULL, NULL }
 };
 
@@ -49,17 +51,32 @@ static void print_json(cli *c, const record *records, size_t count)
     sykli_buf_free(&b);
 }
 
+// Tasks with another outcome than the time before under the same key, or that passed after a retry.
+static int list_flaky(cli *c, uint32_t limit)
+{
+    asking a;
+    int code = ask_begin_alone(&a, c, NULL);
+    if (code) return code;
+    code = ask_print(&a, NULL, cli_print(c, "SELECT task, flips, retried, last_at FROM flaky "
+                                            "ORDER BY last_at DESC LIMIT %u", (unsigned)limit),
+                     SYKLI_FORMAT_table);
+    ask_end(&a);
+    return code;
+}
+
 static int run(cli *c)
 {
     uint32_t limit;
     size_t count;
     int code = cli_number(c, "limit", 20, 1, 4096, &limit);
     if (code) return code;
+    if (cli_has(c, "flaky")) return list_flaky(c, limit);
     const record *records = record_list(c, limit, &count);
     if (c->json) print_json(c, records, count);
     else for (size_t i = 0; i < count; i++) print_row(&records[i]);
     return CLI_OK;
 }
 
-const cli_verb verb_history = { "history", "list the last runs", "[-n N]", "sykli history -n 5",
+const cli_verb verb_history = { "history", "list the last runs", "[-n N] [--flaky]",
+                                "sykli history -n 5",
                                 options, NULL, run };
