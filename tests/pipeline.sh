@@ -133,11 +133,26 @@ expect "wrong secret references" 1 '"path":"tasks[0].secret_refs[0]"' 'env, file
     '"path":"tasks[0].secret_refs[2]"'
 
 # ---- gates ----
+cat >"$work/bin/curl" <<'END'
+#!/bin/sh
+for word; do last=$word; done
+case $last in
+*yes) echo '{"approved":true,"approver":"ada"}' ;;
+*no) echo '{"approved":false,"reason":"frozen"}' ;;
+*odd) echo hello ;;
+*hang) echo $$ >"$CURL_CALLS.hang"; exec sleep 60 ;;
+*) exit 22 ;;
+esac
+echo "$@" >>"$CURL_CALLS"
+END
+chmod +x "$work/bin/curl"
+export CURL_CALLS="$work/curls"
 project gates '{"name":"open","gate":{"strategy":"env","env_var":"GO"}},
  {"name":"shut","gate":{"strategy":"env","env_var":"STOP"}},
  {"name":"late","gate":{"strategy":"env","env_var":"NEVER_SET","timeout":1}},
  {"name":"file","command":"touch released","gate":{"strategy":"file","file_path":"go"}},
  {"name":"ask","gate":{"strategy":"prompt"}},
+ {"name":"hang","gate":{"strategy":"webhook","webhook_url":"http://h/hang","timeout":1}},
  {"name":"odd","gate":{"strategy":"file"}},
  {"name":"beside","command":"echo approved >go","inputs":["in"],"outputs":{"o":"go"}},
  {"name":"behind","command":"true","depends_on":["late"]}'
@@ -151,6 +166,9 @@ is file passed
 is ask failed
 is odd failed
 is behind blocked
+is hang failed
+curl_is_gone() { ! kill -0 "$(cat "$CURL_CALLS.hang")" 2>/dev/null; }
+holds "what was asked ends with its gate" curl_is_gone
 holds "an approved gate goes on with its command" test -e released
 project gatewhen '{"name":"skip","gate":{"strategy":"env","env_var":"STOP"},"when":"false"},
  {"name":"bad","gate":{"strategy":"env","env_var":"STOP"},"when":"what =="}'
@@ -176,19 +194,6 @@ if script --version 2>/dev/null | grep -q util-linux; then
     asked n
     expect "denied at a terminal" 1 'denied at the terminal' '1 failed'
 fi
-cat >"$work/bin/curl" <<'END'
-#!/bin/sh
-for word; do last=$word; done
-case $last in
-*yes) echo '{"approved":true,"approver":"ada"}' ;;
-*no) echo '{"approved":false,"reason":"frozen"}' ;;
-*odd) echo hello ;;
-*) exit 22 ;;
-esac
-echo "$@" >>"$CURL_CALLS"
-END
-chmod +x "$work/bin/curl"
-export CURL_CALLS="$work/curls"
 project hooks '{"name":"y","gate":{"strategy":"webhook","webhook_url":"http://h/yes","message":"m"}},
  {"name":"n","gate":{"strategy":"webhook","webhook_url":"http://h/no"}},
  {"name":"o","gate":{"strategy":"webhook","webhook_url":"http://h/odd"}},

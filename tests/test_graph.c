@@ -336,16 +336,16 @@ out:
 int main(int argc, char **argv)
 {
     alarm(280);
-    TEST_EVERY(5, an_output_is_taken_in);
+    TEST_EVERY(11, an_output_is_taken_in);
     TEST_ONCE(what_is_taken_in_is_in_the_key);
     TEST_ONCE(bad_intakes_are_refused);
     TEST_ONCE(an_intake_stays_in_the_project);
-    TEST_EVERY(7, the_host_accepts);
-    TEST_EVERY(3, given_secrets_stay_secret);
-    TEST_EVERY(3, a_held_task_holds_no_worker);
+    TEST_EVERY(13, the_host_accepts);
+    TEST_EVERY(7, given_secrets_stay_secret);
+    TEST_EVERY(5, a_held_task_holds_no_worker);
     TEST_ONCE(a_held_task_is_denied);
     TEST_ONCE(a_cancelled_run_holds_nothing);
     TEST_EVERY(2, a_verdict_from_inside_the_event);
-    TEST_EVERY(3, a_failure_that_may_be);
+    TEST_EVERY(5, a_failure_that_may_be);
     return test_end(argc, argv);
 }
