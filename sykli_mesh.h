@@ -100,6 +100,7 @@ int sykli_mesh_id(sykli *s, const char *state_dir, char out[65]);
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 SYKLI_PLAIN_BEGIN

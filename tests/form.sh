@@ -82,6 +82,11 @@ WARN="-std=c11 -Werror -pedantic -Wall -Wextra -Wconversion -Wshadow -Wstrict-pr
 began=$(date +%s%N)
 check implementation "$CC" $WARN -O2 -c "$work/implementation.c" -o "$work/implementation.o"
 echo "implementation: $(( ($(date +%s%N) - began) / 1000000 )) ms to compile with $CC -O2"
+source mesh.c <<'C'
+#define SYKLI_MESH_IMPLEMENTATION
+#include "sykli_mesh.h"
+C
+check "the mesh in a file of its own" "$CC" $WARN -fsyntax-only "$work/mesh.c"
 check "second file" "$CC" $WARN -c "$work/user.c" -o "$work/user.o"
 check "c host" "$CC" $WARN "$work/host.c" "$work/user.o" "$work/implementation.o" -lpthread -lm \
     -o "$work/host"
