@@ -107,11 +107,17 @@ int tool_wait(cli *c, tool *t)
     return rc;
 }
 
-bool tool_passed(const tool *t) { return WIFEXITED(t->status) && !WEXITSTATUS(t->status); }
+// The macros of macOS take the address of what they look at, as something that may be written.
+bool tool_passed(const tool *t)
+{
+    int status = t->status;
+    return WIFEXITED(status) && !WEXITSTATUS(status);
+}
 
 char *tool_ending(cli *c, const tool *t)
 {
-    if (!WIFEXITED(t->status)) return cli_print(c, "signal %d", WTERMSIG(t->status));
-    if (WEXITSTATUS(t->status) == 127) return cli_copy(c, "there is no such program", 24);
-    return cli_print(c, "exit code %d", WEXITSTATUS(t->status));
+    int status = t->status;
+    if (!WIFEXITED(status)) return cli_print(c, "signal %d", WTERMSIG(status));
+    if (WEXITSTATUS(status) == 127) return cli_copy(c, "there is no such program", 24);
+    return cli_print(c, "exit code %d", WEXITSTATUS(status));
 }
