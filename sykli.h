@@ -339,8 +339,9 @@ typedef struct sykli_desc {
     bool refresh;              // no lookup, publication as usual
     bool no_history;           // leaves nothing in the project folder but outputs
     bool replay_logs;          // a hit tells and logs again what its task printed when it ran
-    bool subreaper;            // this process is one (prctl(2), Linux) and has no children but its
-                               // tasks: what left a task without a trace is ended and reaped too
+    bool subreaper;            // this process is one (prctl(2), Linux), and its other children stay
+                               // in its session: what left a task without a trace is ended and
+                               // reaped too
     bool cgroups;              // each task in a cgroup (version 2) where this process may make them
     uint64_t log_max_bytes;    // cap of one task's log; 0: 64 MiB
     uint64_t memory_max_bytes; // 0: no limit
@@ -12656,6 +12657,7 @@ typedef struct sykli__spawn_host {
     struct { int pid; uint64_t started_ns; } recent[SYKLI__SPAWN_RECENT];
     uint32_t at;                    // starts so far
     bool subreaper, strays;         // strays: some child of ours may be of more than one task
+    int session;                    // ours: no task is in it, nor can any get there
     uint64_t buried_ns;             // when strays that have ended were last reaped
     struct sykli__spawn_proc *live; // started and not closed
     int cgroup_fd;                  // folder of our cgroups, -1: none may be made
@@ -12930,6 +12932,29 @@ static int64_t sykli__spawn_slurp(sykli_mem *mem, int pid, const char *name, cha
     return got;
 }
 
+// proc(5), /proc/PID/stat.
+typedef struct sykli__spawn_stat {
+    char state;
+    int parent, group, session;
+    uint64_t cpu_ticks, ticks; // used by it and by children it waited for; start, since boot
+} sykli__spawn_stat;
+
+static bool sykli__spawn_stat_read(sykli_mem *mem, int pid, sykli__spawn_stat *out)
+{
+    char text[1024];
+    if (sykli__spawn_slurp(mem, pid, "stat", text, sizeof text) <= 0) return false;
+    char *at = strrchr(text, ')'); // the name before it may hold anything
+    if (!at || strlen(at) < 4) return false;
+    out->state = at[2];
+    uint64_t fields[22] = { 0 }; // the page counts from 1
+    at += 3;
+    for (int i = 3; i < 22; i++) fields[i] = strtoull(at, &at, 10);
+    out->parent = (int)fields[3], out->group = (int)fields[4], out->session = (int)fields[5];
+    out->cpu_ticks = fields[13] + fields[14] + fields[15] + fields[16];
+    out->ticks = fields[21];
+    return out->ticks != 0;
+}
+
 // ---- cgroups
 
 // The part of a path below /proc/PID/cgroup that is the folder of one of our cgroups.
@@ -13079,7 +13104,7 @@ static void sykli__spawn_cgroup_close(sykli_mem *mem, sykli__spawn_host *host)
 
 // ---- starting
 
-//   subreaper  this process is one, and has no children but those started here
+//   subreaper  this process is one; other children of it stay in its session
 //   cgroups    tasks go into cgroups of their own where this process may make them
 static void sykli__spawn_host_open(sykli__spawn_host *host, sykli_mem *mem, bool subreaper,
                                    bool cgroups)
@@ -13088,7 +13113,10 @@ static void sykli__spawn_host_open(sykli__spawn_host *host, sykli_mem *mem, bool
     memset(host, 0, sizeof *host);
     host->cgroup_fd = -1;
     host->containment = sykli__spawn_contain(sys);
-    host->subreaper = subreaper && host->containment == SYKLI__SPAWN_scan;
+    sykli__spawn_stat own;
+    host->subreaper = subreaper && host->containment == SYKLI__SPAWN_scan
+                   && sykli__spawn_stat_read(mem, sys->pid(sys->user), &own);
+    if (host->subreaper) host->session = own.session;
     host->loadavg_fd = sys->open(sys->user, SYKLI_CWD, "/proc/loadavg", SYKLI_OPEN_read, 0);
     if (host->loadavg_fd < 0) host->loadavg_fd = -1;
     if (cgroups && host->containment == SYKLI__SPAWN_scan) sykli__spawn_cgroup_open(mem, host);
@@ -13200,29 +13228,6 @@ static int sykli__spawn_reap(sykli_mem *mem, sykli__spawn_proc *proc)
     return rc;
 }
 
-// proc(5), /proc/PID/stat.
-typedef struct sykli__spawn_stat {
-    char state;
-    int parent, group, session;
-    uint64_t cpu_ticks, ticks; // used by it and by children it waited for; start, since boot
-} sykli__spawn_stat;
-
-static bool sykli__spawn_stat_read(sykli_mem *mem, int pid, sykli__spawn_stat *out)
-{
-    char text[1024];
-    if (sykli__spawn_slurp(mem, pid, "stat", text, sizeof text) <= 0) return false;
-    char *at = strrchr(text, ')'); // the name before it may hold anything
-    if (!at || strlen(at) < 4) return false;
-    out->state = at[2];
-    uint64_t fields[22] = { 0 }; // the page counts from 1
-    at += 3;
-    for (int i = 3; i < 22; i++) fields[i] = strtoull(at, &at, 10);
-    out->parent = (int)fields[3], out->group = (int)fields[4], out->session = (int)fields[5];
-    out->cpu_ticks = fields[13] + fields[14] + fields[15] + fields[16];
-    out->ticks = fields[21];
-    return out->ticks != 0;
-}
-
 // Whether the process was started with the attempt's mark in its environment.
 static bool sykli__spawn_marked_by(sykli_mem *mem, int pid, const char *mark)
 {
@@ -13266,11 +13271,14 @@ static uint64_t sykli__spawn_ticks(sykli_mem *mem, sykli__spawn_proc *proc)
 }
 
 // Whether a child of ours that we did not start may be ended with this task: no other that lives
-// could have started it. It may be older than this task; then its own has ended before.
+// could have started it. It may be older than this task; then its own has ended before. Who is in
+// our session was never in a task: tasks begin with a session of their own, and there is no way
+// from one into another. Such children the host has started.
 static bool sykli__spawn_stray(const sykli__spawn_search *s, int pid, const sykli__spawn_stat *stat)
 {
     sykli__spawn_host *host = s->proc->host;
-    if (!host || !host->subreaper || stat->parent != s->mem->sys->pid(s->mem->sys->user))
+    if (!host || !host->subreaper || stat->session == host->session
+        || stat->parent != s->mem->sys->pid(s->mem->sys->user))
         return false;
     for (sykli__spawn_proc *other = host->live; other; other = other->next)
         if (other->pid == pid) return false;
@@ -13316,6 +13324,7 @@ static void sykli__spawn_bury(const sykli__spawn_search *s, int pid)
     sykli_exit exit;
     if (!host || !host->subreaper || !sykli__spawn_stat_read(s->mem, pid, &stat)) return;
     if (stat.state != 'Z' || stat.parent != sys->pid(sys->user)) return;
+    if (stat.session == host->session) return;
     for (const sykli__spawn_proc *other = host->live; other; other = other->next)
         if (other->pid == pid) return;
     sys->wait(sys->user, pid, &exit);
