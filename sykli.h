@@ -220,6 +220,8 @@ typedef struct sykli_exit {
 //     listen     "IP:PORT", "[IP6]:PORT", "unix:PATH"; the same for `dial`, which does not wait:
 //                writable means done, `dialled` says how it went
 //     resolve    the address number `index` of a host name, waiting for DNS; returns 4 or 6
+//     widen      makes room for so many bytes in a pipe; less is no error, but how it stays
+//     terminal   a new one: fds[0] reads what programs print on fds[1], unchanged
 //     peer_pid   of a unix socket           host_name  of this machine
 #define SYKLI_SYS_CALLS(X)                                                                         \
     X(int, random, (void *u, void *out, size_t size), (u, out, size))                              \
@@ -252,6 +254,8 @@ typedef struct sykli_exit {
     X(int, allocate, (void *u, int fd, uint64_t size), (u, fd, size))                              \
     X(int, map, (void *u, int fd, size_t size, void **out), (u, fd, size, out))                    \
     X(int, pipe, (void *u, int fds[2]), (u, fds))                                                  \
+    X(int, terminal, (void *u, int fds[2]), (u, fds))                                              \
+    X(int, widen, (void *u, int fd, int size), (u, fd, size))                                      \
     X(int, spawn, (void *u, const sykli_spawn *desc), (u, desc))                                   \
     X(int, signal, (void *u, int pid, int sig, int whole_group), (u, pid, sig, whole_group))       \
     X(int, wait, (void *u, int pid, sykli_exit *out), (u, pid, out))                               \
@@ -315,7 +319,7 @@ typedef struct sykli_event {
     int attempt, pid, exit_code, signal;
     const char *from;         // hits: "local" or the node
     const char *key;          // action key, hex
-    uint64_t duration_ms, cpu_ms, rss_max_bytes, in_ms, saved_ms;
+    uint64_t duration_ms, cpu_ms, rss_max_bytes, read_bytes, write_bytes, in_ms, saved_ms;
     const char *target, *node; // task_started: where it runs
     uint32_t tasks, workers;   // run_started
     uint32_t counts[SYKLI_ENDINGS];             // run_finished: tasks by status
@@ -338,6 +342,7 @@ typedef struct sykli_desc {
     bool no_cache;             // neither lookup nor publication
     bool refresh;              // no lookup, publication as usual
     bool no_history;           // leaves nothing in the project folder but outputs
+    bool last_lines;           // of many lines at once, task_output tells the last one only
     bool replay_logs;          // a hit tells and logs again what its task printed when it ran
     bool subreaper;            // this process is one (prctl(2), Linux), and its other children stay
                                // in its session: what left a task without a trace is ended and
@@ -414,7 +419,9 @@ typedef struct sykli_task_desc {
     const sykli_intake *intake_list; size_t intake_count;
     const char *workdir;   // below the project folder; NULL: the project folder
     uint32_t timeout_ms;   // wall time of one attempt; 0: none
+    uint32_t stall_ms;     // without output for so long: ended, `errored`; 0: config key run.stall
     uint32_t retries;      // attempts after the first
+    bool pty;              // prints on a terminal, both streams as one; also config key run.pty
     bool no_cache;
     const char *skip_reason; // not NULL: the task is `skipped` for this reason, what follows runs
     // More members of the task as `sykli run` reads them, JSON: "\"when\": \"branch == 'main'\"".
@@ -509,6 +516,7 @@ typedef struct sykli_task_info {
     sykli_status status;
     int exit_code, signal, attempt, pid;
     uint64_t duration_ms, cpu_ms, rss_max_bytes, saved_ms, started_at_ms;
+    uint64_t read_bytes, write_bytes; // from and to disks, not what memory had or still holds
     char key[65]; // hex, "" before it is known
     char log_id[65]; // of a hit: the blob of what its task printed, in hex; "" if nothing
 } sykli_task_info;
@@ -5632,6 +5640,8 @@ static void sykli__event_task_finished(sykli_buf *b, const sykli_event *e)
     sykli__event_u64(b, "duration_ms", e->duration_ms);
     sykli__event_u64(b, "cpu_ms", e->cpu_ms);
     sykli__event_u64(b, "rss_max_bytes", e->rss_max_bytes);
+    sykli__event_u64(b, "read_bytes", e->read_bytes);
+    sykli__event_u64(b, "write_bytes", e->write_bytes);
     sykli__event_bytes(b, "why", e->text, sykli__event_text_size(e));
 }
 
@@ -5731,6 +5741,10 @@ int sykli_event_json(const sykli_event *e, sykli_buf *out)
       "time from TERM to KILL when a task is ended")                                               \
     X(leftover_grace, "leftover.grace", U64, ms, "1s", 0, 3600000,                                 \
       "the same for what a finished task leaves running")                                          \
+    X(run_stall, "run.stall", U64, ms, "0", 0, 0,                                                  \
+      "a task that prints nothing for so long is ended; 0: never")                                 \
+    X(run_pty, "run.pty", TEXT, none, "", 0, 0,                                                    \
+      "tasks that print on a terminal: names or patterns, with commas")                            \
     X(kill_cgroups, "kill.cgroups", BOOL, none, "on", 0, 0,                                        \
       "tasks in cgroups of their own, where the program may make them")
 
@@ -6315,6 +6329,16 @@ static int sykli__log_lines_feed(sykli__log_lines *lines, const char *text, size
     return rc;
 }
 
+// The same for who wants to see where it stands only: of many lines at once, the last that ended.
+static int sykli__log_lines_feed_last(sykli__log_lines *lines, const char *text, size_t size)
+{
+    size_t end = size, begin;
+    while (end && text[end - 1] != '\n') end--;
+    for (begin = end ? end - 1 : 0; begin && text[begin - 1] != '\n';) begin--;
+    if (begin) sykli_buf_reset(&lines->part);
+    return sykli__log_lines_feed(lines, text + begin, size - begin);
+}
+
 // At the end of the stream: a last line without a newline is a line too.
 static int sykli__log_lines_end(sykli__log_lines *lines)
 {
@@ -6885,6 +6909,7 @@ typedef enum sykli__sched_fact_kind {
     SYKLI__SCHED_ABORTED,       // the task cannot run at all (missing secret): errored
     SYKLI__SCHED_DECIDED,       // ok: a held task goes on; else value: its last status
     SYKLI__SCHED_KILL,          // somebody wants this task ended
+    SYKLI__SCHED_STALLED,       // it is silent for too long: errored
     SYKLI__SCHED_CANCEL,        // somebody wants the run ended
     SYKLI__SCHED_WORKERS,       // value: their new number
     SYKLI__SCHED_TICK
@@ -6915,7 +6940,7 @@ typedef enum sykli__sched_why {
     SYKLI__SCHED_WHY_none, SYKLI__SCHED_WHY_dependency, SYKLI__SCHED_WHY_fail_fast,
     SYKLI__SCHED_WHY_timeout, SYKLI__SCHED_WHY_killed, SYKLI__SCHED_WHY_cancelled,
     SYKLI__SCHED_WHY_start, SYKLI__SCHED_WHY_exit, SYKLI__SCHED_WHY_outputs,
-    SYKLI__SCHED_WHY_aborted, SYKLI__SCHED_WHY_condition
+    SYKLI__SCHED_WHY_aborted, SYKLI__SCHED_WHY_condition, SYKLI__SCHED_WHY_stalled
 } sykli__sched_why;
 
 // What the graph says of a task.
@@ -7309,9 +7334,9 @@ static void sykli__sched_exited(sykli__sched *s, uint64_t now_ms, uint32_t task,
     sykli__sched_task *t = &s->tasks[task];
     s->running--;
     sykli__sched_untime(s, task);
+    bool late = t->why == SYKLI__SCHED_WHY_timeout || t->why == SYKLI__SCHED_WHY_stalled;
     if (t->ending)
-        sykli__sched_finish(s, task, t->why == SYKLI__SCHED_WHY_timeout ? SYKLI_STATUS_errored
-                                                                      : SYKLI_STATUS_cancelled, 0);
+        sykli__sched_finish(s, task, late ? SYKLI_STATUS_errored : SYKLI_STATUS_cancelled, 0);
     else if (ok) {
         t->status = SYKLI_STATUS_publishing;
         sykli__sched_push(s, SYKLI__SCHED_PUBLISH, task, 0);
@@ -7416,9 +7441,11 @@ static void sykli__sched_step(sykli__sched *s, uint64_t now_ms, const sykli__sch
         sykli__sched_finish(s, task, SYKLI_STATUS_errored, SYKLI__SCHED_WHY_aborted);
         break;
     case SYKLI__SCHED_DECIDED: sykli__sched_decided(s, task, fact->ok, fact->value); break;
-    case SYKLI__SCHED_KILL:
+    case SYKLI__SCHED_KILL: case SYKLI__SCHED_STALLED:
         if (t->status == SYKLI_STATUS_running)
-            sykli__sched_kill(s, now_ms, task, SYKLI__SCHED_WHY_killed);
+            sykli__sched_kill(s, now_ms, task,
+                              fact->kind == SYKLI__SCHED_KILL ? SYKLI__SCHED_WHY_killed
+                                                              : SYKLI__SCHED_WHY_stalled);
         break;
     default: break;
     }
@@ -7473,6 +7500,7 @@ SYKLI_FAST_END
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -7481,12 +7509,12 @@ SYKLI_FAST_END
 #include <sys/types.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__) && !defined(SYKLI_PORTABLE)
 #define SYKLI__SYS_LINUX 1
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #endif
 
@@ -7910,6 +7938,47 @@ static int sykli__sys_pipe(void *u, int fds[2])
     for (int i = 0; i < 2; i++) fcntl(fds[i], F_SETFD, FD_CLOEXEC);
 #endif
     return sykli__sys_nonblock(u, fds[0]);
+}
+
+static int sykli__sys_widen(void *u, int fd, int size)
+{
+    (void)u;
+#if defined(SYKLI__SYS_LINUX) && defined(F_SETPIPE_SZ)
+    return sykli__sys_int(fcntl(fd, F_SETPIPE_SZ, size));
+#else
+    (void)fd, (void)size;
+    return -ENOSYS;
+#endif
+}
+
+// A pair whose programs see a terminal of 24 lines and 120 columns. It controls nobody: whoever
+// wants to ask a question there finds no terminal to ask, and nothing waits for an answer.
+static int sykli__sys_terminal(void *u, int fds[2])
+{
+    (void)u;
+    char name[128];
+    struct termios mode;
+    struct winsize size = { 24, 120, 0, 0 };
+    fds[0] = posix_openpt(O_RDWR | O_NOCTTY);
+    if (fds[0] < 0) return -errno;
+    fcntl(fds[0], F_SETFD, FD_CLOEXEC);
+    const char *path = grantpt(fds[0]) || unlockpt(fds[0]) ? NULL : ptsname(fds[0]);
+    fds[1] = -1;
+    if (path && strlen(path) < sizeof name) {
+        strcpy(name, path);
+        fds[1] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    }
+    int rc = fds[1] < 0 || tcgetattr(fds[1], &mode) ? -errno : 0;
+    if (!rc) {
+        mode.c_oflag &= (tcflag_t)~OPOST; // a newline stays one
+        mode.c_lflag &= (tcflag_t)~ECHO;
+        rc = sykli__sys_int(tcsetattr(fds[1], TCSANOW, &mode));
+        ioctl(fds[1], TIOCSWINSZ, &size);
+    }
+    if (!rc) rc = sykli__sys_nonblock(NULL, fds[0]);
+    for (int i = 0; rc && i < 2; i++)
+        if (fds[i] >= 0) close(fds[i]);
+    return rc;
 }
 
 // What the child needs, ready before it is made: between fork and exec nothing may be allocated.
@@ -12643,6 +12712,7 @@ typedef struct sykli__spawn_desc {
     const char *const *env; // the whole environment, NULL-terminated
     const char *workdir;    // NULL: the current one
     const char *uid;        // of this attempt, 1..SYKLI__SPAWN_UID_MAX bytes; SYKLI_TASK_UID there
+    bool terminal;          // one for both streams, read as the first, instead of two pipes
     struct sykli__spawn_host *host; // NULL: each process asks the machine anew
     int (*function)(void *user);    // not NULL: called in the child, there is no command
     void *function_user;
@@ -13132,18 +13202,21 @@ static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
                                sykli__spawn_proc *out, int write_fds[2], sykli_fault *f)
 {
     const sykli_sys *sys = mem->sys;
-    int fds[2], rc = sys->pipe(sys->user, fds);
-    if (rc < 0) return sykli_fail_sys(f, rc, "a pipe for the task's output");
+    int fds[2], rc = desc->terminal ? sys->terminal(sys->user, fds) : sys->pipe(sys->user, fds);
+    if (rc < 0)
+        return sykli_fail_sys(f, rc, "a %s for the task's output",
+                              desc->terminal ? "terminal" : "pipe");
     out->out_fd = fds[0], write_fds[0] = fds[1];
-    if ((rc = sys->pipe(sys->user, fds)) < 0)
+    if (!desc->terminal && (rc = sys->pipe(sys->user, fds)) < 0)
         return sykli_fail_sys(f, rc, "a pipe for the task's errors");
-    out->err_fd = fds[0], write_fds[1] = fds[1];
+    if (!desc->terminal) out->err_fd = fds[0], write_fds[1] = fds[1];
+    int err_fd = write_fds[desc->terminal ? 0 : 1];
     size_t env_size;
     const char **env = sykli__spawn_marked(mem, out, desc->env, &env_size);
     if (!env) return sykli_fail(f, SYKLI_ENOMEM, "no memory for the task's environment");
     out->host = desc->host;
     out->cgroup = sykli__spawn_cgroup_take(mem, desc->host);
-    sykli_spawn sys_desc = { NULL, env, desc->workdir, write_fds[0], write_fds[1], true,
+    sykli_spawn sys_desc = { NULL, env, desc->workdir, write_fds[0], err_fd, true,
         out->cgroup < 0 ? 0 : desc->host->cgroups[out->cgroup].procs_fd, desc->function,
         desc->function_user };
     out->started_ns = sys->now_ns(sys->user);
@@ -13156,7 +13229,7 @@ static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
     }
     sykli_mem_resize(mem, SYKLI_TAG_spawn, env, env_size, 0);
     if (rc < 0) sykli__spawn_cgroup_give(mem, out);
-    if (rc < 0) return sykli__spawn_refused(mem, desc, out, write_fds[1], rc, f);
+    if (rc < 0) return sykli__spawn_refused(mem, desc, out, err_fd, rc, f);
     out->pid = rc;
     out->exit_fd = sys->exit_fd(sys->user, out->pid);
     if (out->exit_fd < 0) out->exit_fd = -1;
@@ -13599,6 +13672,7 @@ typedef struct sykli__history_task {
     sykli_status status;
     int exit_code, attempt;
     uint64_t duration_ms, saved_ms, started_at_ms;
+    uint64_t cpu_ms, rss_max_bytes, read_bytes, write_bytes; // 0 where it did not run
 } sykli__history_task;
 
 typedef struct sykli__history_run {
@@ -14119,6 +14193,12 @@ static int sykli__history_task_put(sykli__history *h, const sykli__history_task 
                     sykli_status_names[task->status], task->exit_code, task->attempt, duration);
     if (saved) sykli_buf_print(b, ",\"saved_ms\":%llu", saved);
     if (started) sykli_buf_print(b, ",\"started_at_ms\":%llu", started);
+    if (task->rss_max_bytes)
+        sykli_buf_print(b, ",\"cpu_ms\":%llu,\"rss_max_bytes\":%llu,\"read_bytes\":%llu,"
+                        "\"write_bytes\":%llu", (unsigned long long)task->cpu_ms,
+                        (unsigned long long)task->rss_max_bytes,
+                        (unsigned long long)task->read_bytes,
+                        (unsigned long long)task->write_bytes);
     sykli__history_field(b, "key", task->key);
     sykli__history_field(b, "from", task->from);
     sykli__history_field(b, "log", task->log);
@@ -14556,6 +14636,8 @@ static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
 // event for whoever listens. A task costs a job (process, pipes, log) only while it runs.
 
 #define SYKLI__DRIVE_READ_BYTES (64u << 10)
+#define SYKLI__DRIVE_TAIL_BYTES (16u << 10) // kept of what a log's cap cuts
+#define SYKLI__DRIVE_PIPE_BYTES (1 << 20)   // room in the pipe of a task that floods it
 #define SYKLI__DRIVE_SAMPLE_MS 1000u
 #define SYKLI__DRIVE_POLL_MS 10u        // where the host has no descriptor for a process's end
 #define SYKLI__DRIVE_LOOKUP_MS 250u     // a lookup elsewhere may cost a start this much
@@ -14584,6 +14666,9 @@ typedef struct sykli__drive_job {
     bool spawned, slot, granted, open[2], killed; // granted: a job in phase SLOT may start
     bool taken;               // somebody else reaped its first process
     bool deaf[2];             // its text can no longer be masked
+    bool wide[2];             // its pipe has been widened
+    uint64_t heard_ms, stall_ms; // when it last printed; 0: it may be silent
+    sykli_buf tail;           // the last of what the cap of the log cuts
     int log_fd;               // -1 until there is output
     uint64_t phase_deadline_ms, sample_at_ms, started_ms;
     sykli__log_cap cap;
@@ -14627,7 +14712,9 @@ typedef struct sykli__drive_task {
     sykli_digest key;
     sykli_digest log;         // of a hit: what its task printed when it ran
     sykli_digest upstream;    // over the outputs, for the keys of tasks behind this one
-    uint64_t serial, run_ms, cpu_ms, rss_max_bytes, saved_ms;
+    uint64_t serial, run_ms, cpu_ms, rss_max_bytes, read_bytes, write_bytes, saved_ms;
+    uint32_t stall_ms;
+    bool pty;
     uint64_t ended_ms;        // on the monotonic clock
     int64_t started_at_ms;
     const char *from, *reason, *log_path, *changed; // changed: why its last key is another one
@@ -14652,6 +14739,9 @@ typedef struct sykli__drive_block {
     X(T, STR, target, 16, none, public, "where it runs")                                           \
     X(T, U64, memory_bytes, 0, bytes, public, "resident memory of its processes")                  \
     X(T, U64, cpu_ms, 0, ms, public, "processor time used")                                        \
+    X(T, U64, rss_max_bytes, 0, bytes, public, "most resident memory of one of its processes")     \
+    X(T, U64, read_bytes, 0, bytes, public, "read from disks")                                     \
+    X(T, U64, write_bytes, 0, bytes, public, "written to disks")                                   \
     X(T, I64, started_at, 0, time, public, "when the last attempt started")                        \
     X(T, U64, duration_ms, 0, ms, public, "wall time of the last attempt")                         \
     X(T, I64, exit_code, 0, none, public, "exit code of the last attempt")                         \
@@ -14946,6 +15036,8 @@ static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
     t->slot = -1;
     t->exit_code = -1;
     t->no_cache = desc->no_cache;
+    t->stall_ms = desc->stall_ms;
+    t->pty = desc->pty;
     t->name = sykli__drive_keep_text(d, desc->name);
     t->function = desc->function;
     t->function_user = desc->function_user;
@@ -15029,13 +15121,16 @@ static void sykli__drive_show_task(sykli__drive *d, uint32_t task, uint64_t memo
     sykli__drive_task *t = &d->tasks[task];
     const sykli__sched_task *st = &d->sched.tasks[task];
     if (t->slot < 0) return;
-    bool running = t->job && t->job->spawned;
+    bool running = t->job && t->job->spawned, ended = st->attempt && !running;
     sykli__drive_task_row row = {
         .id = t->serial, .run = d->run_id, .status = st->status, .attempt = st->attempt,
         .pid = running ? t->pid : SYKLI_NULL_I64, .target = "local", .memory_bytes = memory_bytes,
         .cpu_ms = st->attempt ? t->cpu_ms : SYKLI_NULL_U64,
+        .rss_max_bytes = ended ? t->rss_max_bytes : SYKLI_NULL_U64,
+        .read_bytes = ended ? t->read_bytes : SYKLI_NULL_U64,
+        .write_bytes = ended ? t->write_bytes : SYKLI_NULL_U64,
         .started_at = st->attempt ? t->started_at_ms : SYKLI_NULL_I64,
-        .duration_ms = st->attempt && !running ? t->run_ms : SYKLI_NULL_U64,
+        .duration_ms = ended ? t->run_ms : SYKLI_NULL_U64,
         .exit_code = t->exit_code >= 0 ? t->exit_code : SYKLI_NULL_I64,
         .name = t->name_ref, .from = t->from_ref, .reason = t->reason_ref,
     };
@@ -15130,6 +15225,19 @@ static int sykli__drive_log_reader(const sykli__drive *d, uint32_t task)
     return path ? sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0) : -1;
 }
 
+// Keeps the end of what is cut: there the error is.
+static void sykli__drive_log_tail(sykli__drive_job *job, const uint8_t *data, size_t size)
+{
+    if (size > SYKLI__DRIVE_TAIL_BYTES) {
+        data += size - SYKLI__DRIVE_TAIL_BYTES;
+        size = SYKLI__DRIVE_TAIL_BYTES;
+        sykli_buf_reset(&job->tail);
+    }
+    if (job->tail.size + size > 2 * SYKLI__DRIVE_TAIL_BYTES)
+        sykli_buf_drop(&job->tail, job->tail.size + size - SYKLI__DRIVE_TAIL_BYTES);
+    if (sykli_buf_add(&job->tail, data, size)) sykli_buf_reset(&job->tail);
+}
+
 // Appends to the log what the cap allows. A log that cannot be written never fails its task.
 static void sykli__drive_log(sykli__drive *d, sykli__drive_job *job, const uint8_t *data,
                              size_t size)
@@ -15141,7 +15249,9 @@ static void sykli__drive_log(sykli__drive *d, sykli__drive_job *job, const uint8
         job->log_fd = -2; // it is not tried again
         return;
     }
+    size_t all = size;
     size = sykli__log_cap_take(&job->cap, size);
+    if (size < all) sykli__drive_log_tail(job, data + size, all - size);
     for (size_t at = 0; at < size;) {
         int64_t rc = sys->write(sys->user, job->log_fd, data + at, size - at);
         if (rc <= 0) return;
@@ -15154,8 +15264,16 @@ static void sykli__drive_log_close(sykli__drive *d, sykli__drive_job *job)
     const sykli_sys *sys = d->mem->sys;
     char mark[128];
     if (job->log_fd < 0) return;
-    size_t size = sykli__log_cap_mark(&job->cap, mark);
+    const uint8_t *tail = job->tail.data;
+    size_t tail_size = job->tail.size, size;
+    if (job->cap.dropped_bytes > tail_size) { // from the first whole line on
+        const uint8_t *line = (const uint8_t *)memchr(tail, '\n', tail_size);
+        if (line) tail_size -= (size_t)(line + 1 - tail), tail = line + 1;
+    }
+    job->cap.dropped_bytes -= tail_size;
+    size = sykli__log_cap_mark(&job->cap, mark);
     if (size) sys->write(sys->user, job->log_fd, mark, size);
+    if (tail_size) sys->write(sys->user, job->log_fd, tail, tail_size);
     sys->close(sys->user, job->log_fd);
     job->log_fd = -1;
 }
@@ -15173,8 +15291,10 @@ static int sykli__drive_line(void *user, const char *text, size_t size)
 static void sykli__drive_printed(sykli__drive *d, sykli__drive_job *job, int stream,
                                  const uint8_t *data, size_t size)
 {
+    sykli__log_lines *lines = &job->lines[stream - 1];
     sykli__drive_log(d, job, data, size);
-    sykli__log_lines_feed(&job->lines[stream - 1], (const char *)data, size);
+    if (d->desc->last_lines) sykli__log_lines_feed_last(lines, (const char *)data, size);
+    else sykli__log_lines_feed(lines, (const char *)data, size);
 }
 
 // Takes what was read, or the end of the stream (size 0). When there is no memory to tell what is
@@ -15207,6 +15327,12 @@ static void sykli__drive_read(sykli__drive *d, sykli__drive_job *job, int stream
             job->open[stream - 1] = false;
             sykli__drive_output(d, job, stream, 0);
             return;
+        }
+        if (job->stall_ms) job->heard_ms = sykli__drive_now(d);
+        if ((size_t)got == sizeof d->buffer && !job->wide[stream - 1]) { // it waits for us
+            int fd = stream == 1 ? job->proc.out_fd : job->proc.err_fd;
+            d->mem->sys->widen(d->mem->sys->user, fd, SYKLI__DRIVE_PIPE_BYTES);
+            job->wide[stream - 1] = true;
         }
         sykli__drive_output(d, job, stream, (size_t)got);
         if ((size_t)got < sizeof d->buffer / 2) return;
@@ -15876,6 +16002,7 @@ static void sykli__drive_job_free(sykli__drive *d, sykli__drive_job *job)
     if (job->row >= 0) sykli__rows_release(&d->rows, SYKLI__DRIVE_POOL_PROCS, (uint32_t)job->row);
     if (job->spawned) sykli__spawn_close(d->mem, &job->proc);
     sykli__drive_log_close(d, job);
+    sykli_buf_free(&job->tail);
     for (int stream = 0; stream < 2; stream++) {
         if (d->mask.count) sykli__log_masker_free(&job->masker[stream]);
         sykli__log_lines_free(&job->lines[stream]);
@@ -15902,6 +16029,9 @@ static sykli__drive_job *sykli__drive_job_new(sykli__drive *d, uint32_t task)
     d->tasks[task].job = job;
     job->config = sykli__config_hold(d->config);
     job->cap.max_bytes = sykli__config_u64(job->config, SYKLI__CONFIG_log_max);
+    job->stall_ms = d->tasks[task].stall_ms ? d->tasks[task].stall_ms
+                  : sykli__config_u64(job->config, SYKLI__CONFIG_run_stall);
+    sykli_buf_init(&job->tail, d->mem, SYKLI_TAG_log);
     for (int stream = 0; stream < 2; stream++) {
         job->sink[stream] = (sykli__drive_sink){ d, job, stream + 1 };
         sykli__log_lines_init(&job->lines[stream], d->mem, sykli__drive_line, &job->sink[stream]);
@@ -15922,6 +16052,8 @@ static void sykli__drive_job_end(sykli__drive *d, sykli__drive_job *job)
         t->signal = job->proc.exit.signal;
         t->cpu_ms = job->proc.exit.cpu_us / 1000;
         t->rss_max_bytes = job->proc.exit.rss_max_bytes;
+        t->read_bytes = job->proc.exit.read_bytes;
+        t->write_bytes = job->proc.exit.write_bytes;
         t->run_ms = sykli__drive_now(d) - job->started_ms;
     }
     bool taken = job->taken, ok = t->exit_code == 0 && !t->signal;
@@ -15970,6 +16102,20 @@ static int sykli__drive_check_workdir(sykli__drive *d, const char *workdir)
     return 0;
 }
 
+// Whether a list of names and patterns with commas has a task's name.
+static bool sykli__drive_named(const char *name, const char *list)
+{
+    char pattern[256];
+    for (size_t size; list && *list; list += size + (list[size] == ',')) {
+        size = strcspn(list, ",");
+        if (size >= sizeof pattern) continue;
+        memcpy(pattern, list, size);
+        pattern[size] = 0;
+        if (!strcmp(pattern, name) || (size && sykli_glob_match(pattern, name))) return true;
+    }
+    return false;
+}
+
 static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
 {
     sykli__drive_task *t = &d->tasks[job->task];
@@ -15987,6 +16133,8 @@ static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
     if (!rc) rc = sykli__drive_env(d, t, &env);
     if (!rc) rc = sykli__spawn_start(d->mem, &(sykli__spawn_desc){
         .command = t->command, .env = sykli__spawn_block_env(&env), .uid = uid, .host = &d->host,
+        .terminal = t->pty || sykli__drive_named(
+            t->name, job->config->values[SYKLI__CONFIG_run_pty].text),
         .workdir = (const char *)workdir.data, .function = t->function,
         .function_user = t->function_user }, &job->proc, d->fault);
     sykli__spawn_block_free(&env);
@@ -16018,8 +16166,9 @@ static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
     }
     job->spawned = true;
     job->phase = SYKLI__DRIVE_RUNNING;
-    job->open[0] = job->open[1] = true;
-    job->started_ms = sykli__drive_now(d);
+    job->open[0] = true;
+    job->open[1] = job->proc.err_fd >= 0;
+    job->started_ms = job->heard_ms = sykli__drive_now(d);
     job->sample_at_ms = job->started_ms + SYKLI__DRIVE_SAMPLE_MS;
     t->started_at_ms = d->mem->sys->wall_ms(d->mem->sys->user);
     t->pid = job->proc.pid;
@@ -16161,7 +16310,12 @@ static void sykli__drive_serve(sykli__drive *d, sykli__drive_job *job, const syk
         for (int stream = 1; stream <= 2; stream++)
             if (job->open[stream - 1]) sykli__drive_read(d, job, stream);
         sykli__drive_leftover(d, job);
-    } else sykli__drive_sample(d, job);
+    } else {
+        sykli__drive_sample(d, job);
+        bool stalled = job->stall_ms && sykli__drive_now(d) >= job->heard_ms + job->stall_ms;
+        if (stalled) sykli__drive_fact(d, SYKLI__SCHED_STALLED, job->task, true);
+        if (stalled) job->heard_ms = UINT64_MAX / 2; // that was all there is to say
+    }
 }
 
 // Looks at all jobs. One call asks for the news of many: few of them have any.
@@ -16191,6 +16345,7 @@ static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, s
     const sykli__sched_task *st = &d->sched.tasks[task];
     sykli__drive_task *t = &d->tasks[task];
     const char *blame = st->blame < d->task_count ? d->tasks[st->blame].name : "";
+    char time[32];
     switch ((sykli__sched_why)st->why) {
     case SYKLI__SCHED_WHY_dependency:
         snprintf(out, size, "needs '%s', which did not pass", blame);
@@ -16198,6 +16353,11 @@ static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, s
     case SYKLI__SCHED_WHY_fail_fast: snprintf(out, size, "'%s' failed first", blame); break;
     case SYKLI__SCHED_WHY_timeout:
         snprintf(out, size, "timeout after %u ms", st->desc.timeout_ms);
+        break;
+    case SYKLI__SCHED_WHY_stalled:
+        snprintf(out, size, "stalled: no output for %s",
+                 sykli_format_duration(time, t->stall_ms ? t->stall_ms
+                     : sykli__config_u64(d->config->current, SYKLI__CONFIG_run_stall)));
         break;
     case SYKLI__SCHED_WHY_killed: return "killed";
     case SYKLI__SCHED_WHY_cancelled: return "the run was cancelled";
@@ -16233,6 +16393,8 @@ static void sykli__drive_finish(sykli__drive *d, uint32_t task)
             .name = t->name, .status = (sykli_status)st->status, .key = hex, .from = t->from,
             .reason = t->reason, .log = t->log_path, .log_id = log_id, .exit_code = t->exit_code,
             .attempt = (int)st->attempt, .duration_ms = t->run_ms, .saved_ms = t->saved_ms,
+            .cpu_ms = t->cpu_ms, .rss_max_bytes = t->rss_max_bytes, .read_bytes = t->read_bytes,
+            .write_bytes = t->write_bytes,
             .started_at_ms = (uint64_t)t->started_at_ms });
     sykli__drive_show_task(d, task, SYKLI_NULL_U64);
     d->run_changed = true;
@@ -16240,6 +16402,7 @@ static void sykli__drive_finish(sykli__drive *d, uint32_t task)
         .kind = SYKLI_EVENT_task_finished, .status = (sykli_status)st->status,
         .exit_code = t->exit_code, .signal = t->signal, .from = t->from, .key = hex,
         .duration_ms = t->run_ms, .cpu_ms = t->cpu_ms, .rss_max_bytes = t->rss_max_bytes,
+        .read_bytes = t->read_bytes, .write_bytes = t->write_bytes,
         .saved_ms = t->saved_ms, .text = t->reason,
         .text_size = t->reason ? strlen(t->reason) : 0 }, task);
 }
@@ -16310,6 +16473,9 @@ static uint64_t sykli__drive_deadline(const sykli__drive *d)
                      ? job->granted ? now : SYKLI__SCHED_NEVER
                      : job->phase == SYKLI__DRIVE_LEFTOVER || job->proc.exit_fd < 0
                      ? now + SYKLI__DRIVE_POLL_MS : job->sample_at_ms;
+        if (job->phase == SYKLI__DRIVE_RUNNING && job->stall_ms
+            && job->heard_ms + job->stall_ms < due)
+            due = job->heard_ms + job->stall_ms;
         if (due < first) first = due;
     }
     return first;
@@ -17156,7 +17322,8 @@ static void sykli__node_make_output(sykli *s, sykli__node_request *r)
         .kind = SYKLI_EVENT_task_finished, .at_ms = s->sys.wall_ms(s->sys.user),
         .status = (sykli_status)st->status, .attempt = (int)st->attempt, .exit_code = t->exit_code,
         .signal = t->signal, .from = t->from, .key = hex, .duration_ms = t->run_ms,
-        .cpu_ms = t->cpu_ms, .rss_max_bytes = t->rss_max_bytes, .text = t->reason,
+        .cpu_ms = t->cpu_ms, .rss_max_bytes = t->rss_max_bytes,
+        .read_bytes = t->read_bytes, .write_bytes = t->write_bytes, .text = t->reason,
         .text_size = t->reason ? strlen(t->reason) : 0 });
     sykli__node_request_end(r, SYKLI_EOF, "");
 }
@@ -18291,6 +18458,8 @@ int sykli_task_get(sykli *s, sykli_task task, sykli_task_info *out)
     out->duration_ms = t->run_ms;
     out->cpu_ms = t->cpu_ms;
     out->rss_max_bytes = t->rss_max_bytes;
+    out->read_bytes = t->read_bytes;
+    out->write_bytes = t->write_bytes;
     out->saved_ms = t->saved_ms;
     out->started_at_ms = (uint64_t)t->started_at_ms;
     if (t->has_key) sykli_hex(out->key, t->key.bytes, 32);

@@ -127,7 +127,7 @@ static inline void test_unmap(void *u, void *map, size_t size)
         u = t->real.user;                                                                          \
         type rc = t->real.name args;                                                               \
         if (rc >= 0 && TEST_OPENS(#name)) t->open_fds++;                                           \
-        if (rc >= 0 && !strcmp(#name, "pipe")) t->open_fds += 2;                                   \
+        if (rc >= 0 && (!strcmp(#name, "pipe") || !strcmp(#name, "terminal"))) t->open_fds += 2;   \
         return rc;                                                                                 \
     }
 SYKLI_SYS_CALLS(SYKLI_X)

@@ -79,6 +79,25 @@ static void a_listener_can_stop(test *t)
     sykli_buf_free(&h.text);
 }
 
+static void only_the_last_line_of_many(test *t)
+{
+    heard h = { { 0 }, 0, 0 };
+    sykli__log_lines lines;
+    sykli_buf_init(&h.text, &t->mem, SYKLI_TAG_host);
+    sykli__log_lines_init(&lines, &t->mem, hear, &h);
+    TRY(sykli__log_lines_feed_last(&lines, "be", 2));
+    TRY(sykli__log_lines_feed_last(&lines, "gin\nnew", 7));
+    TRY(sykli__log_lines_feed_last(&lines, "er\ntwo\nthree\n", 13));
+    TRY(sykli__log_lines_feed_last(&lines, "\n", 1));
+    TRY(sykli__log_lines_feed_last(&lines, "x\nend", 5));
+    TRY(sykli__log_lines_end(&lines));
+    sykli_buf_add(&h.text, "", 1);
+    if (!t->injected) CHECK_TEXT((char *)h.text.data, "begin|three||x|end|");
+out:
+    sykli__log_lines_free(&lines);
+    sykli_buf_free(&h.text);
+}
+
 static void a_log_ends_at_its_cap(test *t)
 {
     char mark[128];
@@ -460,6 +479,7 @@ int main(int argc, char **argv)
     TEST_STORY(lines_are_whole_however_they_come);
     TEST_STORY(an_endless_line_is_split);
     TEST_STORY(a_listener_can_stop);
+    TEST_STORY(only_the_last_line_of_many);
     TEST_ONCE(a_log_ends_at_its_cap);
     TEST_STORY(a_terminal_sees_text_and_colour_only);
     TEST_ONCE(no_bytes_drive_a_terminal);

@@ -607,6 +607,81 @@ out:
     place_end(t, &p);
 }
 
+// Silence is what counts, not time: the talker takes longer than the other may be silent.
+static void a_silent_task_is_ended(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "silent", .stall_ms = 60, .command = "sleep 20" });
+    sykli_add(s, &(sykli_task_desc){ .name = "talker", .stall_ms = 4000,
+        .command = "for i in 1 2 3; do sleep 0.05; echo $i; done" });
+    if (!run_all(t, s, 1)) goto out;
+    CHECK_STATUS(s, "silent", errored);
+    CHECK_STATUS(s, "talker", passed);
+    CHECK_TEXT(reason_of(s, "silent"), "stalled: no output for 60ms");
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+static void a_task_may_have_a_terminal(test *t)
+{
+    place p;
+    heard h = { .size = 0 };
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_cache = true, .keep_going = true,
+                                            .on_event = hear, .on_event_user = &h });
+    TRY_NOT_NULL(s);
+    TRY_IT(s, sykli_config_set(s, "run.pty", "nothing,by*") >= 0);
+    sykli_add(s, &(sykli_task_desc){ .name = "asked", .pty = true,
+        .command = "test -t 1 && test -t 2 && echo tty; echo word >&2; (: </dev/tty) 2>&1" });
+    sykli_add(s, &(sykli_task_desc){ .name = "by-name", .command = "test -t 2" });
+    sykli_add(s, &(sykli_task_desc){ .name = "other", .command = "! test -t 1" });
+    if (!run_all(t, s, 1)) goto out;
+    CHECK_STATUS(s, "by-name", passed);
+    CHECK_STATUS(s, "other", passed);
+    CHECK_STATUS(s, "asked", failed); // there is nobody to ask a question
+    CHECK(strstr(h.text, "tty") && strstr(h.text, "word"));
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// A flood: the log has its beginning and its end, the figures are told.
+static void a_flood_is_cut_in_the_middle(test *t)
+{
+    place p;
+    sykli_task_info info;
+    static char text[40000];
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_cache = true, .log_max_bytes = 4096,
+                                            .last_lines = true });
+    TRY_NOT_NULL(s);
+    sykli_task task = sykli_add(s, &(sykli_task_desc){ .name = "flood",
+        .command = "yes 0123456789abcde | head -n 100000; echo the end" });
+    if (!run_all(t, s, 0)) goto out;
+    CHECK_INT(sykli_task_get(s, task, &info), 0);
+    CHECK(info.rss_max_bytes > 100000);
+    FILE *file = info.log_path ? fopen(info.log_path, "r") : NULL;
+    if (!file) goto out;
+    size_t size = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[size] = 0;
+    char *cut = strstr(text, "\n[sykli: log cut at 4096 bytes, ");
+    CHECK(cut && cut - text == 4096);
+    if (cut && !t->injected) {
+        unsigned long long dropped = strtoull(cut + 32, NULL, 10);
+        const char *rest = strchr(cut + 1, '\n') + 1;
+        CHECK_INT(4096 + dropped + strlen(rest), 1600000 + 8);
+        CHECK(size < 4096 + 33000 && strstr(rest, "the end\n"));
+    }
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
 static void a_retry_may_pass(test *t)
 {
     place p;
@@ -1097,6 +1172,9 @@ int main(int argc, char **argv)
     TEST_STORY(members_of_the_format_are_refused);
     TEST_STORY(secrets_stay_secret);
     TEST_EVERY(11, a_timeout_ends_the_stubborn);
+    TEST_EVERY(17, a_silent_task_is_ended);
+    TEST_EVERY(5, a_task_may_have_a_terminal);
+    TEST_EVERY(7, a_flood_is_cut_in_the_middle);
     TEST_EVERY(2, a_retry_may_pass);
     TEST_EVERY(3, programs_that_are_not_there);
     TEST_EVERY(3, a_task_is_killed);

@@ -136,6 +136,20 @@ out:
     sykli__sched_free(&b.s);
 }
 
+static void silence_is_an_error(test *t)
+{
+    bench b;
+    begin(&b, t, 1);
+    TRY(add(&b, 0, 3, false));
+    TRY(start(&b));
+    drain(&b);
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_STALLED, 0, true), "signal 0 15; ");
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_EXITED, 0, false), "finish 0 errored; ");
+    CHECK_INT(b.s.tasks[0].why, SYKLI__SCHED_WHY_stalled);
+out:
+    sykli__sched_free(&b.s);
+}
+
 static void retries_back_off(test *t)
 {
     bench b;
@@ -341,6 +355,7 @@ int main(int argc, char **argv)
     TEST_STORY(hit_needs_no_worker);
     TEST_STORY(damaged_hit_runs_after_all);
     TEST_STORY(timeout_counts_wall_time);
+    TEST_STORY(silence_is_an_error);
     TEST_STORY(retries_back_off);
     TEST_STORY(failure_blocks_everything_by_default);
     TEST_STORY(keep_going_blocks_descendants_only);

@@ -13,6 +13,8 @@ static const cli_option options[] = {
     { "dry-run", 'n', NULL, "say what would run, be a hit or be skipped, and why" },
     { "watch", 'w', NULL, "run again whenever what the tasks read has changed" },
     { "timeout", 0, "TIME", "for tasks without their own: 2s, 10m, 24h; 0: none" },
+    { "stall", 0, "TIME", "a task that prints nothing for so long is ended: 5m; 0: never" },
+    { "pty", 0, "NAMES", "tasks that print on a terminal: names or patterns, with commas" },
     { "output", 0, "failed|stream|all|none", "whose output is shown; default: failed" },
     { "events", 0, NULL, "print one JSON object per event" },
     { "junit", 0, "FILE", "write a JUnit XML report" },

@@ -119,6 +119,20 @@ static bool adopt(void)
 #endif
 }
 
+// The options that are keys of the configuration for one run.    returns  0 or the exit code
+static int set_options(run *r)
+{
+    cli *c = r->c;
+    char text[32];
+    uint64_t stall_ms;
+    const char *pty = cli_value(c, "pty");
+    int code = cli_duration(c, "stall", 0, &stall_ms), rc = 0;
+    snprintf(text, sizeof text, "%llums", (unsigned long long)stall_ms);
+    if (!code && cli_has(c, "stall")) rc = sykli_config_set(r->s, "run.stall", text);
+    if (!code && !rc && pty) rc = sykli_config_set(r->s, "run.pty", pty);
+    return rc ? cli_fail(c, CLI_USAGE, "usage", NULL, "%s", sykli_errmsg(r->s)) : code;
+}
+
 // Opens the context as the options say.    returns  0 or the exit code
 static int open_context(run *r)
 {
@@ -132,13 +146,15 @@ static int open_context(run *r)
         .state_dir = c->state_dir, .log_dir = cli_value(c, "log-dir"),
         .keep_going = cli_has(c, "keep-going"), .no_cache = cli_has(c, "no-cache"),
         .refresh = cli_has(c, "refresh"), .replay_logs = shown, .subreaper = adopt(),
-        .cgroups = true, .on_event = on_event, .on_event_user = r });
+        .last_lines = !r->events && r->output != OUTPUT_STREAM, .cgroups = true,
+        .on_event = on_event, .on_event_user = r });
     if (!r->s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
     if (sykli_error(r->s)) return fail_start(r, sykli_error(r->s));
     config_file file;
     code = config_file_read(c, NULL, &file);
     if (!code) code = config_file_apply(c, &file, r->s, jobs);
     if (!code) pipeline_set_reviews(c, r->p, &file);
+    if (!code) code = set_options(r);
     r->workers = jobs ? jobs : workers_of(r->s);
     if (!code) join_node(r, jobs != 0);
     return code;
