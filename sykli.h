@@ -200,6 +200,7 @@ typedef struct sykli_spawn {
     int out_fd, err_fd;      // become 1 and 2; 0 is /dev/null
     bool new_session;        // setsid in the child: its own process group too
     int cgroup_fd;           // open cgroup.procs that it joins (ENODEV: it could not); 0: none
+    int keep_fds[2];         // stay open there under their numbers; below 3: none
     // Not NULL: no argv, the child calls this with nothing open above 2 and ends with what it
     // returns.
     int (*function)(void *user);
@@ -254,6 +255,7 @@ typedef struct sykli_exit {
     X(int, allocate, (void *u, int fd, uint64_t size), (u, fd, size))                              \
     X(int, map, (void *u, int fd, size_t size, void **out), (u, fd, size, out))                    \
     X(int, pipe, (void *u, int fds[2]), (u, fds))                                                  \
+    X(int, fifo, (void *u, int dir, const char *path, int mode), (u, dir, path, mode))             \
     X(int, terminal, (void *u, int fds[2]), (u, fds))                                              \
     X(int, widen, (void *u, int fd, int size), (u, fd, size))                                      \
     X(int, spawn, (void *u, const sykli_spawn *desc), (u, desc))                                   \
@@ -326,6 +328,14 @@ typedef struct sykli_event {
     const char *const *path; size_t path_count; // run_finished: tasks on the critical path
 } sykli_event;
 
+// GNU make's jobserver ("POSIX Jobserver Interaction" in its manual). Where MAKEFLAGS of this
+// process names one, a token is taken from it for every task beyond the first. Otherwise there is
+// one for the tasks, in this form: by two inherited descriptors, or by the path of a fifo, which
+// only make 4.4 and later know.
+typedef enum sykli_jobserver {
+    SYKLI_JOBSERVER_none, SYKLI_JOBSERVER_pipe, SYKLI_JOBSERVER_fifo
+} sykli_jobserver;
+
 // Everything has a default: 0 means "the default" in every field.
 typedef struct sykli_desc {
     const sykli_sys *sys;      // copied; NULL: the operating system's
@@ -342,6 +352,7 @@ typedef struct sykli_desc {
     bool no_cache;             // neither lookup nor publication
     bool refresh;              // no lookup, publication as usual
     bool no_history;           // leaves nothing in the project folder but outputs
+    sykli_jobserver jobserver; // whether a GNU make around or within the tasks shares the workers
     bool last_lines;           // of many lines at once, task_output tells the last one only
     bool replay_logs;          // a hit tells and logs again what its task printed when it ran
     bool subreaper;            // this process is one (prctl(2), Linux), and its other children stay
@@ -5743,6 +5754,8 @@ int sykli_event_json(const sykli_event *e, sykli_buf *out)
       "the same for what a finished task leaves running")                                          \
     X(run_stall, "run.stall", U64, ms, "0", 0, 0,                                                  \
       "a task that prints nothing for so long is ended; 0: never")                                 \
+    X(run_jobserver, "run.jobserver", BOOL, none, "on", 0, 0,                                      \
+      "share workers with make, where the program may: as GNU make's jobserver or its client")     \
     X(run_pty, "run.pty", TEXT, none, "", 0, 0,                                                    \
       "tasks that print on a terminal: names or patterns, with commas")                            \
     X(kill_cgroups, "kill.cgroups", BOOL, none, "on", 0, 0,                                        \
@@ -7940,6 +7953,17 @@ static int sykli__sys_pipe(void *u, int fds[2])
     return sykli__sys_nonblock(u, fds[0]);
 }
 
+static int sykli__sys_fifo(void *u, int dir, const char *path, int mode)
+{
+    (void)u;
+#if defined(__APPLE__)
+    (void)dir, (void)path, (void)mode; // mkfifoat came with macOS 13
+    return -ENOSYS;
+#else
+    return sykli__sys_int(mkfifoat(sykli__sys_dir(dir), path, (mode_t)mode));
+#endif
+}
+
 static int sykli__sys_widen(void *u, int fd, int size)
 {
     (void)u;
@@ -7985,6 +8009,7 @@ static int sykli__sys_terminal(void *u, int fds[2])
 typedef struct sykli__sys_child {
     const char *const *argv, *const *env, *workdir, *path;
     int out_fd, err_fd, cgroup_fd;
+    const int *keep_fds;
     bool new_session;
     int (*function)(void *user);
     void *function_user;
@@ -8050,6 +8075,8 @@ SYKLI__SYS_NEVER_RETURNS static int sykli__sys_child_setup(const sykli__sys_chil
 #if defined(SYKLI__SYS_LINUX) && defined(SYS_close_range)
     syscall(SYS_close_range, 3u, ~0u, 4u); // CLOSE_RANGE_CLOEXEC: what a careless host left open
 #endif
+    for (int i = 0; i < 2; i++)
+        if (c->keep_fds[i] > 2) fcntl(c->keep_fds[i], F_SETFD, 0);
     if (c->workdir && chdir(c->workdir)) return errno;
     sigset_t none;
     sigemptyset(&none);
@@ -8126,8 +8153,8 @@ static int sykli__sys_spawn(void *u, const sykli_spawn *desc)
 {
     (void)u;
     sykli__sys_child c = { desc->argv, desc->env, desc->workdir, "/usr/local/bin:/usr/bin:/bin",
-                           desc->out_fd, desc->err_fd, desc->cgroup_fd, desc->new_session,
-                           desc->function, desc->function_user, 0 };
+                           desc->out_fd, desc->err_fd, desc->cgroup_fd, desc->keep_fds,
+                           desc->new_session, desc->function, desc->function_user, 0 };
     for (const char *const *env = desc->env; *env; env++)
         if (!strncmp(*env, "PATH=", 5)) c.path = *env + 5;
     sigset_t all, before;
@@ -12712,10 +12739,11 @@ typedef struct sykli__spawn_desc {
     const char *const *env; // the whole environment, NULL-terminated
     const char *workdir;    // NULL: the current one
     const char *uid;        // of this attempt, 1..SYKLI__SPAWN_UID_MAX bytes; SYKLI_TASK_UID there
-    bool terminal;          // one for both streams, read as the first, instead of two pipes
     struct sykli__spawn_host *host; // NULL: each process asks the machine anew
     int (*function)(void *user);    // not NULL: called in the child, there is no command
     void *function_user;
+    int keep_fds[2];        // that the task may use; below 3: none
+    bool terminal;          // one for both streams, read as the first, instead of two pipes
 } sykli__spawn_desc;
 
 // What is known of the machine and of the processes started last: after a short task the new pids
@@ -13217,8 +13245,8 @@ static int sykli__spawn_launch(sykli_mem *mem, const sykli__spawn_desc *desc,
     out->host = desc->host;
     out->cgroup = sykli__spawn_cgroup_take(mem, desc->host);
     sykli_spawn sys_desc = { NULL, env, desc->workdir, write_fds[0], err_fd, true,
-        out->cgroup < 0 ? 0 : desc->host->cgroups[out->cgroup].procs_fd, desc->function,
-        desc->function_user };
+        out->cgroup < 0 ? 0 : desc->host->cgroups[out->cgroup].procs_fd,
+        { desc->keep_fds[0], desc->keep_fds[1] }, desc->function, desc->function_user };
     out->started_ns = sys->now_ns(sys->user);
     rc = sykli__spawn_exec(mem, &sys_desc, desc->command);
     if (rc == -ENODEV && out->cgroup >= 0) { // we may make cgroups, but not move anybody there
@@ -14645,10 +14673,22 @@ static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
 #define SYKLI__DRIVE_SLACK_BYTES (64u << 20)   // added by a run before the quota is looked at
 
 typedef enum sykli__drive_phase {
+    SYKLI__DRIVE_TOKEN,    // waits for a token of the jobserver
     SYKLI__DRIVE_SLOT,     // waits for a worker of the node
     SYKLI__DRIVE_RUNNING,
     SYKLI__DRIVE_LEFTOVER, // ended, but something of it still runs or holds its pipes
 } sykli__drive_phase;
+
+enum { SYKLI__DRIVE_NO_TOKEN = -1, SYKLI__DRIVE_IMPLICIT = 256 }; // of jobs
+
+// The jobserver: a pipe with a byte for every job more that may run now.
+typedef struct sykli__drive_tokens {
+    int read_fd, write_fd;    // -1: no jobserver
+    int give[2];              // what tasks inherit, 0: nothing
+    uint32_t total, debt;     // ours: bytes made; those to take back when they return
+    bool tried, own, named, implicit; // named: a fifo in .sykli; implicit: the first job runs
+    const char *flags;        // MAKEFLAGS of the tasks, NULL: what is inherited
+} sykli__drive_tokens;
 
 // Where the lines of one stream of a job go.
 typedef struct sykli__drive_sink {
@@ -14667,6 +14707,7 @@ typedef struct sykli__drive_job {
     bool taken;               // somebody else reaped its first process
     bool deaf[2];             // its text can no longer be masked
     bool wide[2];             // its pipe has been widened
+    int token;                // the byte that it holds of the jobserver, or one of these
     uint64_t heard_ms, stall_ms; // when it last printed; 0: it may be silent
     sykli_buf tail;           // the last of what the cap of the log cuts
     int log_fd;               // -1 until there is output
@@ -14834,6 +14875,7 @@ typedef struct sykli__drive {
     sykli__drive_job *jobs;
     uint32_t job_count;
     sykli__spawn_host host;
+    sykli__drive_tokens tokens;
     const char **base_env;     // inherited, NULL-terminated
     const char **drop;         // names no task inherits
     size_t drop_count;
@@ -15974,6 +16016,183 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
     sykli__drive_fact(d, SYKLI__SCHED_PUBLISHED, task, made);
 }
 
+// ---- tokens
+
+static void sykli__drive_tokens_close(sykli__drive *d)
+{
+    sykli__drive_tokens *k = &d->tokens;
+    const sykli_sys *sys = d->mem->sys;
+    if (k->own && k->named) sys->remove(sys->user, d->history.dir, "jobserver", 0);
+    for (int i = 0; i < 2; i++)
+        if (k->own && k->give[i] > 0) sys->close(sys->user, k->give[i]);
+    if (k->read_fd >= 0) sys->close(sys->user, k->read_fd);
+    if (k->write_fd >= 0 && k->write_fd != k->read_fd && k->write_fd != k->give[1])
+        sys->close(sys->user, k->write_fd);
+    *k = (sykli__drive_tokens){ .read_fd = -1, .write_fd = -1, .tried = k->tried };
+}
+
+// Makes so many more tokens for others.
+static void sykli__drive_tokens_make(sykli__drive *d, uint32_t count)
+{
+    static const char bytes[] = "++++++++++++++++++++++++++++++++";
+    for (uint32_t size; count; count -= size) {
+        size = count < sizeof bytes - 1 ? count : (uint32_t)sizeof bytes - 1;
+        d->mem->sys->write(d->mem->sys->user, d->tokens.write_fd, bytes, size);
+    }
+}
+
+// Opens what MAKEFLAGS names: "fifo:PATH", or "R,W", which make has left open for us. The pipe is
+// opened anew, because reading from it must not wait here, while it may have to elsewhere.
+static void sykli__drive_tokens_join(sykli__drive *d, const char *flags)
+{
+    const sykli_sys *sys = d->mem->sys;
+    sykli__drive_tokens *k = &d->tokens;
+    const char *at = flags, *found = NULL;
+    char path[1024];
+    while ((at = strstr(at, "--jobserver-"))) found = at, at += 12; // the last one counts
+    at = strchr(found, '=');
+    size_t size = at ? strcspn(++at, " ") : 0;
+    if (size < 3 || size >= sizeof path) return;
+    memcpy(path, at, size);
+    path[size] = 0;
+    if (!strncmp(path, "fifo:", 5)) {
+        k->read_fd = k->write_fd = sys->open(sys->user, SYKLI_CWD, path + 5,
+                                             SYKLI_OPEN_read | SYKLI_OPEN_write, 0);
+    } else if (sscanf(path, "%d,%d", &k->give[0], &k->give[1]) == 2 && k->give[0] > 2
+               && k->give[1] > 2) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", k->give[1]);
+        k->write_fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_write, 0);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", k->give[0]);
+        k->read_fd = k->write_fd < 0 ? -1
+                   : sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    }
+    if (k->read_fd < 0 || sys->nonblock(sys->user, k->read_fd)) {
+        if (k->read_fd < 0) k->read_fd = -1;
+        if (k->write_fd < 0) k->write_fd = -1;
+        sykli__drive_tokens_close(d);
+    }
+}
+
+// MAKEFLAGS of the tasks: what is inherited, and where the tokens are, before any variables.
+static const char *sykli__drive_tokens_flags(sykli__drive *d, const char *inherited,
+                                             const char *folder)
+{
+    sykli__drive_tokens *k = &d->tokens;
+    const char *variables = inherited ? strstr(inherited, " -- ") : NULL, *kept = NULL;
+    size_t flags_size = variables ? (size_t)(variables - inherited)
+                                  : inherited ? strlen(inherited) : 0;
+    sykli_buf text;
+    sykli_buf_init(&text, d->mem, SYKLI_TAG_drive);
+    sykli_buf_add(&text, inherited ? inherited : "", flags_size);
+    sykli_buf_print(&text, " -j%u --jobserver-auth=", (unsigned)k->total + 1);
+    if (!k->named) sykli_buf_print(&text, "%d,%d", k->give[0], k->give[1]);
+    else sykli_buf_print(&text, "fifo:%s/jobserver", folder);
+    if (variables) sykli_buf_text(&text, variables);
+    if (!text.error) kept = sykli__drive_keep_text(d, (const char *)text.data);
+    sykli_buf_free(&text);
+    return kept;
+}
+
+// Makes a jobserver of our own: a fifo, which the pipe form has no name of.
+static void sykli__drive_tokens_serve(sykli__drive *d, const char *inherited)
+{
+    const sykli_sys *sys = d->mem->sys;
+    sykli__drive_tokens *k = &d->tokens;
+    int dir = d->history.dir;
+    char link[32], folder[1024];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", dir);
+    int64_t size = sys->readlink(sys->user, SYKLI_CWD, link, folder, sizeof folder - 1);
+    folder[size > 0 ? size : 0] = 0;
+    sys->remove(sys->user, dir, "jobserver", 0); // of a run that was killed: we have the folder
+    if (sys->fifo(sys->user, dir, "jobserver", 0600)) return;
+    k->own = k->named = true;
+    int fd = sys->open(sys->user, dir, "jobserver", SYKLI_OPEN_read | SYKLI_OPEN_write, 0);
+    bool ok = fd >= 0;
+    if (ok) k->read_fd = k->write_fd = fd;
+    ok = ok && !sys->nonblock(sys->user, fd);
+    bool by_path = d->desc->jobserver == SYKLI_JOBSERVER_fifo && *folder == '/'
+                && !strpbrk(folder, " \t\n$#:\"'\\");
+    for (int i = 0; ok && !by_path && i < 2; i++) {
+        fd = sys->open(sys->user, dir, "jobserver", i ? SYKLI_OPEN_write : SYKLI_OPEN_read, 0);
+        if ((ok = fd >= 0)) k->give[i] = fd;
+    }
+    if (ok && !by_path) k->named = sys->remove(sys->user, dir, "jobserver", 0) != 0;
+    k->total = d->sched.workers - 1;
+    if (ok) k->flags = sykli__drive_tokens_flags(d, inherited, folder);
+    if (!k->flags) sykli__drive_tokens_close(d);
+    else sykli__drive_tokens_make(d, k->total);
+}
+
+// Finds or makes the jobserver before the first task starts. Beside a node the workers are lent one
+// by one, and there are none to share; whose MAKEFLAGS have a -j of their own want that.
+static void sykli__drive_tokens_open(sykli__drive *d)
+{
+    const char *flags = sykli__drive_host_env(d, "MAKEFLAGS", 9);
+    if (d->tokens.tried) return;
+    d->tokens.tried = true;
+    if (!d->desc->jobserver
+        || !sykli__config_u64(d->config->current, SYKLI__CONFIG_run_jobserver)) return;
+    if (flags && strstr(flags, "--jobserver-")) sykli__drive_tokens_join(d, flags);
+    else if (d->history_open && !d->hooks->slot_borrow && !(flags && strstr(flags, "-j")))
+        sykli__drive_tokens_serve(d, flags);
+}
+
+// Takes a token for a job: the first of all jobs needs none.   returns  whether it may start
+static bool sykli__drive_token_take(sykli__drive *d, sykli__drive_job *job)
+{
+    sykli__drive_tokens *k = &d->tokens;
+    uint8_t byte;
+    if (k->read_fd < 0) return true;
+    if (!k->implicit) {
+        job->token = SYKLI__DRIVE_IMPLICIT;
+        return k->implicit = true;
+    }
+    int64_t got = d->mem->sys->read(d->mem->sys->user, k->read_fd, &byte, 1);
+    if (got == 1) job->token = byte;
+    return got != -EAGAIN; // a jobserver that is broken holds nobody up
+}
+
+// A task that is killed may take tokens with it that make had taken. When no task runs, nobody can
+// have one, and those of ours are all there again.
+static void sykli__drive_tokens_refill(sykli__drive *d)
+{
+    sykli__drive_tokens *k = &d->tokens;
+    uint8_t bytes[256];
+    for (const sykli__drive_job *job = d->jobs; job; job = job->next)
+        if (job->token != SYKLI__DRIVE_NO_TOKEN) return;
+    if (!k->own || !k->total) return;
+    while (d->mem->sys->read(d->mem->sys->user, k->read_fd, bytes, sizeof bytes) > 0) {}
+    k->debt = 0;
+    sykli__drive_tokens_make(d, k->total);
+}
+
+static void sykli__drive_token_give(sykli__drive *d, sykli__drive_job *job)
+{
+    sykli__drive_tokens *k = &d->tokens;
+    uint8_t byte = (uint8_t)job->token;
+    if (job->token == SYKLI__DRIVE_IMPLICIT) k->implicit = false;
+    else if (job->token != SYKLI__DRIVE_NO_TOKEN && k->debt) k->debt--;
+    else if (job->token != SYKLI__DRIVE_NO_TOKEN && k->write_fd >= 0)
+        d->mem->sys->write(d->mem->sys->user, k->write_fd, &byte, 1);
+    bool held = job->token != SYKLI__DRIVE_NO_TOKEN;
+    job->token = SYKLI__DRIVE_NO_TOKEN;
+    if (held) sykli__drive_tokens_refill(d);
+}
+
+// The number of workers is another one: so is that of tokens, as soon as they are back.
+static void sykli__drive_tokens_scale(sykli__drive *d, uint32_t workers)
+{
+    sykli__drive_tokens *k = &d->tokens;
+    uint8_t byte;
+    if (!k->own || !workers) return;
+    for (; k->total > workers - 1; k->total--)
+        if (d->mem->sys->read(d->mem->sys->user, k->read_fd, &byte, 1) != 1) k->debt++;
+    uint32_t more = workers - 1 - k->total, settled = more < k->debt ? more : k->debt;
+    k->debt -= settled;
+    k->total += more;
+    sykli__drive_tokens_make(d, more - settled);
+}
+
 // ---- starting and ending
 
 //   source   where one that the host should have given was looked for; "" for variables
@@ -16010,6 +16229,7 @@ static void sykli__drive_job_free(sykli__drive *d, sykli__drive_job *job)
     if (job->slot && d->hooks->slot_return)
         d->hooks->slot_return(d->hooks->user,
                               sykli__drive_ticket(SYKLI__DRIVE_TICKET_SLOT, job->task));
+    sykli__drive_token_give(d, job);
     d->tasks[job->task].job = NULL;
     sykli__config_drop(d->config, job->config);
     sykli_mem_resize(d->mem, SYKLI_TAG_drive, job, sizeof *job, 0);
@@ -16021,7 +16241,7 @@ static sykli__drive_job *sykli__drive_job_new(sykli__drive *d, uint32_t task)
         (sykli__drive_job *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, sizeof *job);
     if (!job) return NULL;
     job->task = task;
-    job->log_fd = job->row = -1;
+    job->log_fd = job->row = job->token = -1;
     job->next = d->jobs;
     d->jobs = job;
     d->job_count++;
@@ -16069,19 +16289,22 @@ static void sykli__drive_job_end(sykli__drive *d, sykli__drive_job *job)
 // The environment of a task: inherited less every secret, plus its own secrets and variables.
 static int sykli__drive_env(sykli__drive *d, const sykli__drive_task *t, sykli__spawn_block *out)
 {
-    size_t given = t->more ? t->more->given_count : 0, at = t->secret_count;
+    const char *flags = d->tokens.flags;
+    size_t given = t->more ? t->more->given_count : 0, at = t->secret_count + (flags != NULL);
     size_t count = at + given + t->env_count, size = (count + 1) * sizeof(sykli_pair);
-    sykli_pair *add = (sykli_pair *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, size);
-    if (!add) return sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
+    sykli_pair *all = (sykli_pair *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, size);
+    if (!all) return sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
+    sykli_pair *add = all + (flags != NULL); // what the task says of itself wins
+    if (flags) all[0] = (sykli_pair){ "MAKEFLAGS", flags };
     for (uint32_t i = 0; i < t->secret_count; i++)
         add[i] = (sykli_pair){ t->secrets[i], sykli__drive_host_env(d, t->secrets[i],
                                                                    strlen(t->secrets[i])) };
     for (size_t i = 0; i < given; i++)
-        add[at++] = (sykli_pair){ t->more->given[i].name, t->more->given[i].value };
-    for (uint32_t i = 0; i < t->env_count; i++) add[at++] = t->env[i];
-    int rc = sykli__spawn_env(out, d->mem, d->base_env, d->drop, d->drop_count, add, count,
+        all[at++] = (sykli_pair){ t->more->given[i].name, t->more->given[i].value };
+    for (uint32_t i = 0; i < t->env_count; i++) all[at++] = t->env[i];
+    int rc = sykli__spawn_env(out, d->mem, d->base_env, d->drop, d->drop_count, all, count,
                               d->fault);
-    sykli_mem_resize(d->mem, SYKLI_TAG_drive, add, size, 0);
+    sykli_mem_resize(d->mem, SYKLI_TAG_drive, all, size, 0);
     return rc;
 }
 
@@ -16133,6 +16356,7 @@ static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
     if (!rc) rc = sykli__drive_env(d, t, &env);
     if (!rc) rc = sykli__spawn_start(d->mem, &(sykli__spawn_desc){
         .command = t->command, .env = sykli__spawn_block_env(&env), .uid = uid, .host = &d->host,
+        .keep_fds = { d->tokens.give[0], d->tokens.give[1] },
         .terminal = t->pty || sykli__drive_named(
             t->name, job->config->values[SYKLI__CONFIG_run_pty].text),
         .workdir = (const char *)workdir.data, .function = t->function,
@@ -16215,6 +16439,22 @@ static int sykli__drive_prepare(sykli__drive *d, const char *const *environment)
     return 0;
 }
 
+// Asks the node, if there is one, for a worker.
+static void sykli__drive_borrow(sykli__drive *d, sykli__drive_job *job)
+{
+    uint64_t ticket = sykli__drive_ticket(SYKLI__DRIVE_TICKET_SLOT, job->task);
+    if (!d->hooks->slot_borrow) {
+        sykli__drive_launch(d, job);
+        return;
+    }
+    job->phase = SYKLI__DRIVE_SLOT;
+    job->slot = true;
+    if (d->hooks->slot_borrow(d->hooks->user, ticket)) {
+        job->slot = false; // the node is gone: the run goes on without it
+        sykli__drive_launch(d, job);
+    }
+}
+
 static void sykli__drive_start_task(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
@@ -16230,17 +16470,9 @@ static void sykli__drive_start_task(sykli__drive *d, uint32_t task)
         sykli__drive_fact(d, SYKLI__SCHED_ABORTED, task, false);
         return;
     }
-    if (!d->hooks->slot_borrow) {
-        sykli__drive_launch(d, job);
-        return;
-    }
-    job->phase = SYKLI__DRIVE_SLOT;
-    job->slot = true;
-    if (d->hooks->slot_borrow(d->hooks->user,
-                              sykli__drive_ticket(SYKLI__DRIVE_TICKET_SLOT, task))) {
-        job->slot = false; // the node is gone: the run goes on without it
-        sykli__drive_launch(d, job);
-    }
+    job->phase = SYKLI__DRIVE_TOKEN;
+    sykli__drive_tokens_open(d);
+    if (sykli__drive_token_take(d, job)) sykli__drive_borrow(d, job);
 }
 
 static void sykli__drive_signal(sykli__drive *d, uint32_t task, int sig)
@@ -16248,7 +16480,7 @@ static void sykli__drive_signal(sykli__drive *d, uint32_t task, int sig)
     sykli__drive_job *job = d->tasks[task].job;
     if (!job) return;
     job->killed = true;
-    if (job->phase == SYKLI__DRIVE_SLOT) sykli__drive_job_end(d, job);
+    if (job->phase <= SYKLI__DRIVE_SLOT) sykli__drive_job_end(d, job);
     else sykli__spawn_signal(d->mem, &job->proc, sig);
 }
 
@@ -16285,17 +16517,23 @@ static void sykli__drive_sample(sykli__drive *d, sykli__drive_job *job)
 }
 
 // What a job waits for: its two pipes and the end of its first process; -1 where there is nothing.
-static void sykli__drive_watch(const sykli__drive_job *job, sykli_poll_fd out[3])
+static void sykli__drive_watch(const sykli__drive *d, const sykli__drive_job *job,
+                               sykli_poll_fd out[3])
 {
-    bool runs = job->phase == SYKLI__DRIVE_RUNNING, on = job->phase != SYKLI__DRIVE_SLOT;
+    bool runs = job->phase == SYKLI__DRIVE_RUNNING, on = job->phase > SYKLI__DRIVE_SLOT;
     int fds[3] = { on && job->open[0] ? job->proc.out_fd : -1,
                    on && job->open[1] ? job->proc.err_fd : -1, runs ? job->proc.exit_fd : -1 };
+    if (job->phase == SYKLI__DRIVE_TOKEN) fds[0] = d->tokens.read_fd;
     for (int i = 0; i < 3; i++) out[i] = (sykli_poll_fd){ fds[i], SYKLI_POLL_in, 0 };
 }
 
 // One look at a job: reads what is there, notices its end.
 static void sykli__drive_serve(sykli__drive *d, sykli__drive_job *job, const sykli_poll_fd news[3])
 {
+    if (job->phase == SYKLI__DRIVE_TOKEN) {
+        if (sykli__drive_token_take(d, job)) sykli__drive_borrow(d, job);
+        return;
+    }
     if (job->phase == SYKLI__DRIVE_SLOT) {
         if (job->granted) sykli__drive_launch(d, job);
         return;
@@ -16327,7 +16565,7 @@ static void sykli__drive_serve_all(sykli__drive *d)
         int count = 0;
         sykli__drive_job *last = job;
         for (; last && count < BATCH; last = last->next)
-            sykli__drive_watch(last, &fds[3 * count++]);
+            sykli__drive_watch(d, last, &fds[3 * count++]);
         int rc = d->mem->sys->poll(d->mem->sys->user, fds, 3 * count, 0);
         for (int i = 0; rc < 0 && i < 3 * count; i++) fds[i].got = SYKLI_POLL_in;
         for (int i = 0; i < count; i++) {
@@ -16455,7 +16693,7 @@ static int sykli__drive_fds(const sykli__drive *d, sykli_poll_fd *out, int max)
     int count = 0;
     for (const sykli__drive_job *job = d->jobs; job; job = job->next) {
         sykli_poll_fd fds[3];
-        sykli__drive_watch(job, fds);
+        sykli__drive_watch(d, job, fds);
         for (int i = 0; i < 3; i++)
             if (fds[i].fd >= 0 && count++ < max) out[count - 1] = fds[i];
     }
@@ -16469,7 +16707,9 @@ static uint64_t sykli__drive_deadline(const sykli__drive *d)
     if (d->sched.queue_count || (d->sched.heap_count && d->sched.running < d->sched.workers))
         return now;
     for (const sykli__drive_job *job = d->jobs; job; job = job->next) {
-        uint64_t due = job->phase == SYKLI__DRIVE_SLOT
+        uint64_t due = job->phase == SYKLI__DRIVE_TOKEN
+                     ? d->tokens.implicit ? SYKLI__SCHED_NEVER : now
+                     : job->phase == SYKLI__DRIVE_SLOT
                      ? job->granted ? now : SYKLI__SCHED_NEVER
                      : job->phase == SYKLI__DRIVE_LEFTOVER || job->proc.exit_fd < 0
                      ? now + SYKLI__DRIVE_POLL_MS : job->sample_at_ms;
@@ -16867,6 +17107,7 @@ static void sykli__drive_init(sykli__drive *d, sykli_mem *mem, sykli_fault *faul
     d->fault = fault;
     d->desc = desc;
     d->host.loadavg_fd = d->host.cgroup_fd = -1;
+    d->tokens.read_fd = d->tokens.write_fd = -1;
     d->tag = (uint32_t)seed[1] | 1;
     sykli_map_init(&d->names, mem, seed);
     sykli_map_init(&d->secret_names, mem, seed);
@@ -16885,6 +17126,7 @@ static void sykli__drive_free(sykli__drive *d)
         if (d->jobs->spawned) sykli__spawn_signal(d->mem, &d->jobs->proc, SIGKILL);
         sykli__drive_job_free(d, d->jobs);
     }
+    sykli__drive_tokens_close(d);
     sykli__spawn_host_close(&d->host, d->mem);
     if (d->history_open) sykli__history_close(&d->history);
     sykli__memo_free(&d->memo);
@@ -17007,6 +17249,7 @@ static void sykli__node_workers(sykli *s, uint32_t count)
     s->slots = count;
     s->news = true;
     s->drive.sched.workers = count;
+    sykli__drive_tokens_scale(&s->drive, count);
 }
 
 // ---- requests

@@ -649,6 +649,57 @@ out:
     place_end(t, &p);
 }
 
+// The first task takes both tokens for others and keeps them; the second, when nobody can have one
+// any more, finds them again.
+static void tokens_come_back(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_cache = true, .workers_max = 3,
+                                            .jobserver = SYKLI_JOBSERVER_fifo });
+    TRY_NOT_NULL(s);
+    unsetenv("MAKEFLAGS");
+    static const char *const take = "f=${MAKEFLAGS##*fifo:}; test -p \"$f\" || exit 3; "
+        "test \"$(dd if=\"$f\" bs=1 count=2 2>/dev/null)\" = ++";
+    sykli_task first = sykli_add(s, &(sykli_task_desc){ .name = "first", .command = take });
+    sykli_add(s, &(sykli_task_desc){ .name = "second", .command = take, .timeout_ms = 5000,
+                                     .after = { first } });
+    if (t->injected || !run_all(t, s, 0)) goto out;
+    CHECK_STATUS(s, "second", passed);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
+// Where a make around us lends its workers, no more than it allows run, and it gets them all back.
+static void a_make_around_lends_workers(test *t)
+{
+    place p;
+    char path[200], flags[300], bytes[8];
+    int fd = -1;
+    place_make(&p);
+    snprintf(path, sizeof path, "%s/tokens", p.project);
+    snprintf(flags, sizeof flags, " -j2 --jobserver-auth=fifo:%s", path);
+    CHECK(!mkfifo(path, 0600));
+    if ((fd = open(path, O_RDWR | O_NONBLOCK)) >= 0) CHECK_INT(write(fd, "z", 1), 1);
+    setenv("MAKEFLAGS", flags, 1);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_cache = true, .workers_max = 8,
+                                            .jobserver = SYKLI_JOBSERVER_pipe });
+    TRY_NOT_NULL(s);
+    for (int i = 0; i < 5; i++) {
+        char name[] = { 't', (char)('0' + i), 0 };
+        sykli_add(s, &(sykli_task_desc){ .name = name, .command =
+            "mkdir a || mkdir b || exit 1; sleep 0.02; rmdir b 2>/dev/null || rmdir a" });
+    }
+    if (!run_all(t, s, 0)) goto out;
+out:
+    sykli_close(s);
+    if (fd >= 0 && !t->injected) CHECK(read(fd, bytes, sizeof bytes) == 1 && bytes[0] == 'z');
+    if (fd >= 0) close(fd);
+    unsetenv("MAKEFLAGS");
+    place_end(t, &p);
+}
+
 // A flood: the log has its beginning and its end, the figures are told.
 static void a_flood_is_cut_in_the_middle(test *t)
 {
@@ -1174,6 +1225,8 @@ int main(int argc, char **argv)
     TEST_EVERY(11, a_timeout_ends_the_stubborn);
     TEST_EVERY(17, a_silent_task_is_ended);
     TEST_EVERY(5, a_task_may_have_a_terminal);
+    TEST_EVERY(9, tokens_come_back);
+    TEST_EVERY(29, a_make_around_lends_workers);
     TEST_EVERY(7, a_flood_is_cut_in_the_middle);
     TEST_EVERY(2, a_retry_may_pass);
     TEST_EVERY(3, programs_that_are_not_there);

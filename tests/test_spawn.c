@@ -78,8 +78,8 @@ typedef struct ran { int code, signal, rc; char out[8192], err[8192]; } ran;
 
 static int start_in(test *t, const char *command, const char *workdir, sykli__spawn_proc *proc)
 {
-    sykli__spawn_desc desc = { command, plain_env, workdir, "test-1", NULL,
-                               NULL, NULL };
+    sykli__spawn_desc desc = { .command = command, .env = plain_env, .workdir = workdir,
+                               .uid = "test-1" };
     return sykli__spawn_start(&t->mem, &desc, proc, &t->fault);
 }
 
@@ -394,7 +394,8 @@ static void strangers_are_left_alone(test *t)
 {
     sykli__spawn_proc ours, theirs;
     // It begins alike.
-    sykli__spawn_desc other = { "sleep 30", plain_env, "/", "test-10", NULL, NULL, NULL };
+    sykli__spawn_desc other = { .command = "sleep 30", .env = plain_env, .workdir = "/",
+                                .uid = "test-10" };
     CHECK(start_in(t, "ls", "/", &ours) >= 0);
     CHECK_INT(await_exit(t, &ours), 1);
     CHECK(sykli__spawn_start(&t->mem, &other, &theirs, &t->fault) >= 0);

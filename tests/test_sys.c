@@ -309,7 +309,7 @@ static void processes_are_told_apart(test *t)
     static const char *const none[] = { "nonesuch", NULL };
     static const char *const empty[] = { "", NULL };
     sykli_exit end;
-    sykli_spawn desc = { argv, env, "/", -1, -1, true, 0 };
+    sykli_spawn desc = { argv, env, "/", -1, -1, true, 0, { 0, 0 }, NULL, NULL };
     int pid = sys->spawn(NULL, &desc);
     CHECK(pid > 1);
     CHECK_INT(sys->wait(NULL, pid, &end), 0);

@@ -119,6 +119,21 @@ static bool adopt(void)
 #endif
 }
 
+// In which form make is told of the workers: only since 4.4 it knows the fifo, which needs no
+// descriptors to be inherited. Asked only where a task may call it.
+static sykli_jobserver jobserver_form(const run *r)
+{
+    char line[64] = "";
+    int major = 0, minor = 0;
+    bool asks = false;
+    for (size_t i = 0; i < r->p->task_count && !asks; i++)
+        asks = r->p->tasks[i].command && strstr(r->p->tasks[i].command, "make");
+    FILE *make = asks ? popen("make --version 2>/dev/null", "r") : NULL;
+    if (make && fgets(line, sizeof line, make)) sscanf(line, "GNU Make %d.%d", &major, &minor);
+    if (make) pclose(make);
+    return major > 4 || (major == 4 && minor >= 4) ? SYKLI_JOBSERVER_fifo : SYKLI_JOBSERVER_pipe;
+}
+
 // The options that are keys of the configuration for one run.    returns  0 or the exit code
 static int set_options(run *r)
 {
@@ -146,6 +161,7 @@ static int open_context(run *r)
         .state_dir = c->state_dir, .log_dir = cli_value(c, "log-dir"),
         .keep_going = cli_has(c, "keep-going"), .no_cache = cli_has(c, "no-cache"),
         .refresh = cli_has(c, "refresh"), .replay_logs = shown, .subreaper = adopt(),
+        .jobserver = jobserver_form(r),
         .last_lines = !r->events && r->output != OUTPUT_STREAM, .cgroups = true,
         .on_event = on_event, .on_event_user = r });
     if (!r->s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
