@@ -101,6 +101,35 @@ run
 check "the row says how all of it is found" grep -Eq '^(group|scan|cgroup)' kills
 check "the figures are columns" grep -q write_bytes columns
 
+# ---- a terminal that is stopped: nobody reads what the run prints ----
+mkfifo pipe
+for how in "--output stream" --events; do
+    rm -rf flooded .sykli/runs
+    cat >sykli.json <<'E2'
+{"version":"1","tasks":[{"name":"late","command":"sleep 30","timeout":1},
+{"name":"flood","command":"yes 0123456789abcdef | head -n 500000; : >flooded"}]}
+E2
+    exec 3<>pipe
+    # shellcheck disable=SC2086
+    "$sykli" run -k $how >pipe 2>err 3>&- </dev/null &
+    pid=$!
+    tries=0
+    until [ -e flooded ] && grep -q '"ended_ms"' .sykli/runs/*.jsonl 2>/dev/null; do
+        tries=$((tries + 1))
+        [ $tries -gt 200 ] && break
+        sleep 0.05
+    done
+    check "not read, $how: the run comes to its end" [ $tries -le 200 ]
+    timeout 20 cat <&3 >out &
+    reader=$!
+    wait $pid
+    check "not read, $how: and says so once it is read" [ $? = 1 ]
+    exec 3>&-
+    kill $reader
+    wait $reader 2>/dev/null
+    check "not read, $how: a mark is where lines are missing" grep -q ' lines .*left out' out
+done
+
 # ---- make's jobserver ----
 # Each job notes how many there are while it runs.
 cat >job <<'E2'

@@ -18,17 +18,16 @@ typedef struct shown {
 
 struct progress {
     cli *c;
-    const run *r;
+    run *r;
     bool in_place, colour, paused;
     shown **running; // the oldest first
     shown failed[FAILED_MAX]; // the newest last
     size_t count, done, total, cached, failures;
     int drawn, columns[ROWS_MAX]; // lines on the screen, and how wide each is
     uint64_t begun_ms, drawn_ms;
-    char lines[16 << 10]; // of stderr, where it is no terminal
 };
 
-progress *progress_begin(cli *c, const run *r)
+progress *progress_begin(cli *c, run *r)
 {
     progress *d = cli_alloc(c, sizeof *d);
     d->c = c;
@@ -36,7 +35,6 @@ progress *progress_begin(cli *c, const run *r)
     d->in_place = cli_terminal(stderr) && r->output != OUTPUT_STREAM;
     d->colour = c->colour && cli_terminal(stderr);
     // Lines are gathered between two ticks: a write for each of 10,000 hits costs more than a hit.
-    if (!d->in_place) setvbuf(stderr, d->lines, _IOFBF, sizeof d->lines);
     d->begun_ms = sykli_now_ms(r->s);
     for (size_t i = 0; i < r->p->task_count; i++) d->total += r->p->tasks[i].wanted;
     d->running = cli_alloc(c, (d->total + 1) * sizeof *d->running);
@@ -177,7 +175,7 @@ static void draw(progress *d, uint64_t now)
     put_tasks(&f, now, rows < 2 ? 2 : rows < ROWS_MAX ? rows : ROWS_MAX - 1);
     put_counts(&f, now);
     fputs("\x1b[J", f.to);
-    if (!fclose(f.to)) fwrite(text, 1, size, stderr);
+    if (!fclose(f.to)) outlet_put(&d->r->err, text, size, false);
     free(text);
     d->drawn = f.drawn;
     memcpy(d->columns, f.columns, sizeof f.columns);
@@ -187,17 +185,13 @@ static void draw(progress *d, uint64_t now)
 void progress_tick(progress *d)
 {
     uint64_t now = sykli_now_ms(d->r->s);
-    if (d->in_place && !d->paused && now - d->drawn_ms >= FRAME_MS) draw(d, now);
-    if (!d->in_place) fflush(stderr);
-    if (d->r->output == OUTPUT_STREAM) fflush(stdout);
+    bool seen = outlet_flush(&d->r->err); // a frame that nobody has seen is not drawn over
+    if (d->in_place && !d->paused && seen && now - d->drawn_ms >= FRAME_MS) draw(d, now);
 }
 
 void progress_end(progress *d)
 {
-    if (!d->in_place) {
-        fflush(stderr);
-        setvbuf(stderr, NULL, _IONBF, 0);
-    }
+    outlet_flush(&d->r->err);
     if (!d->drawn) return;
     go_back(d, stderr, cli_width(stderr));
     fputs("\x1b[J", stderr);
@@ -214,32 +208,43 @@ void progress_pause(progress *d, bool paused)
 // ---- lines ----
 
 // Begins a line of the plain log: the time since the start.
-static void stamp(const progress *d)
+static void stamp(const progress *d, FILE *to)
 {
     uint64_t ms = sykli_now_ms(d->r->s) - d->begun_ms;
-    fprintf(stderr, "[%3u.%03u] ", (unsigned)(ms / 1000), (unsigned)(ms % 1000));
+    fprintf(to, "[%3u.%03u] ", (unsigned)(ms / 1000), (unsigned)(ms % 1000));
 }
 
 static void say(const progress *d, const char *what, const char *name, const char *more)
 {
-    if (d->in_place) return;
-    stamp(d);
-    fprintf(stderr, "%-8s ", what);
-    cli_put(stderr, name, 0);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = d->in_place ? NULL : open_memstream(&text, &size);
+    if (!to) return;
+    stamp(d, to);
+    fprintf(to, "%-8s ", what);
+    cli_put(to, name, 0);
     if (more && *more) {
-        fputs("  ", stderr);
-        cli_put(stderr, more, 0);
+        fputs("  ", to);
+        cli_put(to, more, 0);
     }
-    fputc('\n', stderr);
+    fputc('\n', to);
+    if (!fclose(to)) outlet_put(&d->r->err, text, size, false);
+    free(text);
 }
 
-static void stream_line(const progress *d, const char *name, const char *line, size_t size)
+static void stream_line(const progress *d, const char *name, const char *line, size_t line_size)
 {
-    fprintf(stdout, "%s", cli_style_on(d->colour, CLI_FAINT));
-    cli_put(stdout, name, 0);
-    fprintf(stdout, " | %s", cli_style_on(d->colour, CLI_PLAIN));
-    cli_put_output(stdout, line, size, d->c->colour);
-    putchar('\n');
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    if (!to) return;
+    fprintf(to, "%s", cli_style_on(d->colour, CLI_FAINT));
+    cli_put(to, name, 0);
+    fprintf(to, " | %s", cli_style_on(d->colour, CLI_PLAIN));
+    cli_put_output(to, line, line_size, d->c->colour);
+    fputc('\n', to);
+    if (!fclose(to)) outlet_put(&d->r->out, text, size, true);
+    free(text);
 }
 
 // ---- events ----

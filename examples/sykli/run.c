@@ -18,7 +18,7 @@
 #include <sys/prctl.h>
 #endif
 
-enum { TICK_MS = 100 };
+enum { TICK_MS = 100, CLOSE_MS = 1000 };
 #define WORKERS_MAX "128" // tasks at once beside a node: as many as a session asks for
 
 // The one thing a signal may touch: which came, and the context that sleeps.
@@ -42,6 +42,13 @@ static void catch_signals(sykli *s)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static void leave_signals(void)
+{
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+}
+
 // What the library leaves open is what only a run knows: its node, its end by a signal.
 static void print_event(run *r, const sykli_event *event)
 {
@@ -54,8 +61,8 @@ static void print_event(run *r, const sykli_event *event)
     if (e.kind == SYKLI_EVENT_run_finished && r->cancelled_by) e.status = SYKLI_STATUS_cancelled;
     sykli_event_json(&e, &line);
     sykli_buf_text(&line, "\n");
-    if (!line.error) fwrite(line.data, 1, line.size, stdout);
-    fflush(stdout);
+    if (!line.error)
+        outlet_put(&r->out, (const char *)line.data, line.size, e.kind == SYKLI_EVENT_task_output);
     sykli_buf_free(&line);
 }
 
@@ -203,7 +210,9 @@ static int go(run *r)
         if (r->display) progress_pause(r->display, gates_asking(r->gates));
         if (gates_open(r->gates)) gates_tick(r->gates);
         if (r->display) progress_tick(r->display);
-        rc = sykli_poll(r->s, r->display ? TICK_MS : gates_open(r->gates) ? GATE_TICK_MS : -1);
+        bool out = outlet_flush(&r->out), err = outlet_flush(&r->err);
+        rc = sykli_poll(r->s, r->display || !out || !err ? TICK_MS
+                              : gates_open(r->gates) ? GATE_TICK_MS : -1);
     } while (rc > 0);
     if (rc < 0) return cli_fail_sykli(r->c, rc, sykli_errmsg(r->s));
     if (*sykli_cache_note(r->s))
@@ -255,12 +264,17 @@ static int run_added(run *r)
     const char *trace = cli_value(r->c, "profile");
     int code = trace ? profile_begin(r->c, r->s, trace, wanted(r->p), &r->profile) : 0;
     if (code) return code;
+    outlet_open(&r->out, r->c, stdout, r->events);
+    outlet_open(&r->err, r->c, stderr, false);
     catch_signals(r->s);
     if (!r->events && !r->quiet && !r->c->json) r->display = progress_begin(r->c, r);
     r->gates = gates_begin(r->c, r->s, r->p, r->source->dir);
     code = go(r);
     gates_end(r->gates);
     if (r->display) progress_end(r->display);
+    leave_signals(); // the tasks have ended: whoever does not want to wait for a reader need not
+    outlet_close(&r->err, r->cancelled_by ? CLOSE_MS : -1);
+    outlet_close(&r->out, r->cancelled_by ? CLOSE_MS : -1);
     if (!code) code = report(r);
     if (r->profile) profile_drop(r->profile);
     return code;

@@ -3,6 +3,7 @@
 #ifndef RUN_H_INCLUDED
 #define RUN_H_INCLUDED
 
+#include "outlet.h"
 #include "pipeline.h"
 #include "profile.h"
 #include "watch.h"
@@ -14,7 +15,7 @@ typedef struct run run;
 
 // What is seen while a run goes on; the events of the context are fed into it.
 typedef struct progress progress;
-progress *progress_begin(cli *c, const run *r);
+progress *progress_begin(cli *c, run *r);
 void progress_event(progress *d, const sykli_event *event);
 void progress_tick(progress *d); // redraws, at most every 100 ms
 void progress_pause(progress *d, bool paused); // somebody is asked on the terminal
@@ -29,6 +30,7 @@ struct run {
     run_output output;
     bool events, quiet;
     progress *display; // NULL: none
+    outlet out, err;   // stdout and stderr while tasks run
     profile *profile;  // NULL: none
     bool watching, watched; // watched: `watch` is of this run
     watch *watch;      // what the tasks read; NULL: not looked at yet
