@@ -125,6 +125,12 @@ E2
     wait $pid
     check "not read, $how: and says so once it is read" [ $? = 1 ]
     exec 3>&-
+    tries=0
+    until grep -q ' lines .*left out' out; do # the rest is still in the pipe
+        tries=$((tries + 1))
+        [ $tries -gt 100 ] && break
+        sleep 0.05
+    done
     kill $reader
     wait $reader 2>/dev/null
     check "not read, $how: a mark is where lines are missing" grep -q ' lines .*left out' out
