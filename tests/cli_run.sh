@@ -53,7 +53,8 @@ fields = {
     "run_started": "tasks workers", "task_ready": "task",
     "task_started": "task attempt target node pid", "task_output": "task stream text",
     "task_retry": "task attempt in_ms",
-    "task_finished": "task status exit_code signal from key duration_ms cpu_ms rss_max_bytes why",
+    "task_finished": "task status exit_code signal from key duration_ms cpu_ms rss_max_bytes "
+        "read_bytes write_bytes why",
     "run_finished": "status passed failed errored cached skipped blocked wall_ms saved_ms critical_path"}
 for row in rows:
     wanted = ["event", "at", "run"] + fields[row["event"]].split()

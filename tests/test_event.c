@@ -185,22 +185,26 @@ static void the_end_of_a_task_as_json(test *t)
     sykli_event e = { .kind = SYKLI_EVENT_task_finished, .at_ms = 1709208000250, .run = 7,
                       .name = "t", .status = SYKLI_STATUS_failed, .exit_code = 3, .key = "ab12",
                       .duration_ms = 10, .cpu_ms = 8, .rss_max_bytes = 4096,
-                      .text = "exit code 3" };
+                      .read_bytes = 512, .write_bytes = 1024, .text = "exit code 3" };
     sykli_buf_init(&b, &t->mem, SYKLI_TAG_event);
+#define IO "\"read_bytes\":512,\"write_bytes\":1024,"
 #define HEAD "{\"event\":\"task_finished\"," AT ",\"run\":\"7\",\"task\":\"t\",\"status\":"
     LINE(&e, HEAD "\"failed\",\"exit_code\":3,\"signal\":null,\"from\":null,\"key\":\"ab12\","
-             "\"duration_ms\":10,\"cpu_ms\":8,\"rss_max_bytes\":4096,\"why\":\"exit code 3\"}");
+             "\"duration_ms\":10,\"cpu_ms\":8,\"rss_max_bytes\":4096,"
+             IO "\"why\":\"exit code 3\"}");
     e.exit_code = -1;
     e.signal = 9;
     e.text = NULL;
     LINE(&e, HEAD "\"failed\",\"exit_code\":null,\"signal\":9,\"from\":null,\"key\":\"ab12\","
-             "\"duration_ms\":10,\"cpu_ms\":8,\"rss_max_bytes\":4096,\"why\":null}");
+             "\"duration_ms\":10,\"cpu_ms\":8,\"rss_max_bytes\":4096,"
+             IO "\"why\":null}");
     e.status = SYKLI_STATUS_cached;
     e.exit_code = e.signal = 0;
     e.from = "laptop";
     e.key = "";
     LINE(&e, HEAD "\"cached\",\"exit_code\":null,\"signal\":null,\"from\":\"laptop\",\"key\":null,"
-             "\"duration_ms\":10,\"cpu_ms\":8,\"rss_max_bytes\":4096,\"why\":null}");
+             "\"duration_ms\":10,\"cpu_ms\":8,\"rss_max_bytes\":4096,"
+             IO "\"why\":null}");
 out:
     sykli_buf_free(&b);
 }
