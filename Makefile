@@ -33,11 +33,11 @@ SMALL   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 SODIUM := $(shell tools/has $(CC) sodium.h)
 SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' tests/test_*.c)))
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
-            $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c)))
+            $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c tests/fuzz_*.c)))
 # What needs root, other programs or minutes is for .ci/run alone.
-SCRIPTS = $(filter-out tests/run.sh tests/netns.sh tests/crash.sh tests/loop.sh,\
+SCRIPTS = $(filter-out tests/run.sh tests/netns.sh tests/crash.sh tests/loop.sh tests/torture.sh,\
             $(wildcard tests/*.sh))
-COMMON  = $(filter-out tests/test_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
+COMMON  = $(filter-out tests/test_%.c tests/fuzz_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
 RUN     = B="$(B)" CC="$(CC)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh
 SYKLI_SHARED ?= $(if $(wildcard ../shared/vectors),$(abspath ../shared))
 ifneq ($(SYKLI_SHARED),)
@@ -73,6 +73,13 @@ $(B)/test/%: tests/%.c $(COMMON)
 	@mkdir -p $(B)/test $(B)/gen
 	@echo "cc $<"; $(CC) $(TEST) $< -lpthread -lm -o $@ \
 	    $(shell grep -q '<sodium.h>' $< && echo -lsodium)
+
+# Those that look at the command itself are linked with its objects.
+LINKED  = $(shell grep -l examples/sykli tests/fuzz_*.c)
+$(patsubst tests/%.c,$(B)/test/%,$(LINKED)): $(B)/test/%: tests/%.c $(COMMON) $(NODE)
+	@mkdir -p $(B)/test
+	@echo "cc $<"; $(CC) $(filter-out -fwhole-program,$(TEST)) $< \
+	    $(filter-out %/main.o,$(NODE)) -lpthread -lm -o $@
 
 test: tests-build ## builds and runs all tests: no root, no network, under three minutes
 	@$(RUN) $(TESTS) $(SCRIPTS)

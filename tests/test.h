@@ -7,7 +7,8 @@
 //
 // TRY leaves by `goto out` when the call fails in a run with an injected failure; without one, or
 // for CHECK, a false condition fails the story. `PROGRAM NAME` runs one story, `PROGRAM NAME N` the
-// one with the N-th failure, which is what a failing test prints.
+// one with the N-th failure, which is what a failing test prints. `PROGRAM --long` prints the names
+// of those that are swept whole only with TORTURE=full.
 #ifndef TEST_H_INCLUDED
 #define TEST_H_INCLUDED
 
@@ -38,7 +39,7 @@ static int test_count;
 #define TEST_STORY(name) (test_stories[test_count++] = (test_story){ #name, name, 1 })
 // For stories that cannot be repeated thousands of times: real daemons, long simulations.
 #define TEST_ONCE(name) (test_stories[test_count++] = (test_story){ #name, name, 0 })
-// For those that take long: only every step-th call fails.
+// For those that take long: only every step-th call fails, unless TORTURE=full is set.
 #define TEST_EVERY(step, name) (test_stories[test_count++] = (test_story){ #name, name, step })
 
 #define CHECK(condition)                                                                           \
@@ -176,8 +177,12 @@ static inline int test_end(int argc, char **argv)
 {
     int passed = 0, failed = 0;
     long points = 0;
+    const char *torture = getenv("TORTURE");
+    bool full = torture && !strcmp(torture, "full"), list = argc > 1 && !strcmp(argv[1], "--long");
     for (int i = 0; i < test_count; i++) {
-        const test_story *story = &test_stories[i];
+        test_story *story = &test_stories[i];
+        if (list && story->step > 1) puts(story->name);
+        if (full && story->step) story->step = 1;
         if (argc > 1 && strcmp(argv[1], story->name)) continue;
         int before = failed;
         if (argc > 2) test_once(story, argv[0], atol(argv[2]), &failed);
@@ -189,6 +194,7 @@ static inline int test_end(int argc, char **argv)
         }
         passed += failed == before;
     }
+    if (list) return 0;
     printf("%s: %d passed, %d failed (%ld injected failures)\n", argv[0], passed, failed, points);
     return failed != 0;
 }

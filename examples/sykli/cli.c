@@ -627,7 +627,7 @@ static int choose_inner(cli *c, int argc, char **argv, int *taken)
         c->verb = inner;
         *taken = at;
     } else if (!c->verb->run) {
-        for (int i = 1; i < argc; i++)
+        for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
             if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return 0;
         return unknown_verb(c, c->verb->verbs, c->verb->name, at < argc ? argv[at] : NULL);
     }
@@ -653,6 +653,8 @@ static int read_words(cli *c, int argc, char **argv)
             code = read_option(c, argc, argv, &i);
         else c->args[c->arg_count++] = argv[i];
     }
+    if (!code && !c->verb->run && !cli_has(c, "help")) // what looked like --help was a value
+        code = unknown_verb(c, c->verb->verbs, c->verb->name, c->arg_count ? c->args[0] : NULL);
     return code;
 }
 
