@@ -1292,6 +1292,15 @@ int sykli_buf_print(sykli_buf *b, const char *format, ...)
     return b->error;
 }
 
+// A number in decimal, for lines that are written by the ten thousand.
+SYKLI__APART static int sykli__base_number(sykli_buf *b, uint64_t value)
+{
+    char text[24], *at = text + sizeof text;
+    do *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    return sykli_buf_add(b, at, (size_t)(text + sizeof text - at));
+}
+
 void sykli_buf_drop(sykli_buf *b, size_t count)
 {
     assert(count <= b->size);
@@ -1301,36 +1310,43 @@ void sykli_buf_drop(sykli_buf *b, size_t count)
 
 // SipHash-1-3 (Aumasson, Bernstein 2012; one compression and three final rounds as in Rust and
 // Ruby): keys of a map may come from a peer.
-static void sykli__base_sip_round(uint64_t v[4])
-{
-    v[0] += v[1]; v[1] = sykli__base_rotl(v[1], 13); v[1] ^= v[0];
-    v[0] = sykli__base_rotl(v[0], 32);
-    v[2] += v[3]; v[3] = sykli__base_rotl(v[3], 16); v[3] ^= v[2];
-    v[0] += v[3]; v[3] = sykli__base_rotl(v[3], 21); v[3] ^= v[0];
-    v[2] += v[1]; v[1] = sykli__base_rotl(v[1], 17); v[1] ^= v[2];
-    v[2] = sykli__base_rotl(v[2], 32);
-}
+#define SYKLI__BASE_SIP_ROUND(a, b, c, d)                                                          \
+    do { a += b; b = sykli__base_rotl(b, 13) ^ a; a = sykli__base_rotl(a, 32);                     \
+         c += d; d = sykli__base_rotl(d, 16) ^ c;                                                  \
+         a += d; d = sykli__base_rotl(d, 21) ^ a;                                                  \
+         c += b; b = sykli__base_rotl(b, 17) ^ c; c = sykli__base_rotl(c, 32); } while (0)
 
-uint64_t sykli_siphash(const uint64_t key[2], const void *data, size_t size)
+// wide: the second half of an answer of 128 bits, NULL: not wanted
+static uint64_t sykli__base_sip(const uint64_t key[2], const void *data, size_t size,
+                                uint64_t *wide)
 {
-    uint64_t v[4] = { key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
-                      key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u };
+    uint64_t a = key[0] ^ 0x736f6d6570736575u, b = key[1] ^ 0x646f72616e646f6du;
+    uint64_t c = key[0] ^ 0x6c7967656e657261u, d = key[1] ^ 0x7465646279746573u;
     const uint8_t *p = (const uint8_t *)data;
     size_t left = size;
     for (; left >= 8; p += 8, left -= 8) {
         uint64_t m = sykli__base_load64(p);
-        v[3] ^= m;
-        sykli__base_sip_round(v);
-        v[0] ^= m;
+        d ^= m;
+        SYKLI__BASE_SIP_ROUND(a, b, c, d);
+        a ^= m;
     }
     uint64_t last = (uint64_t)size << 56;
     for (size_t i = 0; i < left; i++) last |= (uint64_t)p[i] << (8 * i);
-    v[3] ^= last;
-    sykli__base_sip_round(v);
-    v[0] ^= last;
-    v[2] ^= 0xff;
-    for (int i = 0; i < 3; i++) sykli__base_sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    d ^= last;
+    SYKLI__BASE_SIP_ROUND(a, b, c, d);
+    a ^= last;
+    c ^= 0xff;
+    for (int i = 0; i < 3; i++) SYKLI__BASE_SIP_ROUND(a, b, c, d);
+    uint64_t sum = a ^ b ^ c ^ d;
+    b ^= 0xdd;
+    for (int i = 0; wide && i < 3; i++) SYKLI__BASE_SIP_ROUND(a, b, c, d);
+    if (wide) *wide = a ^ b ^ c ^ d;
+    return sum;
+}
+
+uint64_t sykli_siphash(const uint64_t key[2], const void *data, size_t size)
+{
+    return sykli__base_sip(key, data, size, NULL);
 }
 
 // Open addressing with linear probing; at most 3/4 full; removal moves the cluster back.
@@ -2088,7 +2104,11 @@ static int sykli__json_string(sykli__json_reader *r, uint32_t *out, uint32_t *ou
         if ((uint8_t)*r->at < 0x20)
             return sykli__json_refuse(r, SYKLI_EPARSE, r->at,
                                       "a control character in a string; write it as \\u00XX");
-        size_t step = sykli__base_utf8_step((const uint8_t *)r->at, (size_t)(r->end - r->at));
+        size_t step = 0, left = (size_t)(r->end - r->at);
+        while (step < left && (uint8_t)(r->at[step] - 0x20) < 0x5f && r->at[step] != '"'
+               && r->at[step] != '\\')
+            step++;
+        if (!step) step = sykli__base_utf8_step((const uint8_t *)r->at, left);
         if (!step) return sykli__json_refuse(r, SYKLI_EPARSE, r->at, "not valid UTF-8");
         memcpy(doc->text + doc->text_size, r->at, step);
         doc->text_size += step;
@@ -10175,10 +10195,11 @@ static int sykli__tree_copy(sykli__tree *t, const sykli__tree_file *file, const 
     return rc ? sykli_fail_sys(fault, rc, "%s cannot be copied to %s", file->path, to_path) : 0;
 }
 
-// The stat cache's file: magic, version, count, entries, SHA-256 of all before it; numbers are
+// The stat cache's file: magic, version, count, entries, SipHash of all before it; numbers are
 // little-endian. It is a cache: whatever is wrong with it, it is empty.
 #define SYKLI__TREE_MAGIC "SYKLSTAT"
-enum { SYKLI__TREE_VERSION = 1 };
+enum { SYKLI__TREE_VERSION = 2 };
+static const uint64_t sykli__tree_sum_key[2] = { SYKLI__TREE_VERSION, 0 };
 
 static void sykli__tree_put_number(sykli_buf *b, uint64_t value, int bytes)
 {
@@ -10205,10 +10226,9 @@ static int sykli__tree_encode(const sykli__tree *t, sykli_buf *b)
         for (int f = 0; f < 7; f++) sykli__tree_put_number(b, fields[f], 8);
         sykli_buf_add(b, k->digest.bytes, 32);
     }
-    uint8_t sum[32];
     if (b->error) return b->error;
-    sykli_sha256_of(b->data, b->size, sum);
-    return sykli_buf_add(b, sum, 32);
+    sykli__tree_put_number(b, sykli_siphash(sykli__tree_sum_key, b->data, b->size), 8);
+    return b->error;
 }
 
 // One entry, at `p` with `left` bytes.    returns  its size, 0 if it is not whole
@@ -10232,15 +10252,13 @@ static size_t sykli__tree_decode_entry(sykli__tree *t, const uint8_t *p, size_t 
 
 static void sykli__tree_decode(sykli__tree *t, const uint8_t *p, size_t size)
 {
-    uint8_t sum[32];
-    if (size < 16 + 32 || memcmp(p, SYKLI__TREE_MAGIC, 8)) return;
-    sykli_sha256_of(p, size - 32, sum);
-    if (memcmp(sum, p + size - 32, 32)) return;
+    if (size < 16 + 8 || memcmp(p, SYKLI__TREE_MAGIC, 8)) return;
+    if (sykli_siphash(sykli__tree_sum_key, p, size - 8) != sykli__base_load64(p + size - 8)) return;
     uint64_t head = sykli__base_load64(p + 8), count = head >> 32;
     if ((uint32_t)head != SYKLI__TREE_VERSION || count > SYKLI__TREE_FILES_MAX) return;
     size_t at = 16, used = 1;
     for (; count && used; count--, at += used)
-        used = sykli__tree_decode_entry(t, p + at, size - 32 - at);
+        used = sykli__tree_decode_entry(t, p + at, size - 8 - at);
 }
 
 static void sykli__tree_load(sykli__tree *t)
@@ -12034,18 +12052,12 @@ static void sykli__key_raw(sykli__key *key, const void *data, size_t size)
     key->raw.size += sizeof size + size;
 }
 
-// Adds one part: "env" "CC" "gcc"; "command" "" "make"; "input" "src/a.c" "0644 DIGEST".
-//   part     one word
-//   returns  0 or ENOMEM, which stays
-static int sykli__key_add(sykli__key *key, const char *part, const char *name, const void *value,
+// Writes one part to hash and manifest.
+static int sykli__key_tell(sykli__key *key, const char *part, const char *name, const void *value,
                           size_t size)
 {
     sykli_buf *m = &key->manifest;
     size_t part_size = strlen(part), name_size = strlen(name);
-    sykli__key_raw(key, part, part_size);
-    sykli__key_raw(key, name, name_size);
-    sykli__key_raw(key, value, size);
-    if (key->marks) return key->raw.error;
     sykli__key_hash(key, part, part_size);
     sykli__key_hash(key, name, name_size);
     sykli__key_hash(key, value, size);
@@ -12060,6 +12072,18 @@ static int sykli__key_add(sykli__key *key, const char *part, const char *name, c
         sykli_buf_print(m, "(%zu bytes, sha256 %s)", size, hex);
     } else sykli__key_escape(m, (const char *)value, size, '\n');
     return sykli_buf_text(m, "\n");
+}
+
+// Adds one part: "env" "CC" "gcc"; "command" "" "make"; "input" "src/a.c" "0644 DIGEST".
+//   part     one word
+//   returns  0 or ENOMEM, which stays
+static int sykli__key_add(sykli__key *key, const char *part, const char *name, const void *value,
+                          size_t size)
+{
+    sykli__key_raw(key, part, strlen(part));
+    sykli__key_raw(key, name, strlen(name));
+    sykli__key_raw(key, value, size);
+    return key->marks ? key->raw.error : sykli__key_tell(key, part, name, value, size);
 }
 
 static void sykli__key_init(sykli__key *key, sykli_mem *mem)
@@ -12088,13 +12112,20 @@ static void sykli__key_begin(sykli__key *key, sykli_mem *mem)
 static int sykli__key_add_file(sykli__key *key, const char *part, const sykli__tree_file *file)
 {
     char text[160], hex[65], behind[65] = "";
-    sykli_hex(hex, file->digest.bytes, 32);
     bool is_link = file->stat.type == SYKLI_FILE_symlink;
+    uint8_t bare[65] = { is_link ? 'l' : file->stat.mode & 0100 ? 'x' : 'f' };
+    memcpy(bare + 1, file->digest.bytes, 32);
+    memcpy(bare + 33, file->behind.bytes, 32);
+    sykli__key_raw(key, part, strlen(part));
+    sykli__key_raw(key, file->path, strlen(file->path));
+    sykli__key_raw(key, bare, sizeof bare);
+    if (key->marks) return key->raw.error;
+    sykli_hex(hex, file->digest.bytes, 32);
     if (!sykli__store_none(&file->behind)) sykli_hex(behind, file->behind.bytes, 32);
     int size = snprintf(text, sizeof text, "%s %s%s%s", is_link ? "link"
                         : file->stat.mode & 0100 ? "0755" : "0644", hex, *behind ? " " : "",
                         behind);
-    return sykli__key_add(key, part, file->path, text, (size_t)size);
+    return sykli__key_tell(key, part, file->path, text, (size_t)size);
 }
 
 // Begins again with a key of which only the mark is wanted. Its memory is used again.
@@ -12109,9 +12140,16 @@ static void sykli__key_marks(sykli__key *key)
 // machine, for a tenth of the time of a key.
 static void sykli__key_mark(const sykli__key *key, const uint64_t secret[2], uint64_t out[2])
 {
-    const uint64_t other[2] = { ~secret[1], secret[0] };
-    out[0] = sykli_siphash(secret, key->raw.data, key->raw.size);
-    out[1] = sykli_siphash(other, key->raw.data, key->raw.size);
+    out[0] = sykli__base_sip(secret, key->raw.data, key->raw.size, &out[1]);
+}
+
+// Puts a mark in the place of the parts added so far, which many keys begin with.
+//   mark     of these parts, if `known`; else it is made
+static void sykli__key_fold(sykli__key *key, const uint64_t secret[2], uint64_t mark[2], bool known)
+{
+    if (!known) sykli__key_mark(key, secret, mark);
+    sykli_buf_reset(&key->raw);
+    sykli__key_raw(key, mark, 2 * sizeof *mark);
 }
 
 // Ends the key; the manifest stays until sykli__key_free.
@@ -14011,6 +14049,58 @@ static void sykli__history_digest_line(sykli__history *h, const sykli_json_doc *
             known->count++;
 }
 
+static bool sykli__history_skip(const char **at, const char *text)
+{
+    size_t size = strlen(text);
+    if (strncmp(*at, text, size)) return false;
+    *at += size;
+    return true;
+}
+
+// Reads a line of the digest as sykli__history_digest_save writes most of them, without the detour
+// over a document: a run begins with reading one a task.
+//   returns  false: it has another form, nothing was done
+static bool sykli__history_digest_plain(sykli__history *h, const char *line)
+{
+    char name[256], *end;
+    sykli__history_known fresh = { .count = 0 };
+    const char *at = line;
+    if (!sykli__history_skip(&at, "{\"name\":\"")) return false;
+    size_t size = strcspn(at, "\"\\\n");
+    if (size >= sizeof name || at[size] != '"') return false;
+    memcpy(name, at, size);
+    name[size] = 0;
+    at += size;
+    if (!sykli__history_skip(&at, "\",\"key\":\"")) return false;
+    size = strspn(at, "0123456789abcdef");
+    if (size >= sizeof fresh.key) return false;
+    memcpy(fresh.key, at, size);
+    at += size;
+    if (!sykli__history_skip(&at, "\",\"age\":")) return false;
+    fresh.age = (uint32_t)strtoul(at, &end, 10);
+    at = end;
+    if (!sykli__history_skip(&at, ",\"outcome\":")) return false;
+    fresh.outcome = (uint32_t)strtoul(at, &end, 10);
+    at = end;
+    if (!sykli__history_skip(&at, ",\"times\":[")) return false;
+    while (*at >= '0' && *at <= '9' && fresh.count < SYKLI__HISTORY_TIMES_MAX) {
+        fresh.times[fresh.count++] = strtoull(at, &end, 10);
+        at = end + (*end == ',');
+    }
+    if (strncmp(at, "]}\n", 3)) return false;
+    sykli__history_known *known = sykli__history_know(h, name);
+    if (known) *known = fresh;
+    return true;
+}
+
+// Passes over the lines at the front that are plain.
+static void sykli__history_digest_lines(sykli__history *h, sykli__history_reader *in)
+{
+    while (in->at < in->text.size
+           && sykli__history_digest_plain(h, (const char *)in->text.data + in->at))
+        in->at += strcspn((const char *)in->text.data + in->at, "\n") + 1;
+}
+
 // Reads the digest, then the records that are newer.
 static int sykli__history_digest_load(sykli__history *h)
 {
@@ -14019,6 +14109,7 @@ static int sykli__history_digest_load(sykli__history *h)
     while (!rc && sykli__history_lines_next(&in)) {
         sykli__history_digest_line(h, &in.doc);
         sykli_json_free(&in.doc);
+        sykli__history_digest_lines(h, &in);
     }
     if (in.error) rc = in.error;
     sykli__history_lines_close(&in);
@@ -14051,15 +14142,21 @@ static int sykli__history_digest_save(sykli__history *h)
         if (++known->age > SYKLI__HISTORY_AGE_MAX) continue;
         sykli_buf_text(&out, "{\"name\":");
         sykli_json_quote(&out, (const char *)name, size);
-        sykli_buf_print(&out, ",\"key\":\"%s\",\"age\":%u,\"outcome\":%u", known->key,
-                        (unsigned)known->age, (unsigned)known->outcome);
+        sykli_buf_text(&out, ",\"key\":\"");
+        sykli_buf_text(&out, known->key);
+        sykli_buf_text(&out, "\",\"age\":");
+        sykli__base_number(&out, known->age);
+        sykli_buf_text(&out, ",\"outcome\":");
+        sykli__base_number(&out, known->outcome);
         if (known->flaky_ms)
             sykli_buf_print(&out, ",\"flips\":%u,\"retried\":%u,\"flaky_ms\":%llu",
                             (unsigned)known->flips, (unsigned)known->retried,
                             (unsigned long long)known->flaky_ms);
         sykli_buf_text(&out, ",\"times\":[");
-        for (uint32_t i = 0; i < known->count; i++)
-            sykli_buf_print(&out, "%s%llu", i ? "," : "", (unsigned long long)known->times[i]);
+        for (uint32_t i = 0; i < known->count; i++) {
+            if (i) sykli_buf_text(&out, ",");
+            sykli__base_number(&out, known->times[i]);
+        }
         sykli_buf_text(&out, "]}\n");
     }
     int rc = out.error ? -ENOMEM
@@ -14199,11 +14296,24 @@ static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t starte
     return rc ? sykli_fail(f, rc, "the record of run %llu cannot be written", id) : 0;
 }
 
+static void sykli__history_member(sykli_buf *b, const char *name)
+{
+    sykli_buf_text(b, ",\"");
+    sykli_buf_text(b, name);
+    sykli_buf_text(b, "\":");
+}
+
 static void sykli__history_field(sykli_buf *b, const char *name, const char *text)
 {
     if (!text || !*text) return;
-    sykli_buf_print(b, ",\"%s\":", name);
+    sykli__history_member(b, name);
     sykli_json_quote(b, text, strlen(text));
+}
+
+static void sykli__history_count(sykli_buf *b, const char *name, uint64_t value)
+{
+    sykli__history_member(b, name);
+    sykli__base_number(b, value);
 }
 
 // Appends a finished task. What took time is written at once; hits and skips are gathered, since to
@@ -14212,21 +14322,24 @@ static int sykli__history_task_put(sykli__history *h, const sykli__history_task 
 {
     sykli_buf *b = &h->line;
     if (h->fd < 0) return 0;
-    unsigned long long duration = task->duration_ms, saved = task->saved_ms;
-    unsigned long long started = task->started_at_ms;
     sykli_buf_reset(b);
     sykli_buf_text(b, "{\"name\":");
     sykli_json_quote(b, task->name, strlen(task->name));
-    sykli_buf_print(b, ",\"status\":\"%s\",\"exit_code\":%d,\"attempt\":%d,\"duration_ms\":%llu",
-                    sykli_status_names[task->status], task->exit_code, task->attempt, duration);
-    if (saved) sykli_buf_print(b, ",\"saved_ms\":%llu", saved);
-    if (started) sykli_buf_print(b, ",\"started_at_ms\":%llu", started);
-    if (task->rss_max_bytes)
-        sykli_buf_print(b, ",\"cpu_ms\":%llu,\"rss_max_bytes\":%llu,\"read_bytes\":%llu,"
-                        "\"write_bytes\":%llu", (unsigned long long)task->cpu_ms,
-                        (unsigned long long)task->rss_max_bytes,
-                        (unsigned long long)task->read_bytes,
-                        (unsigned long long)task->write_bytes);
+    sykli_buf_text(b, ",\"status\":\"");
+    sykli_buf_text(b, sykli_status_names[task->status]);
+    sykli_buf_text(b, task->exit_code < 0 ? "\",\"exit_code\":-" : "\",\"exit_code\":");
+    sykli__base_number(b, (uint64_t)(task->exit_code < 0 ? -(int64_t)task->exit_code
+                                                         : task->exit_code));
+    sykli__history_count(b, "attempt", (uint64_t)task->attempt);
+    sykli__history_count(b, "duration_ms", task->duration_ms);
+    if (task->saved_ms) sykli__history_count(b, "saved_ms", task->saved_ms);
+    if (task->started_at_ms) sykli__history_count(b, "started_at_ms", task->started_at_ms);
+    if (task->rss_max_bytes) {
+        sykli__history_count(b, "cpu_ms", task->cpu_ms);
+        sykli__history_count(b, "rss_max_bytes", task->rss_max_bytes);
+        sykli__history_count(b, "read_bytes", task->read_bytes);
+        sykli__history_count(b, "write_bytes", task->write_bytes);
+    }
     sykli__history_field(b, "key", task->key);
     sykli__history_field(b, "from", task->from);
     sykli__history_field(b, "log", task->log);
@@ -14858,6 +14971,7 @@ typedef struct sykli__drive {
     sykli__history history;
     sykli__memo memo;          // without history or store it is empty
     sykli__key marks;          // scratch for its marks
+    uint64_t run_mark[2], run_marked; // over what all keys have in common; of which configuration
     sykli__drive_tool tools[SYKLI__DRIVE_TOOLS];
     uint32_t tool_count;       // ever remembered
     sykli__rows rows;
@@ -15554,14 +15668,30 @@ static int sykli__drive_key_more(const sykli__drive *d, sykli__key *key,
     return rc;
 }
 
+// What is in the keys of all tasks of a run, for as long as the configuration is the same.
+static int sykli__drive_key_run(sykli__drive *d, sykli__key *key)
+{
+    uint64_t version = d->config->current->serial;
+    bool known = d->run_marked == version;
+    int rc = 0;
+    if (!known || !key->marks) {
+        rc = sykli__key_add(key, "project", "", (const char *)d->project.data, d->project.size);
+        if (!rc) rc = sykli__key_add(key, "platform", "", (const char *)d->platform.data,
+                                     d->platform.size);
+        if (!rc) rc = sykli__key_add(key, "target", "local", "", 0);
+        if (!rc) rc = sykli__drive_key_host(d, key);
+        if (rc || key->raw.error) return rc ? rc : key->raw.error;
+    }
+    sykli__key_fold(key, d->memo.head.secret, d->run_mark, known);
+    d->run_marked = version;
+    return 0;
+}
+
 static int sykli__drive_key_parts(sykli__drive *d, sykli__key *key, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
     const char *workdir = t->workdir ? t->workdir : ".";
-    int rc = sykli__key_add(key, "project", "", (const char *)d->project.data, d->project.size);
-    if (!rc) rc = sykli__key_add(key, "platform", "", (const char *)d->platform.data,
-                                 d->platform.size);
-    if (!rc) rc = sykli__key_add(key, "target", "local", "", 0);
+    int rc = sykli__drive_key_run(d, key);
     if (!rc) rc = sykli__key_add(key, "command", "", t->command, strlen(t->command));
     if (!rc) rc = sykli__key_add(key, "workdir", "", workdir, strlen(workdir));
     for (uint32_t i = 0; !rc && i < t->env_count; i++)
@@ -15572,7 +15702,6 @@ static int sykli__drive_key_parts(sykli__drive *d, sykli__key *key, uint32_t tas
     for (uint32_t i = 0; !rc && i < t->output_count; i++)
         rc = sykli__key_add(key, "output", t->outputs[i].name, t->outputs[i].value,
                             strlen(t->outputs[i].value));
-    if (!rc) rc = sykli__drive_key_host(d, key);
     if (!rc) rc = sykli__drive_key_upstream(d, key, task);
     if (!rc) rc = sykli__drive_key_tool(d, key, t);
     if (!rc) rc = sykli__tree_files(&d->tree, t->inputs, t->input_count, sykli__drive_key_file, key,
@@ -16931,6 +17060,7 @@ static void sykli__drive_open_memo(sykli__drive *d)
     if (sykli__memo_open(&d->memo, d->mem, d->history.dir, d->task_count,
                          sykli__store_state(d->store)))
         sykli__memo_free(&d->memo);
+    d->run_marked = 0; // under another secret
 }
 
 static const char *sykli__drive_name_of(const void *user, size_t number)
