@@ -1,5 +1,6 @@
 // What a task costs at least: starts COUNT processes of /bin/true, WORKERS at a time.
 //   spawn plain   COUNT          posix_spawn and waitpid, one after the other, output to /dev/null
+//   spawn time    COUNT COMMAND  the same with a command; prints how many ms each took
 //   spawn capture COUNT WORKERS  vfork, a pipe for stdout and one for stderr, both read to their
 //                                end: what every program must do that keeps what its tasks print
 #define _GNU_SOURCE
@@ -11,12 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 static char *argv_true[] = { (char *)"/bin/true", NULL };
 
-static int plain(long count)
+static int plain(long count, char **argv)
 {
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
@@ -24,10 +26,22 @@ static int plain(long count)
         posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
     for (long i = 0; i < count; i++) {
         pid_t pid;
-        if (posix_spawn(&pid, argv_true[0], &files, NULL, argv_true, environ)) return 1;
+        if (posix_spawn(&pid, argv[0], &files, NULL, argv, environ)) return 1;
         waitpid(pid, NULL, 0);
     }
     return 0;
+}
+
+static int timed(long count, char **argv)
+{
+    struct timespec begun, ended;
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    int rc = count > 0 ? plain(count, argv) : 1;
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    double ms = (double)(ended.tv_sec - begun.tv_sec) * 1e3
+              + (double)(ended.tv_nsec - begun.tv_nsec) / 1e6;
+    printf("%.2f\n", ms / (double)count);
+    return rc;
 }
 
 typedef struct worker { pid_t pid; int open; struct pollfd fds[2]; } worker;
@@ -81,9 +95,10 @@ static int capture(long count, int workers)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && !strcmp(argv[1], "plain")) return plain(atol(argv[2]));
+    if (argc == 3 && !strcmp(argv[1], "plain")) return plain(atol(argv[2]), argv_true);
+    if (argc > 3 && !strcmp(argv[1], "time")) return timed(atol(argv[2]), argv + 3);
     if (argc == 4 && !strcmp(argv[1], "capture") && atoi(argv[3]) > 0 && atoi(argv[3]) <= 64)
         return capture(atol(argv[2]), atoi(argv[3]));
-    fprintf(stderr, "usage: spawn plain COUNT | spawn capture COUNT WORKERS\n");
+    fprintf(stderr, "usage: spawn plain COUNT | time COUNT COMMAND | capture COUNT WORKERS\n");
     return 2;
 }
