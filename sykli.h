@@ -5562,11 +5562,13 @@ static int sykli__op_scan(void *user, sykli_emit *to)
 }
 
 // >>event ---- the ring of what happened
-// What happened, in a ring that is allocated once: storing an event never fails, never waits and
-// costs one row. A reader remembers the serial it saw last and is told how many rows it missed; no
-// reader can hold back a writer. Output of tasks is in their logs, never here.
+// What happened, in a ring: storing an event never fails, never waits and costs one row. The ring
+// grows to its size as events come; without memory for that it stays as large as it is. A reader
+// remembers the serial it saw last and is told how many rows it missed; no reader can hold back a
+// writer. Output of tasks is in their logs, never here.
 
 #define SYKLI__EVENT_ROWS 4096 // default capacity
+#define SYKLI__EVENT_FIRST 256 // rows of a new ring
 
 #define SYKLI__EVENT_COLUMNS(X, T)                                                                 \
     X(T, U64, serial, 0, none, public, "counts up from 1; a gap means lost rows")                  \
@@ -5589,7 +5591,7 @@ _Static_assert(sizeof(sykli__event_row) <= 256, "a stored event is at most 256 b
 typedef struct sykli__event_ring {
     sykli_mem *mem;
     sykli__event_row *rows; // serial s is at (s - 1) % capacity
-    size_t capacity;
+    size_t capacity, capacity_max;
     uint64_t newest;        // serial of the row stored last, 0: none
 } sykli__event_ring;
 
@@ -5602,11 +5604,26 @@ static int sykli__event_init(sykli__event_ring *ring, sykli_mem *m, size_t capac
     if (!capacity) capacity = SYKLI__EVENT_ROWS;
     if (capacity > SIZE_MAX / 2 / sizeof *ring->rows)
         return sykli_fail(f, SYKLI_ELIMIT, "an event ring of that many rows is too large");
+    ring->capacity_max = capacity;
+    if (capacity > SYKLI__EVENT_FIRST) capacity = SYKLI__EVENT_FIRST;
     size_t size = capacity * sizeof *ring->rows;
     ring->rows = (sykli__event_row *)sykli_mem_resize(m, SYKLI_TAG_event, NULL, 0, size);
     if (!ring->rows) return sykli_fail(f, SYKLI_ENOMEM, "no memory for the event ring");
     ring->capacity = capacity;
     return 0;
+}
+
+// Makes a full ring larger before its first row is overwritten: no row changes its place.
+static void sykli__event_grow(sykli__event_ring *ring)
+{
+    size_t size = ring->capacity * sizeof *ring->rows, capacity = ring->capacity * 2;
+    if (ring->newest != ring->capacity || ring->capacity == ring->capacity_max) return;
+    if (capacity > ring->capacity_max) capacity = ring->capacity_max;
+    void *rows = sykli_mem_resize(ring->mem, SYKLI_TAG_event, ring->rows, size,
+                                  capacity * sizeof *ring->rows);
+    if (!rows) return;
+    ring->rows = (sykli__event_row *)rows;
+    ring->capacity = capacity;
 }
 
 static void sykli__event_free(sykli__event_ring *ring)
@@ -5663,6 +5680,7 @@ static void sykli__event_store(sykli__event_ring *ring, const sykli_event *e)
 {
     assert((unsigned)e->kind < SYKLI_EVENT_COUNT);
     if (e->kind == SYKLI_EVENT_task_output || !ring->capacity) return;
+    sykli__event_grow(ring);
     bool ended = sykli__event_ended(e);
     sykli__event_row *row = &ring->rows[ring->newest++ % ring->capacity];
     memset(row, 0, sizeof *row);
@@ -14871,6 +14889,7 @@ static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
 #define SYKLI__DRIVE_TAIL_BYTES (16u << 10) // kept of what a log's cap cuts
 #define SYKLI__DRIVE_PIPE_BYTES (1 << 20)   // room in the pipe of a task that floods it
 #define SYKLI__DRIVE_SAMPLE_MS 1000u
+#define SYKLI__DRIVE_LOOK_MS 100u       // what was seen of folders and programs explains so long
 #define SYKLI__DRIVE_POLL_MS 10u        // where the host has no descriptor for a process's end
 #define SYKLI__DRIVE_LOOKUP_MS 250u     // a lookup elsewhere may cost a start this much
 #define SYKLI__DRIVE_HOLD_MS 60000u     // what is being restored is not collected so long
@@ -15091,6 +15110,7 @@ typedef struct sykli__drive {
     const char *log_dir;
     uint64_t run_id, started_ms, failed, cached, done, saved_ms;
     int64_t started_at_ms;
+    uint64_t explained_ms;     // when the look began in which tasks are explained
     int run_slot, proc_slot;
     void (*on_event)(void *user, const sykli_event *event);
     void *on_event_user;
@@ -17191,6 +17211,11 @@ static void sykli__drive_tell_part(sykli_buf *out, const char *line, size_t size
 static int sykli__drive_explain(sykli__drive *d, uint32_t task, const char *against, sykli_buf *out)
 {
     sykli__drive_task *t = &d->tasks[task];
+    uint64_t now = sykli__drive_now(d);
+    if (d->jobs || now - d->explained_ms > SYKLI__DRIVE_LOOK_MS) {
+        sykli__tree_look(&d->tree, !d->jobs);
+        d->explained_ms = now;
+    }
     sykli__key key;
     sykli_buf before;
     char hex[65];

@@ -60,7 +60,7 @@ static void rows_hold_what_happened(test *t)
 {
     sykli__event_ring ring;
     TRY(sykli__event_init(&ring, &t->mem, 0, &t->fault));
-    CHECK_INT(ring.capacity, SYKLI__EVENT_ROWS);
+    CHECK_INT(ring.capacity_max, SYKLI__EVENT_ROWS);
     sykli_event e = { .kind = SYKLI_EVENT_task_output, .text = "secret", .text_size = 6 };
     sykli__event_store(&ring, &e);
     CHECK_INT(ring.newest, 0); // output is in logs
@@ -262,8 +262,26 @@ static void times_are_rfc_3339(test *t)
     CHECK_TEXT(sykli_format_time(out, INT64_MAX), "9999-12-31T23:59:59.999Z");
 }
 
+static void a_ring_grows_before_it_forgets(test *t)
+{
+    sykli__event_ring ring;
+    const sykli__event_row *row = NULL;
+    uint64_t serial = 0, lost;
+    TRY(sykli__event_init(&ring, &t->mem, 600, &t->fault));
+    CHECK_INT(ring.capacity, SYKLI__EVENT_FIRST);
+    for (int i = 0; i < 600; i++)
+        sykli__event_store(&ring, &(sykli_event){ .kind = SYKLI_EVENT_task_ready, .name = "a" });
+    CHECK(t->injected || ring.capacity == 600);
+    CHECK_INT(sykli__event_read(&ring, &serial, &row, &lost), 1);
+    CHECK(t->injected || !lost);
+    CHECK_INT(row->serial, serial);
+out:
+    sykli__event_free(&ring);
+}
+
 int main(int argc, char **argv)
 {
+    TEST_STORY(a_ring_grows_before_it_forgets);
     TEST_STORY(a_reader_sees_every_event_once);
     TEST_STORY(a_slow_reader_is_told_what_it_missed);
     TEST_STORY(rows_hold_what_happened);
