@@ -11727,6 +11727,7 @@ typedef struct sykli__store_gc_run {
     int64_t before_ns;  // what is used later, or held, stays
     int64_t old_ns;     // what was used before goes in any case
     uint64_t freed_bytes;
+    bool told;          // STORE/changed was written
 } sykli__store_gc_run;
 
 static int sykli__store_gc_add(sykli__store_gc_run *run, const sykli__store_item *item)
@@ -11809,6 +11810,8 @@ static void sykli__store_gc_take(sykli__store_gc_run *run)
         const sykli__store_item *item = &run->items[i];
         if (item->blob.used_ns >= run->old_ns && run->bytes <= run->max_bytes) return;
         if (item->blob.used_ns >= run->before_ns) return;
+        if (!run->told) sykli__store_removing(run->store);
+        run->told = true;
         if (*item->writer ? !sykli__store_gc_file(run, item)
                           : !sykli__store_gc_blob(run, &item->blob.digest)) continue;
         run->bytes -= item->blob.size_bytes;
@@ -11920,9 +11923,8 @@ static int sykli__store_gc_older(sykli__store *s, uint64_t max_bytes, uint64_t o
     if (older_ms && older_ms < age_ms) run.old_ns = run.before_ns - (int64_t)older_ms * 1000000;
     int lease = sykli__store_lease(s, fault);
     if (lease < 0) return lease;
-    sykli__store_removing(s);
     int rc = sykli__store_gc_locked(&run);
-    if (run.freed_bytes) sykli__store_removing(s);
+    if (run.told) sykli__store_removing(s);
     s->mem->sys->close(s->mem->sys->user, lease);
     s->added_bytes = rc ? s->added_bytes : 0;
     if (out_freed) *out_freed = run.freed_bytes;
