@@ -3692,7 +3692,8 @@ static size_t sykli__link_first_need(const sykli__link_core *l)
 
 static size_t sykli__link_first_bytes(sykli__link_core *l, const uint8_t *data, size_t size)
 {
-    size_t need = sykli__link_first_need(l), take = sykli__link_least(size, need - l->in_size);
+    size_t need = sykli__link_first_need(l);
+    size_t take = (size_t)sykli__link_least(size, need - l->in_size);
     memcpy(l->first_in + l->in_size, data, take);
     l->in_size += take;
     need = sykli__link_first_need(l);
@@ -4004,7 +4005,7 @@ static int sykli__link_on_ping(sykli__link_core *l, sykli__wire_in *in, sykli__l
 static int sykli__link_on_goaway(sykli__link_core *l, sykli__wire_in *in)
 {
     int code = (int)(int32_t)sykli__wire_u32(in);
-    size_t size = sykli__link_least(in->left, SYKLI__LINK_TEXT_MAX);
+    size_t size = (size_t)sykli__link_least(in->left, SYKLI__LINK_TEXT_MAX);
     if (l->state != SYKLI__LINK_UP) return 0;
     if (!sykli_utf8_valid((const char *)in->at, size)) size = 0;
     sykli_fail(&l->fault, in->bad || code >= 0 ? SYKLI_ECLOSED : code, "the peer ended it: %.*s",
@@ -4101,7 +4102,7 @@ static size_t sykli__link_record_bytes(sykli__link_core *l, const uint8_t *data,
     uint8_t *in = l->session->in;
     size_t need = 2;
     if (l->in_size >= 2) need += (size_t)(in[0] & 0x7f) << 8 | in[1];
-    size_t take = sykli__link_least(size, need - l->in_size);
+    size_t take = (size_t)sykli__link_least(size, need - l->in_size);
     memcpy(in + l->in_size, data, take);
     l->in_size += take;
     if (l->in_size < 2) return take;
@@ -4158,10 +4159,11 @@ static size_t sykli__link_put_stream(sykli__link_core *l, sykli__wire_out *out,
     bool first = t->open_left && !t->open_begun;
     size_t head = SYKLI__LINK_FRAME + (first ? 4 : 0);
     if (room < head + 1) return 0;
-    size_t size = sykli__link_least(room - head, limit > head ? limit - head : 1);
-    if (t->open_left) size = sykli__link_least(size, t->open_left);
-    else size = sykli__link_least(sykli__link_least(size, waiting),
-                                  sykli__link_least(t->credit, s->credit));
+    uint64_t least = sykli__link_least(room - head, limit > head ? limit - head : 1);
+    if (t->open_left) least = sykli__link_least(least, t->open_left);
+    else least = sykli__link_least(sykli__link_least(least, waiting),
+                                   sykli__link_least(t->credit, s->credit));
+    size_t size = (size_t)least;
     sykli__link_frame_put(out, first ? SYKLI__LINK_OPEN : t->open_left ? SYKLI__LINK_MORE
                                                                        : SYKLI__LINK_DATA,
                           head - SYKLI__LINK_FRAME + size, t->id);
@@ -4264,7 +4266,7 @@ static void sykli__link_put_identity(sykli__link_core *l, sykli__wire_out *out)
 
 static void sykli__link_put_goaway(sykli__link_core *l, sykli__wire_out *out)
 {
-    size_t size = sykli__link_least(strlen(l->fault.text), SYKLI__LINK_TEXT_MAX);
+    size_t size = (size_t)sykli__link_least(strlen(l->fault.text), SYKLI__LINK_TEXT_MAX);
     sykli__link_frame_put(out, SYKLI__LINK_GOAWAY, 4 + size, 0);
     sykli__wire_put_u32(out, (uint32_t)l->fault.code);
     sykli__wire_put_bytes(out, l->fault.text, size);
@@ -4426,7 +4428,7 @@ static size_t sykli__link_room(const sykli__link_core *l, const sykli__link_stre
     const sykli__link_session *s = l->session;
     size_t used = t->out.size - t->out_at, max = sykli__link_window(t->priority);
     size_t all = s->buffered < SYKLI__LINK_BUFFER_ALL ? SYKLI__LINK_BUFFER_ALL - s->buffered : 0;
-    return used < max ? sykli__link_least(max - used, all) : 0;
+    return used < max ? (size_t)sykli__link_least(max - used, all) : 0;
 }
 
 // The streams of a link that ended, then the end itself.
@@ -4517,7 +4519,7 @@ static int64_t sykli__link_write(sykli__link_core *l, uint32_t id, const void *d
 {
     sykli__link_stream *t = l->state == SYKLI__LINK_UP ? sykli__link_find(l, id) : NULL;
     if (!t || t->end) return SYKLI_ENOENT;
-    size_t take = sykli__link_least(size, sykli__link_room(l, t));
+    size_t take = (size_t)sykli__link_least(size, sykli__link_room(l, t));
     t->short_write = take < size;
     if (!take) return 0;
     if (t->out_at > t->out.size / 2) {
@@ -5844,7 +5846,7 @@ static sykli__member_conn *sykli__member_conn_add(sykli__member_core *c, const c
     if (!n || c->last_id == INT32_MAX) return NULL;
     n->id = ++c->last_id;
     n->since_ms = c->table.now_ms;
-    size_t size = sykli__link_least(strlen(address), sizeof n->address - 1);
+    size_t size = (size_t)sykli__link_least(strlen(address), sizeof n->address - 1);
     memcpy(n->address, address, size);
     n->link.config = c->link;
     n->link.config.transport = transport;
