@@ -6751,7 +6751,7 @@ static int sykli__log_spell_json(sykli__log_secret *s, unsigned variant)
 }
 
 // What the shells write, POSIX quoting first: ' in single quotes in two ways, words with
-// backslashes (bash's %q), $'...', double quotes.
+// backslashes (bash's %q), $'...', double quotes, and $'...' where the locale is C.
 static int sykli__log_spell_shell(sykli__log_secret *s, unsigned variant)
 {
     for (size_t i = 0; i < s->size; i++) {
@@ -6760,9 +6760,11 @@ static int sykli__log_spell_shell(sykli__log_secret *s, unsigned variant)
         bool word = sykli__log_word(c) || c >= 0x80 || (c && strchr("_./:=,@%+-", c));
         if (variant == 0 && c == '\'') sykli_buf_text(&s->out, "'\\''");
         else if (variant == 1 && c == '\'') sykli_buf_text(&s->out, "'\"'\"'");
-        else if (variant == 3 && named) sykli_buf_text(&s->out, named);
+        else if ((variant == 3 || variant == 5) && named) sykli_buf_text(&s->out, named);
+        else if (variant == 5 && (c < 0x20 || c >= 0x7f)) sykli_buf_print(&s->out, "\\%03o", c);
         else {
-            bool escape = (variant == 2 && !word) || (variant == 3 && (c == '\'' || c == '\\'))
+            bool escape = (variant == 2 && !word)
+                       || ((variant == 3 || variant == 5) && (c == '\'' || c == '\\'))
                        || (variant == 4 && c && strchr("\"$`\\", c));
             if (escape) sykli__log_put(s, '\\');
             sykli__log_put(s, c);
@@ -6779,7 +6781,7 @@ static int sykli__log_spell_all(sykli__log_secret *s)
     for (unsigned v = 0; v < 2 && !rc; v++) rc = sykli__log_spell_hex(s, v);
     for (unsigned v = 0; v < 16 && !rc; v++) rc = sykli__log_spell_url(s, v);
     for (unsigned v = 0; v < 16 && !rc; v++) rc = sykli__log_spell_json(s, v);
-    for (unsigned v = 0; v < 5 && !rc; v++) rc = sykli__log_spell_shell(s, v);
+    for (unsigned v = 0; v < 6 && !rc; v++) rc = sykli__log_spell_shell(s, v);
     for (unsigned v = 0; v < 6 && !rc; v++) rc = sykli__log_spell_base64(s, v >> 1, v & 1);
     s->size++; // with the newline that `echo SECRET | base64` encodes too
     for (unsigned v = 0; v < 6 && !rc; v++) rc = sykli__log_spell_base64(s, v >> 1, v & 1);
@@ -16283,6 +16285,25 @@ static void sykli__drive_tokens_make(sykli__drive *d, uint32_t count)
     }
 }
 
+// Whether a descriptor is a pipe that this process was started with. To recipes that are not marked
+// as recursive make passes the numbers but not the descriptors; by now they may be our own, and all
+// of those are closed on exec, which proc(5) shows among the flags.
+static bool sykli__drive_tokens_inherited(const sykli_sys *sys, int fd)
+{
+    char path[64], text[128];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int64_t size = sys->readlink(sys->user, SYKLI_CWD, path, text, sizeof text);
+    if (size < 5 || memcmp(text, "pipe:", 5)) return false;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    int info = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    if (info < 0) return false;
+    int64_t got = sys->read(sys->user, info, text, sizeof text - 1);
+    sys->close(sys->user, info);
+    text[got > 0 ? got : 0] = 0;
+    const char *flags = strstr(text, "flags:");
+    return flags && !(strtoul(flags + 6, NULL, 8) & O_CLOEXEC);
+}
+
 // Opens what MAKEFLAGS names: "fifo:PATH", or "R,W", which make has left open for us. The pipe is
 // opened anew, because reading from it must not wait here, while it may have to elsewhere.
 static void sykli__drive_tokens_join(sykli__drive *d, const char *flags)
@@ -16301,7 +16322,8 @@ static void sykli__drive_tokens_join(sykli__drive *d, const char *flags)
         k->read_fd = k->write_fd = sys->open(sys->user, SYKLI_CWD, path + 5,
                                              SYKLI_OPEN_read | SYKLI_OPEN_write, 0);
     } else if (sscanf(path, "%d,%d", &k->give[0], &k->give[1]) == 2 && k->give[0] > 2
-               && k->give[1] > 2) {
+               && k->give[1] > 2 && sykli__drive_tokens_inherited(sys, k->give[0])
+               && sykli__drive_tokens_inherited(sys, k->give[1])) {
         snprintf(path, sizeof path, "/proc/self/fd/%d", k->give[1]);
         k->write_fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_write, 0);
         snprintf(path, sizeof path, "/proc/self/fd/%d", k->give[0]);

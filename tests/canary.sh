@@ -58,7 +58,10 @@ v = os.environ[sys.argv[1]]
 for t in (json.dumps(v), json.dumps(v, ensure_ascii=False), json.dumps({"a": [v]}), shlex.quote(v),
           u.quote(v), u.quote_plus(v), u.quote(v, safe=""), u.urlencode({"k": v})): print(t)' "$1"
 fi
-if command -v bash >/dev/null; then bash -c 'printf "%q\n" "$1"' bash "$value"; fi
+if command -v bash >/dev/null; then
+    bash -c 'printf "%q\n" "$1"' bash "$value"
+    LC_ALL=C bash -c 'printf "%q\n" "$1"' bash "$value"
+fi
 # In pieces: each byte is a write of its own.
 say | dd bs=1 2>/dev/null
 printf '%s' "$value" | base64 -w 0 | dd bs=1 2>/dev/null

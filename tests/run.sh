@@ -8,6 +8,7 @@ mkdir -p "$logs"
 export logs TEST_RUN="${TEST_RUN-}"
 ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=0}
 export ASAN_OPTIONS
+unset MAKEFLAGS MFLAGS MAKELEVEL # the tests are no part of the make around them
 
 one() {
     name=$(basename "$1")

@@ -196,6 +196,11 @@ E2
     check "client: as many as it allows" [ "$(most)" -ge 2 ]
     check "client: all have run" [ "$(wc -l <seen)" = 5 ]
     check "client: every token is back" test ! -s err
+    # To a recipe without the plus make gives the numbers, and not the descriptors.
+    printf 'all: a b\na b:\n\t@if [ $@ = a ]; then "%s" run -k -j 8 -q; fi; :\n' "$sykli" >outer
+    again
+    timeout 60 make -f outer -j2 >out 2>err </dev/null
+    check "no client: what make closed is not taken for it" [ "$(most)" -ge 4 ]
 fi
 
 # ---- a run that is killed ----
