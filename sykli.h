@@ -16321,8 +16321,8 @@ static void sykli__drive_tokens_join(sykli__drive *d, const char *flags)
     if (!strncmp(path, "fifo:", 5)) {
         k->read_fd = k->write_fd = sys->open(sys->user, SYKLI_CWD, path + 5,
                                              SYKLI_OPEN_read | SYKLI_OPEN_write, 0);
-    } else if (sscanf(path, "%d,%d", &k->give[0], &k->give[1]) == 2 && k->give[0] > 2
-               && k->give[1] > 2 && sykli__drive_tokens_inherited(sys, k->give[0])
+    } else if ((at = strchr(path, ',')) && (k->give[0] = atoi(path)) > 2
+               && (k->give[1] = atoi(at + 1)) > 2 && sykli__drive_tokens_inherited(sys, k->give[0])
                && sykli__drive_tokens_inherited(sys, k->give[1])) {
         snprintf(path, sizeof path, "/proc/self/fd/%d", k->give[1]);
         k->write_fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_write, 0);

@@ -136,7 +136,11 @@ static sykli_jobserver jobserver_form(const run *r)
     for (size_t i = 0; i < r->p->task_count && !asks; i++)
         asks = r->p->tasks[i].command && strstr(r->p->tasks[i].command, "make");
     FILE *make = asks ? popen("make --version 2>/dev/null", "r") : NULL;
-    if (make && fgets(line, sizeof line, make)) sscanf(line, "GNU Make %d.%d", &major, &minor);
+    if (make && fgets(line, sizeof line, make) && !strncmp(line, "GNU Make ", 9)) {
+        const char *dot = strchr(line + 9, '.');
+        major = atoi(line + 9);
+        minor = dot ? atoi(dot + 1) : 0;
+    }
     if (make) pclose(make);
     return major > 4 || (major == 4 && minor >= 4) ? SYKLI_JOBSERVER_fifo : SYKLI_JOBSERVER_pipe;
 }
