@@ -17,7 +17,8 @@ TEST_CFLAGS = -O1 -g $(SANITIZE)
 TEST_RUN =
 EXCEPT   =
 
-WARN   = -std=c11 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
+# Files of any size, and inodes of any number, on 32 bits too.
+WARN   = -D_FILE_OFFSET_BITS=64 -std=c11 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
          -Wmissing-prototypes -Wundef -Wcast-qual
 ALL    = $(WARN) -I. -I$(B)/gen $(if $(STATIC),-static)
 # Tests see one room at a time: what a test does not use of the others must not warn.
