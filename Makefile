@@ -36,7 +36,7 @@ SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' t
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
             $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c tests/fuzz_*.c)))
 # What needs root, other programs or minutes is for .ci/run alone.
-SCRIPTS = $(filter-out tests/run.sh tests/netns.sh tests/crash.sh tests/loop.sh tests/torture.sh,\
+SCRIPTS = $(filter-out $(patsubst %,tests/%.sh,run netns crash loop torture small),\
             $(wildcard tests/*.sh))
 COMMON  = $(filter-out tests/test_%.c tests/fuzz_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
 RUN     = B="$(B)" CC="$(CC)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh
