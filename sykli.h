@@ -11067,9 +11067,9 @@ static int sykli__store_restore(sykli__store *s, const sykli__store_output *o, s
                                 sykli_fault *fault)
 {
     const sykli_sys *sys = s->mem->sys;
-    const char *name;
+    const char *name = NULL;
     char tmp[64];
-    int dir;
+    int dir = -1;
     if (!sykli__tree_path_plain(o->path))
         return sykli_fail(fault, SYKLI_EPERM, "an output's path must be plain and below the "
                           "project folder");
