@@ -10656,12 +10656,15 @@ static sykli__store_path sykli__store_away_path(const sykli_digest *id)
     return path;
 }
 
-// Takes a blob back that the collector was about to remove.    returns  whether it was there
+// Takes a blob back that the collector was about to remove, unless it has done so itself meanwhile.
+//   returns  whether it is worth looking again
 static bool sykli__store_rescue(sykli__store *s, const sykli_digest *id)
 {
     const sykli_sys *sys = s->mem->sys;
+    sykli_stat stat;
     sykli__store_path path = sykli__store_blob_path(id), away = sykli__store_away_path(id);
-    return !sys->rename(sys->user, s->dir_fd, away.text, s->dir_fd, path.text);
+    return !sys->rename(sys->user, s->dir_fd, away.text, s->dir_fd, path.text)
+        || !sys->stat(sys->user, s->dir_fd, path.text, &stat);
 }
 
 // Walks the files below one of the store's folders.

@@ -891,6 +891,8 @@ static int storm(place *p, unsigned seed, time_t end)
         snprintf(content, sizeof content, "content %u of no process alone", n);
         snprintf(key, sizeof key, "%064x", n);
         snprintf(name, sizeof name, "out-%d-%u", (int)getpid(), n);
+        int before = wrong;
+        *fault.text = 0;
         if (seed >> 20 & 1) wrong += storm_put(p, key, name, content, &fault);
         else if (seed >> 21 & 3) wrong += storm_get(p, key, name, content, &fault);
         else if (seed >> 23 & 1) {
@@ -901,7 +903,9 @@ static int storm(place *p, unsigned seed, time_t end)
             sykli__store_put_bytes(&p->store, content, strlen(content), NULL, &fault);
             wrong += storm_hold(p, content, &fault);
         }
+        if (wrong > before) printf("  step %d, seed %u: %s\n", i, seed, fault.text);
     }
+    fflush(stdout);
     place_close(p);
     return wrong > 90 ? 90 : wrong;
 }
