@@ -13,7 +13,7 @@ INTO     = $(DESTDIR)$(PREFIX)
 B        = build
 STATIC   =
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
-TEST_CFLAGS = -O1 -g $(SANITIZE)
+TEST_CFLAGS = -O1 -g1 $(SANITIZE) # lines for the sanitizers; -g takes a quarter longer
 TEST_RUN =
 EXCEPT   =
 
