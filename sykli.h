@@ -8111,7 +8111,6 @@ static int sykli__sys_widen(void *u, int fd, int size)
 static int sykli__sys_terminal(void *u, int fds[2])
 {
     (void)u;
-    char name[128];
     struct termios mode;
     struct winsize size = { 24, 120, 0, 0 };
     fds[0] = posix_openpt(O_RDWR | O_NOCTTY);
@@ -8119,10 +8118,7 @@ static int sykli__sys_terminal(void *u, int fds[2])
     fcntl(fds[0], F_SETFD, FD_CLOEXEC);
     const char *path = grantpt(fds[0]) || unlockpt(fds[0]) ? NULL : ptsname(fds[0]);
     fds[1] = -1;
-    if (path && strlen(path) < sizeof name) {
-        strcpy(name, path);
-        fds[1] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    }
+    if (path) fds[1] = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     int rc = fds[1] < 0 || tcgetattr(fds[1], &mode) ? -errno : 0;
     if (!rc) {
         mode.c_oflag &= (tcflag_t)~OPOST; // a newline stays one
@@ -14370,9 +14366,10 @@ static int sykli__history_prune(sykli__history *h)
     for (size_t at = 0; !rc && at + SYKLI__HISTORY_RUNS_MAX * 48 < records.size; at += 48) {
         char *name = (char *)records.data + at;
         h->mem->sys->remove(h->mem->sys->user, h->runs, name, 0);
-        name[strlen(name) - strlen(".jsonl")] = 0;
+        char *end = name + strlen(name) - strlen(".jsonl");
+        *end = 0;
         sykli__tree_remove_at(h->mem, h->logs, name, 0);
-        strcat(name, ".keys");
+        memcpy(end, ".keys", sizeof ".keys"); // shorter than what stood there
         h->mem->sys->remove(h->mem->sys->user, h->runs, name, 0);
     }
     sykli_buf_free(&records);
@@ -14625,8 +14622,9 @@ static int sykli__history_log_open(sykli__history *h, const char *task, char *pa
         h->run_logs = -1;
         return sykli_fail_sys(f, rc, "the folder of %s", path);
     }
-    strcat(name, ".log");
-    int fd = sys->open(sys->user, h->run_logs, name, SYKLI_OPEN_write | SYKLI_OPEN_create
+    char file[sizeof name + 4];
+    snprintf(file, sizeof file, "%s.log", name);
+    int fd = sys->open(sys->user, h->run_logs, file, SYKLI_OPEN_write | SYKLI_OPEN_create
                        | SYKLI_OPEN_truncate | SYKLI_OPEN_nofollow, 0666);
     return fd < 0 ? sykli_fail_sys(f, fd, "%s", path) : fd;
 }
