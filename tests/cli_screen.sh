@@ -16,7 +16,7 @@ terminal() {
     shown=$((shown + 1))
     # shellcheck disable=SC2086
     tmux -f /dev/null -S "$socket" new-session -d $size \
-        "echo above; '$sykli' $* ; echo \$? >ended; cat"
+        "trap : INT; echo above; '$sykli' $* ; echo \$? >ended; cat"
 }
 close() { tmux -S "$socket" kill-server; }
 screen() { tmux -S "$socket" capture-pane -p "$@" >out; }
