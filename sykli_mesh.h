@@ -6488,6 +6488,7 @@ typedef struct sykli__mesh_conn {
     bool invited;               // by a token's key, not by the cookie: may only join
     sykli_role role;
     int pid;                    // of a client
+    bool task;                  // that client is one, or hid when it came
     char address[64];
     uint64_t since_ms;
 } sykli__mesh_conn;
@@ -6735,6 +6736,77 @@ static size_t sykli__mesh_conns_max(sykli__mesh_kind kind)
                                        : SYKLI__MESH_CONNS_MAX - SYKLI__MESH_CONNS_OWN;
 }
 
+// Whether the environment of a process has the mark of a task.    returns  1, 0, or the error
+static int sykli__mesh_task_mark(sykli_mesh *m, int pid)
+{
+    static const char mark[] = "SYKLI_TASK_UID=";
+    const size_t size = sizeof mark - 1;
+    char path[64];
+    size_t kept = 1;
+    snprintf(path, sizeof path, "/proc/%d/environ", pid);
+    int fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0), found = 0;
+    if (fd < 0) return fd;
+    m->buffer[0] = 0; // what is before a variable
+    for (;;) {
+        int64_t got = m->sys->read(m->sys->user, fd, m->buffer + kept, sizeof m->buffer - kept);
+        if (got <= 0) break;
+        size_t all = kept + (size_t)got;
+        for (size_t at = 0; !found && at + size < all; at++)
+            found = !m->buffer[at] && !memcmp(m->buffer + at + 1, mark, size);
+        kept = all < size ? all : size; // the mark may go on in the next piece
+        memmove(m->buffer, m->buffer + all - kept, kept);
+    }
+    m->sys->close(m->sys->user, fd);
+    memset(m->buffer, 0, sizeof m->buffer); // a stranger's environment may hold secrets
+    return found;
+}
+
+// The beginning of a file below /proc/PID; "" if it cannot be read.
+static void sykli__mesh_proc(sykli_mesh *m, int pid, const char *name, char *out, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    int fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    int64_t got = fd < 0 ? 0 : m->sys->read(m->sys->user, fd, out, size - 1);
+    if (fd >= 0) m->sys->close(m->sys->user, fd);
+    out[got > 0 ? got : 0] = 0;
+}
+
+static int sykli__mesh_parent(sykli_mesh *m, int pid)
+{
+    char text[512];
+    sykli__mesh_proc(m, pid, "stat", text, sizeof text);
+    const char *behind = strrchr(text, ')'); // the name may hold anything
+    return behind && strlen(behind) > 4 ? (int)strtol(behind + 4, NULL, 10) : 0; // ") S 123"
+}
+
+// Whether a process has the user of this one, who could read it unless it hides.
+static bool sykli__mesh_same_user(sykli_mesh *m, int pid)
+{
+    char text[2][1024];
+    unsigned long uid[2];
+    for (int i = 0; i < 2; i++) {
+        sykli__mesh_proc(m, i ? pid : m->sys->pid(m->sys->user), "status", text[i], sizeof text[i]);
+        const char *line = strstr(text[i], "\nUid:");
+        if (!line) return false;
+        uid[i] = strtoul(line + 5, NULL, 10);
+    }
+    return uid[0] == uid[1];
+}
+
+// Whether a client on the unix socket is, or was started by, a task: it then may do nothing. Nor
+// may one that hides its environment from its own user.
+static bool sykli__mesh_is_task(sykli_mesh *m, int pid)
+{
+    for (int depth = 0; depth < 64 && pid > 1; depth++) {
+        int marked = sykli__mesh_task_mark(m, pid);
+        bool hides = marked == -EACCES || marked == -EPERM;
+        if (marked > 0 || (!depth && hides && sykli__mesh_same_user(m, pid))) return true;
+        pid = sykli__mesh_parent(m, pid);
+    }
+    return false;
+}
+
 // Accepts what waits at a listening socket.
 static void sykli__mesh_accept(sykli_mesh *m, int listener, sykli__mesh_kind kind)
 {
@@ -6752,7 +6824,9 @@ static void sykli__mesh_accept(sykli_mesh *m, int listener, sykli__mesh_kind kin
                                           clear ? SYKLI__LINK_CLEAR : SYKLI__LINK_NOISE, from,
                                           random);
         sykli__mesh_conn *c = number > 0 ? sykli__mesh_conn_add(m, kind, fd, number, from) : NULL;
+        // Now, not when it asks: it may hide as soon as we have answered it.
         if (c && clear) c->pid = m->sys->peer_pid(m->sys->user, fd);
+        if (c && clear) c->task = sykli__mesh_is_task(m, c->pid);
         if (c) continue;
         m->sys->close(m->sys->user, fd);
         if (number > 0) sykli__member_core_closed(&m->links, sykli__mesh_now(m), number, false);
@@ -6836,84 +6910,12 @@ static void sykli__mesh_connected(sykli_mesh *m, sykli__mesh_conn *c)
 
 // ---- who may do what
 
-// Whether the environment of a process has the mark of a task.    returns  1, 0, or the error
-static int sykli__mesh_task_mark(sykli_mesh *m, int pid)
-{
-    static const char mark[] = "SYKLI_TASK_UID=";
-    const size_t size = sizeof mark - 1;
-    char path[64];
-    size_t kept = 1;
-    snprintf(path, sizeof path, "/proc/%d/environ", pid);
-    int fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0), found = 0;
-    if (fd < 0) return fd;
-    m->buffer[0] = 0; // what is before a variable
-    for (;;) {
-        int64_t got = m->sys->read(m->sys->user, fd, m->buffer + kept, sizeof m->buffer - kept);
-        if (got <= 0) break;
-        size_t all = kept + (size_t)got;
-        for (size_t at = 0; !found && at + size < all; at++)
-            found = !m->buffer[at] && !memcmp(m->buffer + at + 1, mark, size);
-        kept = all < size ? all : size; // the mark may go on in the next piece
-        memmove(m->buffer, m->buffer + all - kept, kept);
-    }
-    m->sys->close(m->sys->user, fd);
-    memset(m->buffer, 0, sizeof m->buffer); // a stranger's environment may hold secrets
-    return found;
-}
-
-// The beginning of a file below /proc/PID; "" if it cannot be read.
-static void sykli__mesh_proc(sykli_mesh *m, int pid, const char *name, char *out, size_t size)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-    int fd = m->sys->open(m->sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
-    int64_t got = fd < 0 ? 0 : m->sys->read(m->sys->user, fd, out, size - 1);
-    if (fd >= 0) m->sys->close(m->sys->user, fd);
-    out[got > 0 ? got : 0] = 0;
-}
-
-static int sykli__mesh_parent(sykli_mesh *m, int pid)
-{
-    char text[512];
-    sykli__mesh_proc(m, pid, "stat", text, sizeof text);
-    const char *behind = strrchr(text, ')'); // the name may hold anything
-    return behind && strlen(behind) > 4 ? (int)strtol(behind + 4, NULL, 10) : 0; // ") S 123"
-}
-
-// Whether a process has the user of this one, who could read it unless it hides.
-static bool sykli__mesh_same_user(sykli_mesh *m, int pid)
-{
-    char text[2][1024];
-    unsigned long uid[2];
-    for (int i = 0; i < 2; i++) {
-        sykli__mesh_proc(m, i ? pid : m->sys->pid(m->sys->user), "status", text[i], sizeof text[i]);
-        const char *line = strstr(text[i], "\nUid:");
-        if (!line) return false;
-        uid[i] = strtoul(line + 5, NULL, 10);
-    }
-    return uid[0] == uid[1];
-}
-
-// Whether a client on the unix socket is, or was started by, a task: it then may do nothing. Nor
-// may one that hides its environment from its own user.
-static bool sykli__mesh_is_task(sykli_mesh *m, int pid)
-{
-    for (int depth = 0; depth < 64 && pid > 1; depth++) {
-        int marked = sykli__mesh_task_mark(m, pid);
-        bool hides = marked == -EACCES || marked == -EPERM;
-        if (marked > 0 || (!depth && hides && sykli__mesh_same_user(m, pid))) return true;
-        pid = sykli__mesh_parent(m, pid);
-    }
-    return false;
-}
-
 // The role of whoever is at the other end of a session.
 static sykli_role sykli__mesh_role(sykli_mesh *m, const sykli__mesh_conn *c,
                                    const sykli__link_peer *peer)
 {
     if (c->kind == SYKLI__MESH_GATE) return SYKLI_ROLE_owner; // it names the role of each request
-    if (c->kind == SYKLI__MESH_CONTROL)
-        return sykli__mesh_is_task(m, c->pid) ? SYKLI_ROLE_none : SYKLI_ROLE_owner;
+    if (c->kind == SYKLI__MESH_CONTROL) return c->task ? SYKLI_ROLE_none : SYKLI_ROLE_owner;
     if (c->invited) return SYKLI_ROLE_none;
     return sykli__roster_role(&m->roster, peer->id);
 }

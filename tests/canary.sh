@@ -1,7 +1,8 @@
 #!/bin/sh
 # Secrets that tasks print in every usual spelling, at once and in pieces: afterwards none of their
 # bytes is in a log, the store, an entry, a row file, an event, a report, the history, a command
-# line, or the memory of the node beside which the run ran.
+# line, the environment of the run's process as others see it, or the memory of the node beside
+# which it ran; and neither leaves a core file.
 set -u
 root=$(pwd)
 sykli=${SYKLI:-$root/${B-build}/sykli}
@@ -69,11 +70,20 @@ echo
 printf '%s' "$value" | dd bs=3 2>/dev/null # no newline at the end
 exit "${2-0}"
 L
-# What can be seen from outside while the run runs: command lines, rows.
+# What another task sees while the run runs: command lines, environments, rows. Root may open all of
+# it, another user nothing that could hold a value.
 cat >look <<'L'
 #!/bin/sh
-cat /proc/$PPID/cmdline /proc/"$(cat ../node.pid)"/cmdline ../state/rows/* >../found/seen 2>/dev/null
-cat /proc/"$(cat ../node.pid)"/environ >../found/node-env
+node=$(cat ../node.pid)
+cat /proc/$PPID/cmdline /proc/$node/cmdline ../state/rows/* >../found/seen 2>/dev/null
+cat /proc/$PPID/environ >../found/run-env 2>/dev/null
+cat /proc/$node/environ >../found/node-env 2>/dev/null
+for pid in $PPID $node; do
+    for file in environ mem; do
+        if (: </proc/$pid/$file) 2>/dev/null; then echo open; else echo shut; fi
+    done
+done >../doors
+exit 0
 L
 chmod +x leak look
 echo input >input
@@ -83,7 +93,7 @@ cat >sykli.json <<'J'
  {"name":"hard","command":"./leak HARD","secrets":["HARD"],"inputs":["input"]},
  {"name":"lines","command":"./leak LINES","secrets":["LINES"],"inputs":["input"]},
  {"name":"fails","command":"./leak WORD 3","secrets":["WORD"]},
- {"name":"look","command":"./look","secrets":["WORD"],"depends_on":["word","hard","lines"]}]}
+ {"name":"look","command":"./look","depends_on":["word","hard","lines"]}]}
 J
 
 # What must be nowhere: raw, and the middles of the other spellings, which no neighbour changes.
@@ -115,6 +125,8 @@ options=$("$sykli" run --help)
 has() { case $options in *"--$1"*) return 0 ;; *) return 1 ;; esac; }
 run stream run --keep-going --output stream
 holds "the tasks ran" "$(grep -q '4 passed' ../found/stream && echo yes)"
+holds "the node took a run that has secrets" \
+    "$(grep -q 'without the node' ../found/stream.err || echo yes)"
 holds "they printed, masked" "$(grep -q '\*\*\*' ../found/stream && echo yes)"
 run again run --keep-going --output all
 holds "what hits says it again, or nothing" "$(grep -q '3 cached' ../found/again && echo yes)"
@@ -144,6 +156,18 @@ for name in WORD HARD LINES; do ./leak $name; done >../plain 2>&1
 hits=$(LC_ALL=C grep -aoF -f ../patterns ../plain | sort -u | wc -l)
 holds "the oracle sees: $hits spellings" "$([ "$hits" -ge 25 ] && echo yes)"
 
+if [ -r /proc/self/environ ]; then
+    doors=$(sort -u ../doors | tr '\n' ' ')
+    if [ "$(id -u)" = 0 ]; then
+        holds "root looked into both" "$([ "$doors" = "open " ] && echo yes)"
+        holds "at the names of what was there" \
+            "$(tr '\0' '\n' <../found/run-env | grep -q '^WORD=$' && echo yes)"
+        holds "and the node keeps less" "$(grep -qa 'HOME=/.*SYKLI_STATE=/' ../found/node-env &&
+            echo yes)"
+    else holds "nobody may look into either: $doors" "$([ "$doors" = "shut " ] && echo yes)"
+    fi
+fi
+
 # The memory of the node, as a core file would keep it.
 pid=$(cat ../node.pid)
 if command -v python3 >/dev/null && [ -r "/proc/$pid/mem" ]; then
@@ -171,8 +195,64 @@ P
            "$([ "$(cat ../memory)" = "0 of True" ] && echo yes)" ;;
     esac
 fi
+
+# ---- run after run in one process, beside the same node ----
+cat >again.json <<'J'
+{"version":"1","tasks":[{"name":"a","command":"./leak WORD >/dev/null","secrets":["WORD"],
+"inputs":["input"]}]}
+J
+unset HARD LINES
+"$sykli" run --watch --file again.json >../found/watch 2>&1 </dev/null &
+watcher=$!
+for count in 1 2; do
+    tries=0
+    until [ "$(grep -c 'waiting for changes' ../found/watch)" -ge $count ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || break
+        sleep 0.05
+    done
+    holds "watching: run $count ends" "$([ $tries -lt 200 ] && echo yes)"
+    (cat "/proc/$watcher/environ" >>../found/watch-env) 2>/dev/null
+    echo $count >>input
+done
+kill $watcher
+wait $watcher 2>/dev/null
+holds "watching: no run was refused by the node" "$(grep -q 'without the node' ../found/watch ||
+    echo yes)"
+holds "watching: no value comes back" "$(LC_ALL=C grep -qaF -f ../patterns ../found/watch* ||
+    echo yes)"
+
+# ---- core files: none of a run with secrets, nor of a node; those of tasks as ever ----
+cores() { find . -maxdepth 1 -name 'core*' | wc -l; }
+aborts() { # NAME COMMAND MORE: a run whose task does so; how many core files there are then
+    mkdir "../core-$1" && cd "../core-$1" || exit 1
+    printf '{"version":"1","tasks":[{"name":"a","command":"%s"%s}]}' "$2" "$3" >sykli.json
+    { (ulimit -c unlimited && exec "$sykli" run --no-cache) </dev/null; } >/dev/null 2>&1
+    cores
+}
+own='kill -ABRT $$' runner='kill -ABRT $PPID; exec sleep 1'
+if [ "$(ulimit -H -c)" = unlimited ] && [ "$(aborts plain "$runner" '')" = 1 ]; then
+    holds "a task leaves its core file" "$([ "$(aborts task "$own" ',"secrets":["WORD"]')" = 1 ] &&
+        echo yes)"
+    holds "a run with secrets leaves none" \
+        "$([ "$(aborts run "$runner" ',"secrets":["WORD"]')" = 0 ] && echo yes)"
+    "$sykli" node stop >/dev/null 2>&1
+    mkdir ../core-node && cd ../core-node || exit 1
+    (ulimit -c unlimited && exec "$sykli" node --name canary) >out 2>&1 &
+    pid=$!
+    tries=0
+    until grep -q listening out || [ $tries -gt 200 ]; do
+        tries=$((tries + 1))
+        sleep 0.05
+    done
+    kill -ABRT $pid
+    wait $pid 2>/dev/null
+    code=$?
+    holds "a node leaves none: $code" "$([ "$code" = 134 ] && [ "$(cores)" = 0 ] && echo yes)"
+else echo "core files are not made here"
+fi
 "$sykli" node stop >/dev/null 2>&1
-unset WORD HARD LINES
+unset WORD
 
 echo "canary: $passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1
 #include "ask.h"
 #include "config_file.h"
+#include "secret.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -283,12 +284,17 @@ static int live(node *n)
 
 static int run_node(cli *c, int ready_fd)
 {
+    // It lives for days and starts nothing: of the environment of whoever started it, only what it
+    // may yet read stays, and what says to whom it belongs.
+    static const char *const keep[] = { "SYKLI_*", "HOME", "PATH", "LANG", "LC_*", "TZ", NULL };
     node n = { .c = c, .ready_fd = ready_fd };
+    secret_hide(true); // it has the keys of the mesh
 #if defined(__linux__)
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 #endif
     int code = open_node(&n);
     if (!code) {
+        secret_forget_environment(keep);
         catch_signals(n.s);
         say_ready(&n);
         code = live(&n);

@@ -92,6 +92,7 @@ static void on_event(void *user, const sykli_event *event)
 static void join_node(run *r, bool own_limit)
 {
     cli *c = r->c;
+    secret_hide(false); // a node looks at whoever asks it, and hears nobody who hides
     r->mesh = sykli_mesh_open(r->s, &(sykli_mesh_desc){ .mode = SYKLI_MESH_CLIENT,
                                                         .state_dir = c->state_dir,
                                                         .borrow = true });
@@ -288,6 +289,7 @@ static int run_added(run *r)
 static int run_chosen(run *r, uint64_t timeout_ms)
 {
     int code = open_context(r);
+    if (!code && secret_named(r->p)) secret_hide(true); // before any of its tasks could look
     if (!code && !cli_has(r->c, "dry-run")) secret_find(r->c, r->p, r->source->dir);
     if (!code && pipeline_add(r->c, r->p, r->s, r->source->dir, (uint32_t)timeout_ms) < 0)
         code = cli_fail_sykli(r->c, sykli_error(r->s), sykli_errmsg(r->s));
@@ -360,6 +362,7 @@ static int run_once(cli *c, run *r, pipeline *p, pipeline_source *source)
     if (!code) code = pipeline_find_source(c, path, source);
     if (code) return code;
     pipeline_read(c, p, source->text, source->size, false);
+    secret_take(p);
     r->output = (run_output)output;
     return run_pipeline(r, c->args + first, c->arg_count - first);
 }

@@ -5,13 +5,103 @@
 //
 // A /data/ behind the first part of PATH, as the HTTP API writes it, is left out: `vault kv` adds
 // it. Address and token are those of the user's environment.
+//
+// A value has to be in our memory: to be masked and to be handed on. There only root finds it.
+#define _GNU_SOURCE 1
 #include "secret.h"
 #include "tool.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
 
 enum { TIMEOUT_MS = 30000, SIZE_MAX_BYTES = 64 << 10 };
+
+extern char **environ;
+
+// ---- who may see them ----
+
+// Variables that have left the block of the environment: they live as long as the process.
+typedef struct taken {
+    struct taken *next;
+    char text[];
+} taken;
+
+static taken *all_taken;
+
+static void wipe(char *text)
+{
+    for (volatile char *at = text; *at; at++) *at = 0; // volatile: or a compiler may leave it out
+}
+
+static void take(const char *name)
+{
+    size_t size = strlen(name);
+    for (char **entry = environ; *entry; entry++) {
+        const taken *known = all_taken;
+        if (strncmp(*entry, name, size) || (*entry)[size] != '=') continue;
+        while (known && known->text != *entry) known = known->next;
+        if (known) continue; // of a run before this one
+        taken *fresh = malloc(sizeof *fresh + strlen(*entry) + 1);
+        if (!fresh) {
+            fputs("sykli: out of memory\n", stderr);
+            exit(CLI_INFRASTRUCTURE);
+        }
+        strcpy(fresh->text, *entry);
+        wipe(*entry + size + 1);
+        *entry = fresh->text;
+        fresh->next = all_taken;
+        all_taken = fresh;
+    }
+}
+
+bool secret_named(const pipeline *p)
+{
+    for (size_t i = 0; i < p->task_count; i++)
+        if (p->tasks[i].secret_count || p->tasks[i].ref_count) return true;
+    return false;
+}
+
+void secret_take(const pipeline *p)
+{
+    for (size_t i = 0; i < p->task_count; i++) {
+        const pipeline_task *t = &p->tasks[i];
+        for (size_t k = 0; k < t->secret_count; k++) take(t->secrets[k]);
+        for (size_t k = 0; k < t->ref_count; k++)
+            if (!strcmp(t->refs[k].source, "env")) take(t->refs[k].key);
+    }
+}
+
+static bool kept(const char *entry, const char *const *keep)
+{
+    for (; *keep; keep++) {
+        size_t size = strlen(*keep);
+        bool any = (*keep)[size - 1] == '*';
+        if (!strncmp(entry, *keep, size - any) && (any || entry[size] == '=')) return true;
+    }
+    return false;
+}
+
+void secret_forget_environment(const char *const *keep)
+{
+    for (char **entry = environ; *entry; entry++) {
+        char *value = strchr(*entry, '=');
+        if (value && !kept(*entry, keep)) wipe(value + 1);
+    }
+}
+
+void secret_hide(bool hidden)
+{
+    static bool now;
+#if defined(__linux__)
+    if (hidden != now) prctl(PR_SET_DUMPABLE, !hidden, 0, 0, 0);
+#endif
+    now = hidden;
+}
+
+// ---- where they come from ----
 
 static void not_found(const pipeline_secret *ref, const char *why)
 {
