@@ -7228,7 +7228,7 @@ static size_t sykli__sched_order(sykli__sched *s, uint32_t *order)
 }
 
 // Follows unfinished predecessors from a task that Kahn left over until one repeats.
-//   out      the cycle in order, at most `max` tasks       returns  how many there are
+//   out      the cycle in order, its first `max` tasks at most       returns  how many it has
 static size_t sykli__sched_cycle(sykli__sched *s, uint32_t *out, size_t max)
 {
     uint32_t at = 0, *before = s->timed; // an unfinished one of each; nothing is timed yet
@@ -7242,7 +7242,7 @@ static size_t sykli__sched_cycle(sykli__sched *s, uint32_t *out, size_t max)
             if (round && count < max) out[count] = at;
             count++;
             at = before[at];
-            if (round && at == first) return count < max ? count : max;
+            if (round && at == first) return count;
         }
     }
     return 0;
@@ -7410,7 +7410,7 @@ static void sykli__sched_finish(sykli__sched *s, uint32_t task, uint8_t status, 
         sykli__sched_stop(s, SYKLI_STATUS_blocked, SYKLI__SCHED_WHY_fail_fast, s->failure);
 }
 
-// Starts the run. On ECYCLE `cycle` holds the tasks of one.
+// Starts the run. On ECYCLE `cycle` holds the tasks of one, `cycle_max` of *cycle_count at most.
 static int sykli__sched_start(sykli__sched *s, uint32_t *cycle, size_t cycle_max,
                               size_t *cycle_count)
 {
@@ -17178,15 +17178,18 @@ static int sykli__drive_take(sykli__drive *d)
     return rc || !d->history_open ? rc : sykli__history_lock(&d->history, d->fault);
 }
 
-static int sykli__drive_fail_cycle(sykli__drive *d, const uint32_t *cycle, size_t count)
+// Each task that is named runs after the one before it, and the first after the last.
+static int sykli__drive_fail_cycle(sykli__drive *d, const uint32_t *cycle, size_t named,
+                                   size_t count)
 {
-    char text[400] = "";
-    for (size_t i = count; i-- > 0;) {
+    char text[400] = "", more[32] = "";
+    for (size_t i = named; i-- > 0;) {
         size_t used = strlen(text);
         snprintf(text + used, sizeof text - used, "%s -> ", d->tasks[cycle[i]].name);
     }
-    return sykli_fail(d->fault, SYKLI_ECYCLE, "the graph has a cycle: %s%s", text,
-                      count ? d->tasks[cycle[count - 1]].name : "");
+    if (named < count) snprintf(more, sizeof more, "... %zu more -> ", count - named);
+    return sykli_fail(d->fault, SYKLI_ECYCLE, "the graph has a cycle: %s%s%s", text, more,
+                      named ? d->tasks[cycle[named - 1]].name : "");
 }
 
 // What earlier runs found up to date. Without it every task goes the long way.
@@ -17301,7 +17304,8 @@ static int sykli__drive_start(sykli__drive *d, const char *const *environment)
     d->started_ms = sykli__drive_now(d);
     d->started_at_ms = d->mem->sys->wall_ms(d->mem->sys->user);
     rc = sykli__sched_start(&d->sched, cycle, 16, &cycle_count);
-    if (rc == SYKLI_ECYCLE) return sykli__drive_fail_cycle(d, cycle, cycle_count);
+    if (rc == SYKLI_ECYCLE)
+        return sykli__drive_fail_cycle(d, cycle, cycle_count < 16 ? cycle_count : 16, cycle_count);
     if (rc) return sykli_fail(d->fault, rc, "starting the run: %s", sykli_error_text(rc));
     sykli__drive_open_memo(d);
     for (uint32_t i = 0; i < d->task_count; i++) sykli__drive_show_task(d, i, SYKLI_NULL_U64);

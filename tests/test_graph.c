@@ -1,5 +1,6 @@
 // What a graph can say beyond commands and edges: outputs taken in, attempts that the host accepts
-// or not, secrets that it gives, tasks that it holds, failures that may be.
+// or not, secrets that it gives, tasks that it holds, failures that may be. Last, graphs of 10,000
+// tasks.
 // Every story is told again with one call after the other failing.
 #define SYKLI_IMPLEMENTATION
 #include "place.h"
@@ -333,6 +334,130 @@ out:
     place_end(t, &p);
 }
 
+// ---- 10,000 tasks ---------------------------------------------------------------------------
+// Each is ended in a tenth of a second without sanitizers; the bounds are for those, and for
+// machines that have more to do.
+enum { MANY = 10000, MANY_SECONDS = 60 };
+enum { WIDE, DEEP, BACKWARDS, RANDOM, SHAPES };
+
+// Calls `edge` for each edge of a shape. Tasks may come before those they wait for.
+static bool each_edge(int shape, uint32_t count, bool (*edge)(void *to, uint32_t before,
+                                                              uint32_t after), void *to)
+{
+    uint64_t r = 88172645463325252u;
+    bool on = true;
+    for (uint32_t i = 1; i < count && on; i++) {
+        if (shape == WIDE && i + 1 < count) on = edge(to, 0, i) && edge(to, i, count - 1);
+        if (shape == DEEP) on = edge(to, i - 1, i);
+        if (shape == BACKWARDS) on = edge(to, i, i - 1);
+        for (int k = 0; k < 3 && shape == RANDOM && on; k++) {
+            r ^= r << 13, r ^= r >> 7, r ^= r << 17;
+            on = edge(to, (uint32_t)(r % i), i);
+        }
+    }
+    return on;
+}
+
+static bool edge_of_core(void *to, uint32_t before, uint32_t after)
+{
+    return !sykli__sched_add_edge((sykli__sched *)to, before, after);
+}
+
+// Each task ends once, behind what it waits for, with as many at a time as there are workers.
+static void many_tasks_through_the_core(test *t)
+{
+    for (int shape = 0; shape < SHAPES; shape++) {
+        sykli__sched s;
+        sykli__sched_action a;
+        uint32_t cycle[4], running[64], count = 0, ended = 0;
+        size_t cycle_count;
+        uint64_t began = t->sys.now_ns(t);
+        sykli__sched_init(&s, &t->mem, 8, MANY, 42);
+        for (int i = 0; i < MANY; i++)
+            CHECK_INT(sykli__sched_add(&s, &(sykli__sched_desc){ .timeout_ms = 1000 }), i);
+        CHECK(each_edge(shape, MANY, edge_of_core, &s));
+        CHECK_INT(sykli__sched_start(&s, cycle, 4, &cycle_count), 0);
+        do {
+            while (sykli__sched_next(&s, &a)) {
+                sykli__sched_fact f = { SYKLI__SCHED_PUBLISHED, a.task, true, 0 };
+                if (a.kind == SYKLI__SCHED_START) running[count++] = a.task;
+                if (a.kind == SYKLI__SCHED_PUBLISH) sykli__sched_step(&s, 1, &f);
+                ended += a.kind == SYKLI__SCHED_FINISH;
+            }
+            CHECK(count <= 8);
+            if (!count) break;
+            sykli__sched_step(&s, 1, &(sykli__sched_fact){ SYKLI__SCHED_EXITED, running[--count],
+                                                           true, 0 });
+        } while (!t->failed);
+        for (size_t e = 0; e < s.edge_count; e++)
+            CHECK_INT(s.tasks[s.edges[e].after].status, SYKLI_STATUS_passed);
+        CHECK_INT(ended, MANY);
+        CHECK(t->sys.now_ns(t) - began < MANY_SECONDS * 1000000000ull);
+        sykli__sched_free(&s);
+    }
+}
+
+static bool edge_of_context(void *to, uint32_t before, uint32_t after)
+{
+    sykli *s = (sykli *)to;
+    char names[2][16];
+    snprintf(names[0], sizeof names[0], "t%u", (unsigned)before);
+    snprintf(names[1], sizeof names[1], "t%u", (unsigned)after);
+    return !sykli_add_after(s, sykli_find(s, names[1]), sykli_find(s, names[0]));
+}
+
+static sykli *open_many(test *t, const place *p, int shape)
+{
+    sykli *s = open_in(t, p, (sykli_desc){ .no_cache = true });
+    for (int i = 0; i < MANY; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%d", i);
+        sykli_add(s, &(sykli_task_desc){ .name = name, .command = "true",
+                                         .skip_reason = i % 1000 ? "not today" : NULL });
+    }
+    CHECK_INT(sykli_error(s), 0);
+    CHECK(each_edge(shape, MANY, edge_of_context, s));
+    return s;
+}
+
+// The whole of a context, but few processes: they are what takes long.
+static void many_tasks_through_a_context(test *t)
+{
+    place p;
+    for (int shape = 0; shape < SHAPES; shape++) {
+        place_make(&p);
+        uint64_t began = t->sys.now_ns(t);
+        sykli *s = open_many(t, &p, shape);
+        if (run_all(t, s, 0)) {
+            CHECK_STATUS(s, "t0", passed);
+            CHECK_STATUS(s, "t9000", passed);
+            CHECK_STATUS(s, "t9999", skipped);
+        }
+        sykli_close(s);
+        CHECK(t->sys.now_ns(t) - began < MANY_SECONDS * 1000000000ull);
+        place_end(t, &p);
+    }
+}
+
+static void a_cycle_among_many_is_named(test *t)
+{
+    place p;
+    place_make(&p);
+    sykli *s = open_many(t, &p, DEEP);
+    CHECK(edge_of_context(s, 5002, 5000));
+    CHECK_INT(sykli_run(s), SYKLI_ECYCLE);
+    CHECK_TEXT(strchr(sykli_errmsg(s), ':'), ": t5002 -> t5000 -> t5001 -> t5002");
+    sykli_close(s);
+    s = open_many(t, &p, DEEP);
+    CHECK(edge_of_context(s, MANY - 1, 0)); // all of them
+    CHECK_INT(sykli_run(s), SYKLI_ECYCLE);
+    CHECK(strstr(sykli_errmsg(s), " -> t9998 -> t9999 -> "));
+    CHECK(strstr(sykli_errmsg(s), " -> ... 9984 more -> t"));
+    CHECK(strlen(sykli_errmsg(s)) < 300);
+    sykli_close(s);
+    place_end(t, &p);
+}
+
 int main(int argc, char **argv)
 {
     alarm(280);
@@ -347,5 +472,8 @@ int main(int argc, char **argv)
     TEST_ONCE(a_cancelled_run_holds_nothing);
     TEST_EVERY(2, a_verdict_from_inside_the_event);
     TEST_EVERY(5, a_failure_that_may_be);
+    TEST_ONCE(many_tasks_through_the_core);
+    TEST_ONCE(many_tasks_through_a_context);
+    TEST_ONCE(a_cycle_among_many_is_named);
     return test_end(argc, argv);
 }

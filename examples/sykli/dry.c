@@ -89,25 +89,14 @@ static int decide(run *r, const plan *plans, const pipeline_task *t, plan *out)
     return rc ? cli_fail_sykli(c, rc, sykli_errmsg(r->s)) : 0;
 }
 
-static bool is_ready(const plan *plans, const pipeline_task *t)
-{
-    for (size_t k = 0; k < t->after_count; k++)
-        if (!plans[t->after[k]].verdict) return false;
-    return true;
-}
-
 // Decides all, each after what stands before it.
 static int decide_all(run *r, plan *plans)
 {
+    const pipeline *p = r->p;
     int code = 0;
-    for (bool more = true; more && !code;) {
-        more = false;
-        for (size_t i = 0; i < r->p->task_count && !code; i++) {
-            const pipeline_task *t = &r->p->tasks[i];
-            if (!t->wanted || plans[i].verdict || !is_ready(plans, t)) continue;
-            code = decide(r, plans, t, &plans[i]);
-            more = true;
-        }
+    for (size_t i = 0; i < p->task_count && !code; i++) {
+        uint32_t at = p->order[i];
+        if (p->tasks[at].wanted) code = decide(r, plans, &p->tasks[at], &plans[at]);
     }
     return code;
 }

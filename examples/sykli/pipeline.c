@@ -122,17 +122,34 @@ static void at_task(reader *r, const pipeline_task *t)
     r->task = t->name;
 }
 
+// What is named twice goes later, all at once: looking for it here would take long for many.
 static void add_after(cli *c, pipeline_task *t, uint32_t before)
 {
-    for (size_t i = 0; i < t->after_count; i++)
-        if (t->after[i] == before) return;
     t->after = reader_grow(c, t->after, t->after_count, &t->after_capacity, sizeof *t->after);
     t->after[t->after_count++] = before;
+}
+
+// Keeps the first of each. `last` has for each task the one that named it last, counted from 1.
+static void drop_doubles(reader *r)
+{
+    pipeline *p = r->p;
+    uint32_t *last = cli_alloc(r->c, (p->task_count + 1) * sizeof *last);
+    for (size_t i = 0; i < p->task_count; i++) {
+        pipeline_task *t = &p->tasks[i];
+        size_t kept = 0;
+        for (size_t k = 0; k < t->after_count; k++) {
+            if (last[t->after[k]] == i + 1) continue;
+            last[t->after[k]] = (uint32_t)i + 1;
+            t->after[kept++] = t->after[k];
+        }
+        t->after_count = kept;
+    }
 }
 
 // A name stands for a source task, which may be many, or for one task of a matrix. The value of
 // the map is the number of the source, or SOURCES_MAX and above the number of a task.
 #define SOURCES_MAX (1u << 30)
+#define EDGES_MAX (1u << 24) // a matrix after a matrix: the product of their sizes
 
 static bool learn_name(sykli_map *names, const char *name, uint64_t value)
 {
@@ -181,6 +198,12 @@ static void read_dependencies(reader *r, sykli_map *names, source_task *sources,
                           "\"%s\" depends on itself", r->task);
             continue;
         }
+        r->edges += (uint64_t)source->count * width;
+        if (r->edges > EDGES_MAX) {
+            reader_report(r, "too_large", reader_element(r, list, i), "depends_on", (int)i,
+                          "more than %u dependencies between single tasks", (unsigned)EDGES_MAX);
+            return;
+        }
         for (size_t k = 0; k < source->count; k++)
             for (size_t b = 0; b < width; b++)
                 add_after(r->c, &r->p->tasks[source->first + k], (uint32_t)(first + b));
@@ -228,10 +251,10 @@ static void read_intake(reader *r, sykli_map *names, source_task *sources, sourc
     const pipeline_task *other = &r->p->tasks[from];
     const char *outputs = "";
     bool is_there = false;
-    for (size_t i = 0; i < other->output_count; i++) {
+    for (size_t i = 0; i < other->output_count; i++)
         is_there |= reader_same(parts[1], other->outputs[i].name);
+    for (size_t i = 0; i < other->output_count && !is_there && strlen(outputs) < 200; i++)
         outputs = cli_print(r->c, "%s%s%s", outputs, i ? ", " : "", other->outputs[i].name);
-    }
     if (!is_there)
         reader_report(r, "missing_output", node, field, at, "\"%s\" has no output \"%s\"%s%.200s",
                       parts[0], parts[1], *outputs ? "; it has " : "", outputs);
@@ -293,15 +316,19 @@ static void read_provides(reader *r, sykli_map *providers, const source_task *so
     }
 }
 
+static void make_room_in_env(cli *c, pipeline_task *t, size_t count)
+{
+    sykli_pair *env = cli_alloc(c, (t->env_count + count + 1) * sizeof *env);
+    if (t->env_count) memcpy(env, t->env, t->env_count * sizeof *env);
+    t->env = env;
+}
+
 static void add_capability_env(cli *c, pipeline_task *t, const char *name, const char *value)
 {
-    sykli_pair *env = cli_alloc(c, (t->env_count + 2) * sizeof *env);
-    if (t->env_count) memcpy(env, t->env, t->env_count * sizeof *env);
     char *variable = cli_print(c, "SYKLI_CAP_%s", name);
     for (char *p = variable; *p; p++)
         *p = *p == '-' ? '_' : *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p;
-    env[t->env_count++] = (sykli_pair){ variable, value };
-    t->env = env;
+    t->env[t->env_count++] = (sykli_pair){ variable, value };
 }
 
 static void read_needs(reader *r, const sykli_map *providers, const source_task *source)
@@ -310,6 +337,8 @@ static void read_needs(reader *r, const sykli_map *providers, const source_task 
     at_task(r, &source->task);
     const char **names = reader_list(r, "needs", &count);
     uint32_t list = sykli_json_get(r->doc, r->task_node, "needs");
+    for (size_t k = 0; k < source->count && count; k++)
+        make_room_in_env(r->c, &r->p->tasks[source->first + k], count);
     for (size_t i = 0; i < count; i++) {
         uint64_t *found = sykli_map_get(providers, names[i], strlen(names[i]));
         if (!found) {
@@ -376,11 +405,19 @@ static void name_cycle(reader *r, const uint32_t *left, uint32_t *seen)
     while (!left[at]) at++;
     for (; !seen[at]; at = waits_for(p, left, at)) seen[at] = 1;
     uint32_t first = at;
+    size_t count = 0, named = 0;
     char *text = cli_print(r->c, "\"%s\"", p->tasks[at].name);
     do {
         at = waits_for(p, left, at);
-        if (strlen(text) < 800) text = cli_print(r->c, "%s -> \"%s\"", text, p->tasks[at].name);
+        if (strlen(text) < 800) {
+            text = cli_print(r->c, "%s -> \"%s\"", text, p->tasks[at].name);
+            named++;
+        }
+        count++;
     } while (at != first);
+    if (named < count)
+        text = cli_print(r->c, "%s -> ... -> \"%s\" (%zu tasks)", text, p->tasks[first].name,
+                         count);
     at_task(r, &p->tasks[first]);
     reader_report(r, "cycle", sykli_json_get(r->doc, r->task_node, "depends_on"), "depends_on", -1,
                   "tasks wait for each other: %s", text);
@@ -394,10 +431,10 @@ static void check_cycles(reader *r)
     uint32_t *left = cli_alloc(r->c, (count + 1) * sizeof *left);
     uint32_t *followers = cli_alloc(r->c, (edges + 1) * sizeof *followers);
     uint32_t *starts = cli_alloc(r->c, (count + 2) * sizeof *starts);
-    uint32_t *queue = cli_alloc(r->c, (count + 1) * sizeof *queue);
-    if (!peel(p, left, followers, starts, queue)) return;
-    memset(queue, 0, (count + 1) * sizeof *queue);
-    name_cycle(r, left, queue);
+    r->p->order = cli_alloc(r->c, (count + 1) * sizeof *r->p->order);
+    if (!peel(p, left, followers, starts, r->p->order)) return;
+    memset(starts, 0, (count + 1) * sizeof *starts);
+    name_cycle(r, left, starts);
 }
 
 // ---- the document ----
@@ -467,6 +504,7 @@ static void read_graph(reader *r, source_task *sources, size_t count)
         for (size_t i = 0; i < count; i++) read_intakes(r, &names, sources, i);
         for (size_t i = 0; i < count; i++) read_provides(r, &providers, &sources[i]);
         for (size_t i = 0; i < count; i++) read_needs(r, &providers, &sources[i]);
+        drop_doubles(r);
         if (!found_error(r->p, "self_dependency") && !found_error(r->p, "missing_dependency"))
             check_cycles(r);
     }

@@ -84,6 +84,7 @@ typedef struct pipeline {
     sykli_json_doc doc;
     pipeline_task *tasks;
     size_t task_count;
+    uint32_t *order;            // all tasks, each behind what it waits for; if there are no errors
     pipeline_errors errors, warnings;
 } pipeline;
 

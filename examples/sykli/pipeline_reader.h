@@ -14,6 +14,7 @@ typedef struct reader {
     uint32_t task_node; // 0: none
     uint32_t index;     // of the task
     const char *task;   // its name
+    uint64_t edges;     // dependencies between single tasks so far
 } reader;
 
 // Reports an error at a node of the document.

@@ -139,6 +139,21 @@ void pipeline_note(const pipeline *p)
 
 // ---- reviews ----
 
+static char *lines_of(cli *c, const char *const *items, size_t count)
+{
+    size_t size = 0, at = 0;
+    for (size_t i = 0; i < count; i++) size += strlen(items[i]) + 1;
+    char *text = cli_alloc(c, size + 1);
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(items[i]);
+        if (i) text[at++] = '\n';
+        memcpy(text + at, items[i], length);
+        at += length;
+    }
+    text[at] = 0;
+    return text;
+}
+
 void pipeline_set_reviews(cli *c, pipeline *p, const config_file *file)
 {
     for (size_t i = 0; i < p->task_count; i++) {
@@ -150,9 +165,7 @@ void pipeline_set_reviews(cli *c, pipeline *p, const config_file *file)
         r->told = t->command != NULL;
         sykli_pair *env = cli_alloc(c, (t->env_count + 4) * sizeof *env);
         if (t->env_count) memcpy(env, t->env, t->env_count * sizeof *env);
-        const char *context = "";
-        for (size_t k = 0; k < r->context_count; k++)
-            context = cli_print(c, "%s%s%s", context, k ? "\n" : "", r->context[k]);
+        const char *context = lines_of(c, r->context, r->context_count);
         env[t->env_count++] = (sykli_pair){ "SYKLI_REVIEW_PRIMITIVE",
                                             r->primitive ? r->primitive : "" };
         env[t->env_count++] = (sykli_pair){ "SYKLI_REVIEW_AGENT", r->agent ? r->agent : "" };
