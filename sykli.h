@@ -6835,7 +6835,8 @@ static void sykli__log_compare(const sykli__log_mask *mask, const sykli__log_pat
                                const uint8_t *p, size_t left, size_t *longest, bool *may_begin)
 {
     size_t size = pattern->size < left ? pattern->size : left;
-    if (memcmp(mask->text.data + pattern->at, p, size)) return;
+    const uint8_t *text = mask->text.data + pattern->at;
+    if (*text != *p || memcmp(text, p, size)) return; // nearly all differ in the first byte
     if (size < pattern->size) *may_begin = true;
     else if (size > *longest) *longest = size;
 }

@@ -2,21 +2,7 @@
 // same in two stages as in one, and is well formed in every format.
 #define SYKLI_IMPLEMENTATION
 #include "fuzz.h"
-
-static const char *const states[] = { "running", "passed", "failed", NULL };
-#define JOB_COLUMNS(X, T)                                                                          \
-    X(T, STR, name, 16, none, public, "")                                                          \
-    X(T, ENUM, status, states, none, public, "")                                                   \
-    X(T, U64, memory_bytes, 0, bytes, public, "")                                                  \
-    X(T, U64, duration_ms, 0, ms, public, "")                                                      \
-    X(T, I64, exit_code, 0, none, public, "")                                                      \
-    X(T, F64, load, 0, percent, public, "")                                                        \
-    X(T, BOOL, cached, 0, none, public, "")                                                        \
-    X(T, I64, started_at, 0, time, public, "")                                                     \
-    X(T, U64, pid, 0, none, observer, "")                                                          \
-    X(T, TEXT, token, 0, none, secret, "")
-SYKLI_ROW(job, JOB_COLUMNS)
-SYKLI_COLUMNS(job, JOB_COLUMNS)
+#include "jobs.h"
 
 static const job jobs[] = {
     { "build", 0, 300u << 20, 134000, SYKLI_NULL_I64, 87.25, false, 1709208000250, 11, "hidden" },

@@ -1,24 +1,7 @@
 // Stories of >>query: what is asked and answered, what is refused and where, many nodes as one,
 // damaged results, rendering.
 #define SYKLI_IMPLEMENTATION
-#include "test.h"
-
-static const char *const states[] = { "running", "passed", "failed", NULL };
-enum { running, passed, failed };
-
-#define JOB_COLUMNS(X, T)                                                                          \
-    X(T, STR, name, 16, none, public, "")                                                          \
-    X(T, ENUM, status, states, none, public, "")                                                   \
-    X(T, U64, memory_bytes, 0, bytes, public, "")                                                  \
-    X(T, U64, duration_ms, 0, ms, public, "")                                                      \
-    X(T, I64, exit_code, 0, none, public, "")                                                      \
-    X(T, F64, load, 0, percent, public, "")                                                        \
-    X(T, BOOL, cached, 0, none, public, "")                                                        \
-    X(T, I64, started_at, 0, time, public, "")                                                     \
-    X(T, U64, pid, 0, none, observer, "")                                                          \
-    X(T, TEXT, token, 0, none, secret, "")
-SYKLI_ROW(job, JOB_COLUMNS)
-SYKLI_COLUMNS(job, JOB_COLUMNS)
+#include "jobs.h"
 
 static const job some_jobs[] = {
     { "build", running, 300u << 20, 134000, SYKLI_NULL_I64, 87.25, false, 1709208000250, 11, "s" },
