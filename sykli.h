@@ -7125,6 +7125,8 @@ typedef struct sykli__sched {
     uint32_t timed_count;
     sykli__sched_action *queue;  // ring of what is to do
     size_t queue_at, queue_count, queue_capacity;
+    uint32_t *ended;             // tasks in the order in which they ended
+    size_t ended_count, told;    // told: how many FINISH are out
     uint32_t workers, running, unfinished;
     uint32_t grace_ms;
     uint32_t failure;            // the first task that failed, or NONE
@@ -7157,6 +7159,7 @@ static void sykli__sched_free(sykli__sched *s)
     sykli__sched_release(s, s->heap, s->task_count + 1, sizeof *s->heap);
     sykli__sched_release(s, s->timed, s->task_count + 1, sizeof *s->timed);
     sykli__sched_release(s, s->queue, s->queue_capacity, sizeof *s->queue);
+    sykli__sched_release(s, s->ended, s->task_count + 1, sizeof *s->ended);
     memset(s, 0, sizeof *s);
 }
 
@@ -7203,7 +7206,9 @@ static int sykli__sched_index(sykli__sched *s)
                                            (s->task_count + 1) * sizeof *s->heap);
     s->timed = (uint32_t *)sykli_mem_resize(s->mem, SYKLI_TAG_sched, NULL, 0,
                                             (s->task_count + 1) * sizeof *s->timed);
-    if (!s->dependents || !s->heap || !s->timed) return SYKLI_ENOMEM;
+    s->ended = (uint32_t *)sykli_mem_resize(s->mem, SYKLI_TAG_sched, NULL, 0,
+                                            (s->task_count + 1) * sizeof *s->ended);
+    if (!s->dependents || !s->heap || !s->timed || !s->ended) return SYKLI_ENOMEM;
     for (size_t i = 0; i < s->edge_count; i++) {
         s->tasks[s->edges[i].before].edges_at++;
         s->tasks[s->edges[i].after].missing++;
@@ -7293,7 +7298,7 @@ static void sykli__sched_untime(sykli__sched *s, uint32_t task)
         }
 }
 
-// The ring has room for all that can wait at once: a step, two signals and the end of each task.
+// The ring has room for all that can wait at once: a step and two signals of each task.
 SYKLI__APART
 static void sykli__sched_push(sykli__sched *s, sykli__sched_action_kind kind, uint32_t task,
                               uint32_t value)
@@ -7319,7 +7324,7 @@ static void sykli__sched_end(sykli__sched *s, uint32_t task, uint8_t status, uin
     t->status = status;
     if (why) t->why = why;
     s->unfinished--;
-    sykli__sched_push(s, SYKLI__SCHED_FINISH, task, 0);
+    s->ended[s->ended_count++] = task;
 }
 
 // Nothing new starts any more: whatever does not run yet gets its last status.
@@ -7417,7 +7422,7 @@ static int sykli__sched_start(sykli__sched *s, uint32_t *cycle, size_t cycle_max
 {
     assert(!s->started);
     s->started = true;
-    s->queue_capacity = 4 * s->task_count + 2;
+    s->queue_capacity = 3 * s->task_count + 2;
     s->queue = (sykli__sched_action *)sykli_mem_resize(s->mem, SYKLI_TAG_sched, NULL, 0,
                                                        s->queue_capacity * sizeof *s->queue);
     if (!s->queue) {
@@ -7596,9 +7601,37 @@ static void sykli__sched_step(sykli__sched *s, uint64_t now_ms, const sykli__sch
     }
 }
 
-// The next thing to do.     returns  false: nothing until the next fact
+// Takes the next thing out of the ring that still means something: one whose task has ended is not
+// held, signalled or tried again.
+static bool sykli__sched_take(sykli__sched *s, sykli__sched_action *out)
+{
+    while (s->queue_count) {
+        *out = s->queue[s->queue_at];
+        s->queue_at = (s->queue_at + 1) % s->queue_capacity;
+        s->queue_count--;
+        bool moot = out->kind == SYKLI__SCHED_HOLD || out->kind == SYKLI__SCHED_SIGNAL
+                 || out->kind == SYKLI__SCHED_RETRY;
+        if (!moot || !sykli__sched_terminal(s->tasks[out->task].status)) return true;
+    }
+    return false;
+}
+
+// Whether there is something to do before the next fact.
+static bool sykli__sched_due(const sykli__sched *s)
+{
+    return s->told < s->ended_count || s->queue_count
+        || (s->heap_count && s->running < s->workers);
+}
+
+// The next thing to do: ends first, so that whoever reads what is told never sees a task begin
+// before the end of one that it waited for; then starts, so that no worker waits for hashing.
+//   returns  false: nothing until the next fact
 static bool sykli__sched_next(sykli__sched *s, sykli__sched_action *out)
 {
+    if (s->told < s->ended_count) {
+        *out = (sykli__sched_action){ SYKLI__SCHED_FINISH, s->ended[s->told++], 0 };
+        return true;
+    }
     if (s->heap_count && s->running < s->workers) {
         uint32_t task = sykli__sched_heap_pop(s);
         s->tasks[task].status = SYKLI_STATUS_running;
@@ -7607,10 +7640,7 @@ static bool sykli__sched_next(sykli__sched *s, sykli__sched_action *out)
         *out = (sykli__sched_action){ SYKLI__SCHED_START, task, s->tasks[task].attempt };
         return true;
     }
-    if (!s->queue_count) return false;
-    *out = s->queue[s->queue_at];
-    s->queue_at = (s->queue_at + 1) % s->queue_capacity;
-    s->queue_count--;
+    if (!sykli__sched_take(s, out)) return false;
     bool again = out->kind == SYKLI__SCHED_RETRY && !out->value;
     if (again && s->tasks[out->task].status == SYKLI_STATUS_queued)
         sykli__sched_queue(s, out->task);
@@ -16970,8 +17000,7 @@ static int sykli__drive_fds(const sykli__drive *d, sykli_poll_fd *out, int max)
 static uint64_t sykli__drive_deadline(const sykli__drive *d)
 {
     uint64_t now = sykli__drive_now(d), first = sykli__sched_deadline(&d->sched);
-    if (d->sched.queue_count || (d->sched.heap_count && d->sched.running < d->sched.workers))
-        return now;
+    if (sykli__sched_due(&d->sched)) return now;
     for (const sykli__drive_job *job = d->jobs; job; job = job->next) {
         uint64_t due = job->phase == SYKLI__DRIVE_TOKEN
                      ? d->tokens.implicit ? SYKLI__SCHED_NEVER : now
@@ -17354,7 +17383,7 @@ static size_t sykli__drive_critical(const sykli__drive *d, const char *path[SYKL
 static int sykli__drive_end(sykli__drive *d)
 {
     if (!d->live || d->ended) return d->ended;
-    if (d->sched.unfinished || d->sched.queue_count || d->jobs) return 0;
+    if (d->sched.unfinished || sykli__sched_due(&d->sched) || d->jobs) return 0;
     d->ended = true;
     sykli_status status = d->failed ? SYKLI_STATUS_failed : SYKLI_STATUS_passed;
     uint64_t wall = sykli__drive_now(d) - d->started_ms;

@@ -79,6 +79,33 @@ P
 expect "events of a failure" 1
 holds "events have the fields of their life" python3 check.py first
 
+# Wide and deep, with hits and skips: nothing is told of a task before what it waits for has ended.
+awk 'BEGIN { printf "{\"version\":\"1\",\"tasks\":["
+    for (i = 0; i < 120; i++) {
+        printf "%s{\"name\":\"t%d\",\"command\":\"true\"", i ? "," : "", i
+        if (i % 3 == 0) printf ",\"inputs\":[\"in\"]"
+        if (i % 17 == 0) printf ",\"when\":\"false\""
+        if (i > 2) printf ",\"depends_on\":[\"t%d\",\"t%d\"]", i - 1 - i % 3, int(i / 2)
+        printf "}" }
+    print "]}" }' >wide.json
+project order <wide.json
+echo x >in
+cat >check.py <<'P'
+import json, sys
+before = {t["name"]: t.get("depends_on", []) for t in json.load(open("sykli.json"))["tasks"]}
+ended = set()
+for row in (json.loads(line) for line in open("out")):
+    if row.get("task"):
+        assert ended.issuperset(before[row["task"]]), row
+    if row["event"] == "task_finished": ended.add(row["task"])
+assert len(ended) == 120
+P
+for jobs in 1 2 8; do
+    SYKLI_RUN_JOBSERVER=off run --events -j $jobs
+    expect "a wide graph" 0
+    holds "causes come before what follows from them, -j $jobs" python3 check.py
+done
+
 # ---- --junit ----
 project junit <<'J'
 {"version":"1","tasks":[
