@@ -2916,7 +2916,9 @@ static void sykli__emit_task(const sykli__emit_to *e, const sykli_task_desc *t)
     sykli__emit_list(e, ",\"secrets\":[", t->secrets, t->secret_list, t->secret_count);
     sykli__emit_member(e, ",\"workdir\":", t->workdir);
     sykli__emit_number(e, ",\"timeout\":", t->timeout_ms / 1000 + (t->timeout_ms % 1000 != 0));
+    sykli__emit_number(e, ",\"stall\":", t->stall_ms / 1000 + (t->stall_ms % 1000 != 0));
     sykli__emit_number(e, ",\"retry\":", t->retries);
+    sykli__emit_text(e, t->pty ? ",\"pty\":true" : "");
     sykli__emit_text(e, t->no_cache ? ",\"no_cache\":true" : "");
     sykli__emit_text(e, t->skip_reason ? ",\"when\":\"false\"" : "");
     sykli__emit_text(e, t->held ? ",\"gate\":{\"strategy\":\"prompt\"}" : "");
@@ -17111,7 +17113,7 @@ static int sykli__drive_emit(sykli__drive *d, sykli_buf *out)
             .secret_list = t->secrets, .secret_count = t->secret_count, .no_cache = t->no_cache,
             .timeout_ms = (uint32_t)how->timeout_ms, .retries = how->retries,
             .skip_reason = t->skip_reason, .extra = t->extra, .held = how->held,
-            .may_fail = how->may_fail });
+            .may_fail = how->may_fail, .stall_ms = t->stall_ms, .pty = t->pty });
         size_t taken = 0, number = 0;
         const sykli__drive_intake *in = t->more ? t->more->intakes : NULL;
         for (const sykli__drive_intake *at = in; at; at = at->next) taken++;

@@ -41,12 +41,27 @@ expect "all wrong task inputs at once" 1 '"type":"missing_task_input"' '"type":"
 run
 expect "run says the same" 1
 told 'takes an output of "none", which does not exist'
-project leave '{"name":"a","command":"touch x","outputs":{"o":"x"}},
- {"name":"b","command":"true","task_inputs":[{"from_task":"a","output":"o","dest":"../x"}]}'
+project leave '{"name":"a","command":"touch x","outputs":{"o":"x","p":"y"}},
+ {"name":"b","command":"true","outputs":{"q":"./made/"},"task_inputs":[
+  {"from_task":"a","output":"o","dest":"../x"},
+  {"from_task":"a","output":"o","dest":"/tmp/x"},
+  {"from_task":"a","output":"o","dest":"d/../../x"},
+  {"from_task":"a","output":"o","dest":"sub/.Git/x"},
+  {"from_task":"a","output":"o","dest":"lib//./x"},{"from_task":"a","output":"p","dest":"lib/x"},
+  {"from_task":"a","output":"o","dest":"made/x"},
+  {"from_task":"a","output":"o","dest":"all/"},{"from_task":"a","output":"p","dest":"all/"},
+  {"from_task":"a","output":"p","dest":"..x/.y/made"}]}'
+run validate --json
+expect "where task inputs may go" 1 '"message":"`dest` is \"../x\": it may not leave' \
+    '\"/tmp/x\": it is relative to the project folder' '\"d/../../x\": it may not leave' \
+    '\"sub/.Git/x\": nothing is copied to .git' '\"lib/x\": task_inputs[4] goes there too' \
+    '\"made/x\": it is in the output \"q\"' '"path":"tasks[1].task_inputs[5]","line":8,"column":' \
+    '!task_inputs[4]",' '!task_inputs[7]' '!task_inputs[8]' '!task_inputs[9]'
+holds "six of ten" test "$(grep -o invalid_task_input out | wc -l)" = 6
 run
 expect "no input leaves the project" 1
 told 'may not leave'
-holds "nothing outside" test ! -e ../x
+holds "nothing ran" test ! -e x
 
 # ---- success_criteria, evidence_required ----
 project criteria '{"name":"odd","command":"echo r >r; exit 3","workdir":"sub","inputs":["in"],
@@ -131,6 +146,31 @@ project badsecrets '{"name":"a","command":"true","secret_refs":[{"name":"","sour
 run validate --json
 expect "wrong secret references" 1 '"path":"tasks[0].secret_refs[0]"' 'env, file or vault' \
     '"path":"tasks[0].secret_refs[2]"'
+
+# ---- a terminal, silence ----
+project terminal '{"name":"tty","command":"test -t 1","pty":true},{"name":"no","command":"! test -t 1"},
+ {"name":"quiet","command":"sleep 30","stall":1},
+ {"name":"fresh","command":"echo x >>runs","inputs":["in"],"no_cache":true}'
+echo 1 >in
+run -k --json
+is tty passed
+is no passed
+is quiet errored
+expect "silence has its limit" 1 'stalled: no output for 1'
+run run fresh --json
+is fresh passed
+run validate --strict
+expect "they are known to --strict" 0
+project badterminal '{"name":"a","command":"x","pty":"yes","stall":0,"no_cache":1},
+ {"name":"b","command":"x","stall":"5m"},{"name":"c","command":"x","stall":4294968},
+ {"name":"d","command":"x","pty":null,"stall":null,"no_cache":null}'
+run validate --json
+expect "what they may be" 1 '"path":"tasks[0].pty"' '`pty` is a string, true or false is wanted' \
+    '"path":"tasks[0].no_cache"' '`no_cache` is a number, true or false' '"path":"tasks[1].stall"' \
+    '`stall` must be a whole number from 1 to 4294967' '"path":"tasks[2].stall"' '!tasks[3]'
+project calm '{"name":"r","kind":"review","primitive":"p","pty":true,"stall":3}'
+run validate --strict --json
+expect "not on reviews" 1 'a review has no `pty`' 'a review has no `stall`'
 
 # ---- gates ----
 cat >"$work/bin/curl" <<'END'
@@ -233,6 +273,16 @@ project capabilities '{"name":"use","command":"echo v=$SYKLI_CAP_DATA_BASE","nee
 run --output all
 expect "a capability and its value" 0 'v=pg'
 told 'note: `requires` of use is ignored'
+project elsewhere '{"name":"a","command":"true","k8s":{"memory":"1Gi"},"verify":"always"},
+ {"name":"b","command":"true","k8s":{"cpu":"1"},"verify":"never","requires":["gpu"]},
+ {"name":"c","command":"true","depends_on":["b"]}'
+run
+expect "what other runners do" 0 "3 passed"
+told 'note: `k8s` of a and 1 more is ignored: '
+told 'note: `verify` of a is ignored: '
+holds "one note a key" test "$(grep -c note: err)" = 3
+run run c
+holds "of what runs" test "$(grep -c note: err)" = 2
 project fails '{"name":"try","command":"echo x >>tries; exit 1","ai_hooks":{"on_fail":"retry"}},
  {"name":"may","command":"exit 1","ai_hooks":{"on_fail":"skip"}},
  {"name":"next","command":"true","depends_on":["may"]},
@@ -420,6 +470,24 @@ run
 expect "a source that does not compile" 1
 told 'sykli.c cannot be compiled'
 told 'error'
+cat >sykli.c <<'END'
+#define SYKLI_IMPLEMENTATION
+#include "sykli.h"
+int main(int argc, char **argv)
+{
+    sykli *s = sykli_open(NULL);
+    sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "test -t 1", .pty = true });
+    sykli_add(s, &(sykli_task_desc){ .name = "b", .command = "exec sleep 30", .stall_ms = 1200 });
+    sykli_add(s, &(sykli_task_desc){ .name = "c", .command = "true", .no_cache = true });
+    return sykli_main(s, argc, argv);
+}
+END
+run validate --strict
+expect "all that is printed is known" 0
+run -k --json
+is a passed
+is b errored
+expect "a terminal and silence from C, in whole seconds" 1 'stalled: no output for 2'
 export CC=no-such-compiler
 run
 expect "no compiler" 1

@@ -2,6 +2,7 @@
 #include "pipeline_reader.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 // ---- matrices ----
 
@@ -212,6 +213,59 @@ static void read_dependencies(reader *r, sykli_map *names, source_task *sources,
 
 // ---- task_inputs ----
 
+// A path without "." and empty parts, so that two that are the same read the same; "" is the
+// project folder.      returns  what is wrong with it, NULL: nothing
+static const char *clean_path(const char *path, char *out)
+{
+    const char *wrong = *path == '/' ? "it is relative to the project folder" : NULL;
+    char *to = out;
+    for (const char *p = path, *next; *p && !wrong; p = next) {
+        size_t size = strcspn(p, "/");
+        next = p + size + (p[size] == '/');
+        if (size == 2 && !strncmp(p, "..", 2)) wrong = "it may not leave the folder by `..`";
+        if ((size == 4 && !strncasecmp(p, ".git", size))
+            || (size == 6 && !strncasecmp(p, ".sykli", size)))
+            wrong = "nothing is copied to .git or .sykli";
+        if (!size || (size == 1 && *p == '.')) continue;
+        if (to > out) *to++ = '/';
+        memcpy(to, p, size);
+        to += size;
+    }
+    *to = 0;
+    return wrong;
+}
+
+// Whether a path is another one or lies below it.
+static bool within(const char *path, const char *folder)
+{
+    size_t size = strlen(folder);
+    return size && !strncmp(path, folder, size) && (!path[size] || path[size] == '/');
+}
+
+// What is wrong with where something is copied to, NULL: nothing. What ends with a slash may be
+// shared: it is a folder that things go into.
+static const char *dest_problem(cli *c, const pipeline_task *t, const char *dest)
+{
+    char *own = cli_alloc(c, strlen(dest) + 1), *other;
+    const char *wrong = clean_path(dest, own);
+    bool shared = !*own || dest[strlen(dest) - 1] == '/';
+    for (size_t i = 0; i < t->output_count && !wrong; i++) {
+        other = cli_alloc(c, strlen(t->outputs[i].value) + 1);
+        if (!clean_path(t->outputs[i].value, other) && within(own, other))
+            wrong = cli_print(c, "it is in the output \"%s\" of the task, which is removed before "
+                              "the task runs", t->outputs[i].name);
+    }
+    for (size_t i = 0; i < t->intake_count && !wrong && !shared; i++) {
+        const char *before = t->intakes[i].dest;
+        other = cli_alloc(c, strlen(before) + 1);
+        if (!clean_path(before, other) && before[strlen(before) - 1] != '/'
+            && !strcmp(own, other))
+            wrong = cli_print(c, "task_inputs[%zu] goes there too; end both with a slash if it is "
+                              "a folder", i);
+    }
+    return wrong;
+}
+
 // One of them, for each task of the source's matrix. What it comes from must be one task: the
 // outputs of a whole matrix would overwrite each other.
 static void read_intake(reader *r, sykli_map *names, source_task *sources, source_task *source,
@@ -258,6 +312,10 @@ static void read_intake(reader *r, sykli_map *names, source_task *sources, sourc
     if (!is_there)
         reader_report(r, "missing_output", node, field, at, "\"%s\" has no output \"%s\"%s%.200s",
                       parts[0], parts[1], *outputs ? "; it has " : "", outputs);
+    const char *wrong = dest_problem(r->c, &r->p->tasks[source->first], parts[2]);
+    if (wrong)
+        reader_report(r, "invalid_task_input", sykli_json_get(r->doc, node, "dest"), field, at,
+                      "`dest` is \"%s\": %s", parts[2], wrong);
     for (size_t k = 0; is_there && k < source->count; k++) {
         pipeline_task *t = &r->p->tasks[source->first + k];
         t->intakes[t->intake_count++] = (pipeline_intake){ (uint32_t)from, parts[1], parts[2] };

@@ -60,7 +60,7 @@ typedef struct pipeline_task {
     size_t output_count, env_count;
     uint32_t *after;            // indexes of tasks
     size_t after_count, after_capacity;
-    uint32_t timeout_ms, retries;
+    uint32_t timeout_ms, stall_ms, retries;
     pipeline_intake *intakes;
     pipeline_secret *refs;
     pipeline_proof *proofs;
@@ -73,7 +73,7 @@ typedef struct pipeline_task {
     bool smart;                 // runs only when git knows of changes that concern it
     bool may_fail;              // a failure makes it skipped
     bool placed;                // `requires` labels
-    bool no_cache;
+    bool no_cache, pty;
     bool wanted;
     uint32_t node, index;       // in the document
     const char *skip_reason;

@@ -90,6 +90,15 @@ static uint64_t number_field(reader *r, const char *field, uint64_t least, uint6
     return value;
 }
 
+static bool truth_field(reader *r, const char *field)
+{
+    uint32_t node = sykli_json_get(r->doc, r->task_node, field);
+    if (node && reader_type(r, node) != SYKLI_JSON_true
+        && reader_type(r, node) != SYKLI_JSON_false)
+        return reader_wrong_type(r, node, field, -1, "true or false");
+    return node && reader_type(r, node) == SYKLI_JSON_true;
+}
+
 // A list of strings.      returns  the texts, *count of them
 const char **reader_list(reader *r, const char *field, size_t *count)
 {
@@ -333,6 +342,7 @@ static void read_task(reader *r, pipeline_task *t)
     t->inputs = reader_list(r, "inputs", &t->input_count);
     t->secrets = reader_list(r, "secrets", &t->secret_count);
     t->timeout_ms = (uint32_t)number_field(r, "timeout", 1, UINT32_MAX / 1000) * 1000;
+    t->stall_ms = (uint32_t)number_field(r, "stall", 1, UINT32_MAX / 1000) * 1000;
     t->retries = (uint32_t)number_field(r, "retry", 0, 1000);
     t->condition = reader_text(r, "when");
     if (!t->condition) t->condition = reader_text(r, "condition");
@@ -345,8 +355,8 @@ static void read_task(reader *r, pipeline_task *t)
     size_t labels;
     reader_list(r, "requires", &labels);
     t->placed = labels != 0;
-    uint32_t no_cache = sykli_json_get(r->doc, r->task_node, "no_cache"); // as sykli_main prints it
-    t->no_cache = no_cache && reader_type(r, no_cache) == SYKLI_JSON_true;
+    t->no_cache = truth_field(r, "no_cache");
+    t->pty = truth_field(r, "pty");
     if (reader_blank(t->command) && !is_review(r, r->task_node)
         && !sykli_json_get(r->doc, r->task_node, "gate"))
         reader_report(r, "missing_command", r->task_node, "command", -1,

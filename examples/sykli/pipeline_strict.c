@@ -1,5 +1,6 @@
 // --strict: the rules of the published JSON Schema of the format (sykli-pipeline.schema.json, draft
-// 2020-12), which refuses what the reader lets pass: unknown keys, null, older spellings.
+// 2020-12), which refuses what the reader lets pass: unknown keys, null, older spellings. Beside it
+// stand the three keys of a task that are ours; docs/pipeline.md names them.
 #include "pipeline.h"
 #include <string.h>
 
@@ -93,7 +94,9 @@ static const rule task_rules[] = {
     { .key = "oidc", .shape = OBJECT, .members = oidc_rules },
     { .key = "history_hint", .shape = ANY_OBJECT }, { .key = "primitive", .shape = TEXT },
     { .key = "agent", .shape = TEXT }, { .key = "context", .shape = TEXTS },
-    { .key = "deterministic", .shape = TRUTH }, END };
+    { .key = "deterministic", .shape = TRUTH },
+    { .key = "no_cache", .shape = TRUTH }, { .key = "pty", .shape = TRUTH }, // ours
+    { .key = "stall", .shape = WHOLE, .least = 1 }, END };
 static const rule root_rules[] = {
     { .key = "version", .shape = WORD, .words = " 1 2 3 4 ", .required = true },
     { .key = "tasks", .shape = OBJECTS, .members = task_rules, .required = true },
@@ -221,7 +224,7 @@ static void check_object(checker *k, uint32_t object, const char *path, const ru
 static void check_together(checker *k, uint32_t task, int number)
 {
     static const char *const not_on_review[] = { "command", "outputs", "gate", "container",
-        "services", "k8s", "mounts", "retry", "timeout" };
+        "services", "k8s", "mounts", "retry", "timeout", "stall", "pty" };
     static const char *const only_on_review[] = {
         "primitive", "agent", "context", "deterministic" };
     const sykli_json_doc *doc = k->doc;

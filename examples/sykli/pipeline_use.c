@@ -123,18 +123,34 @@ void pipeline_check_support(cli *c, pipeline *p)
         if (p->tasks[i].wanted) check_task(c, p, &p->tasks[i]);
 }
 
+// Whether a task asks for something that is not done here.
+static bool asks(const pipeline *p, const pipeline_task *t, const char *key)
+{
+    if (!strcmp(key, "requires")) return t->placed;
+    uint32_t node = sykli_json_get(&p->doc, t->node, key);
+    const char *text = sykli_json_text(&p->doc, node);
+    return node && !(text && !strcmp(text, "never")); // `verify`: that is what happens anyway
+}
+
 void pipeline_note(const pipeline *p)
 {
-    size_t placed = 0;
-    const char *first = NULL;
-    for (size_t i = 0; i < p->task_count; i++) {
-        if (!p->tasks[i].wanted || !p->tasks[i].placed) continue;
-        if (!placed++) first = p->tasks[i].name;
+    static const char *const notes[][2] = {
+        { "requires", "without --mesh all tasks run here" },
+        { "k8s", "all tasks run on this machine, with what it has" },
+        { "verify", "no other node runs a task again" } };
+    for (size_t n = 0; n < sizeof notes / sizeof *notes; n++) {
+        size_t count = 0;
+        const char *first = NULL;
+        for (size_t i = 0; i < p->task_count; i++) {
+            if (!p->tasks[i].wanted || !asks(p, &p->tasks[i], notes[n][0])) continue;
+            if (!count++) first = p->tasks[i].name;
+        }
+        if (!count) continue;
+        fprintf(stderr, "sykli: note: `%s` of ", notes[n][0]);
+        cli_put(stderr, first, 0);
+        if (count > 1) fprintf(stderr, " and %zu more", count - 1);
+        fprintf(stderr, " is ignored: %s\n", notes[n][1]);
     }
-    if (!placed) return;
-    fprintf(stderr, "sykli: note: `requires` of %s", first);
-    if (placed > 1) fprintf(stderr, " and %zu more", placed - 1);
-    fputs(" is ignored: without --mesh all tasks run here\n", stderr);
 }
 
 // ---- reviews ----
@@ -211,6 +227,7 @@ static sykli_task add_one(cli *c, sykli *s, pipeline_task *t, const char *dir, u
         .env_list = t->env, .env_count = t->env_count,
         .secret_list = t->secrets, .secret_count = t->secret_count,
         .timeout_ms = t->timeout_ms ? t->timeout_ms : timeout_ms, .retries = t->retries,
+        .stall_ms = t->stall_ms, .pty = t->pty,
         .skip_reason = t->skip_reason });
 }
 
