@@ -36,6 +36,7 @@
      >>log       lines, masks, terminal control
      >>sched     readiness, priorities, retries: facts in, actions out
      >>sys       the operating system behind one struct
+     >>pool      several processors for one large file
      >>rows      row files: pools of rows that other processes can read
      >>tree      confined walk, stat cache, tree digests
      >>store     blobs and action entries on disk
@@ -224,6 +225,8 @@ typedef struct sykli_exit {
 //     widen      makes room for so many bytes in a pipe; less is no error, but how it stays
 //     terminal   a new one: fds[0] reads what programs print on fds[1], unchanged
 //     peer_pid   of a unix socket           host_name  of this machine
+//     thread     starts `run(arg)` with all signals blocked; `join` waits for its end. Nothing but
+//                pread and pwrite is called from there; where those cannot be, it returns -EAGAIN
 #define SYKLI_SYS_CALLS(X)                                                                         \
     X(int, random, (void *u, void *out, size_t size), (u, out, size))                              \
     X(int, open, (void *u, int dir, const char *path, int flags, int mode),                        \
@@ -276,9 +279,13 @@ typedef struct sykli_exit {
     X(int, nonblock, (void *u, int fd), (u, fd))                                                   \
     X(int, pid, (void *u), (u))                                                                    \
     X(int, processors, (void *u), (u))                                                             \
+    X(int, thread, (void *u, sykli_thread *thread), (u, thread))                                   \
     X(int, host_name, (void *u, char *out, size_t size), (u, out, size))                           \
     X(int, local, (void *u, int fd, char *out, size_t size), (u, fd, out, size))                   \
     X(int, interface, (void *u, int index, char *out, size_t size), (u, index, out, size))
+
+// A thread that `thread` starts; it stays where it is until `join` has returned.
+typedef struct sykli_thread { void (*run)(void *arg); void *arg; uintptr_t id; } sykli_thread;
 
 struct sykli_sys {
     void *user;
@@ -288,6 +295,7 @@ struct sykli_sys {
     int64_t (*wall_ms)(void *user); // since the epoch
     void (*close)(void *user, int fd);
     void (*unmap)(void *user, void *map, size_t size);
+    void (*join)(void *user, sykli_thread *thread); // one that has been started
 #define SYKLI_X(type, name, params, args) type(*name) params;
     SYKLI_SYS_CALLS(SYKLI_X)
 #undef SYKLI_X
@@ -340,6 +348,8 @@ typedef enum sykli_jobserver {
 typedef struct sykli_desc {
     const sykli_sys *sys;      // copied; NULL: the operating system's
     uint32_t workers_max;      // tasks at once; 0: number of processors
+    uint32_t threads_max;      // on one large file, the calling one too; 0: one a processor, at
+                               // most 8; 1: none is ever started
     uint32_t tasks_max;        // 0: SYKLI_TASKS_MAX
     const char *project_dir;   // inputs and outputs are below it; NULL: "."
     const char *project;       // identity in the key; NULL: git origin and folder, else the path
@@ -1698,9 +1708,9 @@ SYKLI_FAST_END
 
 // >>hash ---- SHA-256, SHA256TREE
 // Names of blobs, so this is where a build's cache spends its processor time: SHA-256 of FIPS 180-4
-// in plain C, and with the SHA instructions of x86 where the processor has them. Which of the two
-// is asked anew in each call, because there are no globals to remember it in. SipHash stands in
-// base, where the maps need it.
+// in plain C, and with the SHA instructions of x86 or ARMv8 where the processor has them. Which of
+// the two is asked anew in each call, because there are no globals to remember it in. SipHash
+// stands in base, where the maps need it.
 SYKLI_FAST_BEGIN
 
 static const uint32_t sykli__hash_start[8] = {
@@ -1760,6 +1770,13 @@ static void sykli__hash_plain(uint32_t state[8], const uint8_t *p, size_t blocks
         for (int i = 0; i < 8; i++) state[i] += s[i];
     }
 }
+
+// What the compiler may use everywhere, or gcc in one function: clang only learnt that with 16.
+#if !defined(SYKLI_PORTABLE) && defined(__aarch64__) && !defined(__AARCH64EB__)                    \
+    && (defined(__ARM_FEATURE_SHA2)                                                                \
+        || (defined(__linux__) && defined(__GNUC__) && !defined(__clang__)))
+#define SYKLI__HASH_ARM 1
+#endif
 
 #if !defined(SYKLI_PORTABLE) && defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
 #include <cpuid.h>
@@ -1884,6 +1901,52 @@ static void sykli__hash_blocks(bool fast, uint32_t state[8], const uint8_t *p, s
 }
 
 #define SYKLI__HASH_PAIR sykli__hash_x86_pair
+#elif defined(SYKLI__HASH_ARM)
+#include <arm_neon.h>
+#if defined(__ARM_FEATURE_SHA2)
+#define SYKLI__HASH_TARGET
+#else
+#include <sys/auxv.h>
+#define SYKLI__HASH_TARGET __attribute__((target("+crypto")))
+#endif
+
+// The cryptographic extension of ARMv8 does four rounds in two instructions.
+SYKLI__HASH_TARGET
+static void sykli__hash_arm(uint32_t state[8], const uint8_t *p, size_t blocks)
+{
+    uint32x4_t abcd = vld1q_u32(state), efgh = vld1q_u32(state + 4);
+    for (; blocks--; p += 64) {
+        uint32x4_t abcd_before = abcd, efgh_before = efgh, w[4];
+        for (int i = 0; i < 4; i++)
+            w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(p + 16 * i)));
+        for (int i = 0; i < 64; i += 4) {
+            uint32x4_t k = vaddq_u32(w[0], vld1q_u32(&sykli__hash_k[i])), now = abcd;
+            abcd = vsha256hq_u32(abcd, efgh, k);
+            efgh = vsha256h2q_u32(efgh, now, k);
+            uint32x4_t next = vsha256su1q_u32(vsha256su0q_u32(w[0], w[1]), w[2], w[3]);
+            w[0] = w[1]; w[1] = w[2]; w[2] = w[3]; w[3] = next;
+        }
+        abcd = vaddq_u32(abcd, abcd_before);
+        efgh = vaddq_u32(efgh, efgh_before);
+    }
+    vst1q_u32(state, abcd);
+    vst1q_u32(state + 4, efgh);
+}
+
+static bool sykli__hash_fast(size_t size)
+{
+#if defined(__ARM_FEATURE_SHA2)
+    return size != 0;
+#else
+    return size && getauxval(AT_HWCAP) & 1u << 6; // HWCAP_SHA2
+#endif
+}
+
+static void sykli__hash_blocks(bool fast, uint32_t state[8], const uint8_t *p, size_t blocks)
+{
+    if (fast) sykli__hash_arm(state, p, blocks);
+    else sykli__hash_plain(state, p, blocks);
+}
 #else
 static bool sykli__hash_fast(size_t size)
 {
@@ -2033,6 +2096,20 @@ void sykli_tree_end(sykli_tree *t, sykli_digest *out)
         sykli__hash_join(fast, t, top - 2);
     memcpy(out->bytes, t->stack[0], sizeof out->bytes);
     sykli_tree_init(t);
+}
+
+// Adds pieces that were hashed as blobs of their own, in order and nothing else. All are of `size`
+// bytes, a power of two from 1 KiB, but the last, which may be shorter: nothing follows it, so that
+// its root joins as a leaf does.
+static void sykli__hash_subtree(sykli_tree *t, const sykli_digest *id, uint64_t size)
+{
+    unsigned top = sykli__hash_bits(t->leaves);
+    uint64_t leaves = size / sizeof t->leaf;
+    assert(top < sizeof t->stack / sizeof *t->stack && leaves && !(leaves & (leaves - 1)));
+    memcpy(t->stack[top], id->bytes, sizeof id->bytes);
+    for (uint64_t carry = t->leaves / leaves; carry & 1; carry >>= 1)
+        sykli__hash_join(sykli__hash_fast(sizeof t->stack), t, --top);
+    t->leaves += leaves;
 }
 
 void sykli_tree_of(const void *data, size_t size, sykli_digest *out)
@@ -7675,6 +7752,9 @@ SYKLI_FAST_END
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#if !defined(SYKLI_NO_THREADS)
+#include <pthread.h>
+#endif
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -8669,6 +8749,48 @@ static int sykli__sys_host_name(void *u, char *out, size_t size)
     return 0;
 }
 
+#if defined(SYKLI_NO_THREADS)
+static int sykli__sys_thread(void *u, sykli_thread *thread)
+{
+    (void)u, (void)thread;
+    return -ENOSYS;
+}
+
+static void sykli__sys_join(void *u, sykli_thread *thread) { (void)u, (void)thread; }
+#else
+_Static_assert(sizeof(pthread_t) <= sizeof(uintptr_t), "sykli_thread.id is large enough");
+
+static void *sykli__sys_thread_run(void *arg)
+{
+    sykli_thread *thread = (sykli_thread *)arg;
+    thread->run(thread->arg);
+    return NULL;
+}
+
+// The host's signals are for its own threads: a handler of its may count on what it left there.
+static int sykli__sys_thread(void *u, sykli_thread *thread)
+{
+    (void)u;
+    sigset_t all, before;
+    pthread_t id;
+    sigfillset(&all);
+    int rc = pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (rc) return -rc;
+    rc = pthread_create(&id, NULL, sykli__sys_thread_run, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!rc) memcpy(&thread->id, &id, sizeof id);
+    return -rc;
+}
+
+static void sykli__sys_join(void *u, sykli_thread *thread)
+{
+    (void)u;
+    pthread_t id;
+    memcpy(&id, &thread->id, sizeof id);
+    pthread_join(id, NULL);
+}
+#endif
+
 void sykli_sys_init(sykli_sys *out)
 {
     memset(out, 0, sizeof *out);
@@ -8677,10 +8799,156 @@ void sykli_sys_init(sykli_sys *out)
     out->wall_ms = sykli__sys_wall_ms;
     out->close = sykli__sys_close;
     out->unmap = sykli__sys_unmap;
+    out->join = sykli__sys_join;
 #define SYKLI_X(type, name, params, args) out->name = sykli__sys_##name;
     SYKLI_SYS_CALLS(SYKLI_X)
 #undef SYKLI_X
 }
+
+// >>pool ---- several processors for one large file
+// A gigabyte takes one processor half a second to hash, and the tree of its digest falls apart into
+// pieces that know nothing of each other. Threads live for one call and are joined before it
+// returns: none is there when the host forks, is signalled or unloads us, and a run of small files
+// starts none. They read an open file and compute; memory, faults and contexts stay with the thread
+// that owns them. One that cannot be started is one less, with none the caller does it all.
+SYKLI_FAST_BEGIN
+
+enum {
+    SYKLI__POOL_THREADS_MAX = 64,
+    SYKLI__POOL_DEFAULT = 8,         // threads, where the host does not say: memory is shared
+    SYKLI__POOL_PIECE_MIN = 256 << 10, // takes the SHA instructions 150 us, a thread's start 20
+    SYKLI__POOL_PIECES_MAX = 256,
+    SYKLI__POOL_FILE_MIN = 1 << 20,  // below, a file is hashed by one thread
+    SYKLI__POOL_CHUNK = 64 << 10
+};
+
+// `work` is called for each number below `count`, until it returns other than 0.
+typedef struct sykli__pool_job {
+    int (*work)(void *user, size_t number, uint8_t *chunk);
+    void *user;
+    size_t count, next;
+    int rc;
+#if !defined(SYKLI_NO_THREADS)
+    pthread_mutex_t mutex; // of next and rc
+#endif
+} sykli__pool_job;
+
+#if defined(SYKLI_NO_THREADS)
+static bool sykli__pool_lock_init(sykli__pool_job *job) { return job != NULL; }
+static void sykli__pool_lock_free(sykli__pool_job *job) { (void)job; }
+static void sykli__pool_lock(sykli__pool_job *job) { (void)job; }
+static void sykli__pool_unlock(sykli__pool_job *job) { (void)job; }
+#else
+static bool sykli__pool_lock_init(sykli__pool_job *job)
+{
+    return !pthread_mutex_init(&job->mutex, NULL);
+}
+static void sykli__pool_lock_free(sykli__pool_job *job) { pthread_mutex_destroy(&job->mutex); }
+static void sykli__pool_lock(sykli__pool_job *job) { pthread_mutex_lock(&job->mutex); }
+static void sykli__pool_unlock(sykli__pool_job *job) { pthread_mutex_unlock(&job->mutex); }
+#endif
+
+typedef struct sykli__pool_hand {
+    sykli__pool_job *job;
+    uint8_t *chunk;
+    sykli_thread thread;
+} sykli__pool_hand;
+
+// Hands in what came of a number, and takes the next.      returns  false: there is none
+static bool sykli__pool_next(sykli__pool_job *job, int rc, size_t *number)
+{
+    sykli__pool_lock(job);
+    if (rc && !job->rc) job->rc = rc;
+    bool more = !job->rc && job->next < job->count;
+    if (more) *number = job->next++;
+    sykli__pool_unlock(job);
+    return more;
+}
+
+static void sykli__pool_run(void *arg)
+{
+    sykli__pool_hand *hand = (sykli__pool_hand *)arg;
+    size_t number = 0;
+    for (int rc = 0; sykli__pool_next(hand->job, rc, &number);)
+        rc = hand->job->work(hand->job->user, number, hand->chunk);
+}
+
+// Does a job with so many threads at most, the calling one among them.
+//   work     is given SYKLI__POOL_CHUNK bytes for itself
+//   returns  the first that `work` returned other than 0; 0; -ENOMEM
+static int sykli__pool_each(sykli_mem *mem, uint32_t threads, sykli__pool_job *job)
+{
+    const sykli_sys *sys = mem->sys;
+    sykli__pool_hand hands[SYKLI__POOL_THREADS_MAX];
+    size_t count = threads < SYKLI__POOL_THREADS_MAX ? threads : SYKLI__POOL_THREADS_MAX, more = 1;
+    if (count > job->count) count = job->count;
+    if (!count) count = 1;
+    size_t size = count * SYKLI__POOL_CHUNK;
+    uint8_t *chunks = (uint8_t *)sykli_mem_resize(mem, SYKLI_TAG_tree, NULL, 0, size);
+    if (!chunks || !sykli__pool_lock_init(job)) {
+        sykli_mem_resize(mem, SYKLI_TAG_tree, chunks, chunks ? size : 0, 0);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++)
+        hands[i] = (sykli__pool_hand){ job, chunks + i * SYKLI__POOL_CHUNK,
+                                       { sykli__pool_run, &hands[i], 0 } };
+    while (more < count && sys->thread(sys->user, &hands[more].thread) >= 0) more++;
+    sykli__pool_run(&hands[0]);
+    while (--more) sys->join(sys->user, &hands[more].thread);
+    sykli__pool_lock_free(job);
+    sykli_mem_resize(mem, SYKLI_TAG_tree, chunks, size, 0);
+    return job->rc;
+}
+
+typedef struct sykli__pool_file {
+    const sykli_sys *sys;
+    int fd;
+    uint64_t size, piece;
+    sykli_digest ids[SYKLI__POOL_PIECES_MAX];
+} sykli__pool_file;
+
+static int sykli__pool_piece(void *user, size_t number, uint8_t *chunk)
+{
+    sykli__pool_file *f = (sykli__pool_file *)user;
+    uint64_t at = number * f->piece, end = f->size - at < f->piece ? f->size : at + f->piece;
+    sykli_tree hash;
+    sykli_tree_init(&hash);
+    while (at < end) {
+        size_t want = end - at < SYKLI__POOL_CHUNK ? (size_t)(end - at) : SYKLI__POOL_CHUNK;
+        int64_t got = f->sys->pread(f->sys->user, f->fd, chunk, want, at);
+        if (got <= 0) return got < 0 ? (int)got : 1;
+        sykli_tree_add(&hash, chunk, (size_t)got);
+        at += (uint64_t)got;
+    }
+    sykli_tree_end(&hash, &f->ids[number]);
+    return 0;
+}
+
+static uint64_t sykli__pool_piece_size(uint64_t size)
+{
+    uint64_t piece = SYKLI__POOL_PIECE_MIN;
+    while (piece < size / SYKLI__POOL_PIECES_MAX + (size % SYKLI__POOL_PIECES_MAX != 0)) piece *= 2;
+    return piece;
+}
+
+// The digest of the first `size` bytes of an open file, wherever it stands.
+//   returns  0, 1: it is not that long, or the negated errno
+static int sykli__pool_digest(sykli_mem *mem, uint32_t threads, int fd, uint64_t size,
+                              sykli_digest *out)
+{
+    sykli__pool_file f = { .sys = mem->sys, .fd = fd, .size = size,
+                           .piece = sykli__pool_piece_size(size) };
+    sykli__pool_job job = { .work = sykli__pool_piece, .user = &f };
+    job.count = (size_t)(size / f.piece + (size % f.piece != 0));
+    int rc = sykli__pool_each(mem, threads, &job);
+    if (rc) return rc;
+    sykli_tree whole;
+    sykli_tree_init(&whole);
+    for (size_t i = 0; i < job.count; i++) sykli__hash_subtree(&whole, &f.ids[i], f.piece);
+    sykli_tree_end(&whole, out);
+    return 0;
+}
+SYKLI_FAST_END
 
 // >>rows ---- row files: pools of rows that other processes can read
 // The truth is in private memory; the file is a copy for others, and nothing is ever read back from
@@ -9565,6 +9833,7 @@ typedef struct sykli__tree {
     bool changed;            // `known` is newer than its file
     char *cache_file;        // NULL: kept in memory only
     uint8_t *chunk;
+    uint32_t threads_max;    // on one large file; 0 and 1: the caller alone
 } sykli__tree;
 
 // One file below the root.
@@ -9845,7 +10114,20 @@ static void sykli__tree_known_put(sykli__tree *t, const char *path, const sykli_
     t->changed = true;
 }
 
-// Hashes what an open file holds, with its stat before and after.
+// Hashes a large file that is as long as its stat says.
+//   returns  0, 1: it is not, or the negated errno
+static int sykli__tree_read_large(sykli__tree *t, int fd, const sykli_stat *before,
+                                  sykli_stat *after, sykli_digest *out)
+{
+    const sykli_sys *sys = t->mem->sys;
+    if (t->threads_max < 2 || before->size_bytes < SYKLI__POOL_FILE_MIN) return 1;
+    int rc = sykli__pool_digest(t->mem, t->threads_max, fd, before->size_bytes, out);
+    if (!rc) rc = sys->fstat(sys->user, fd, after);
+    return rc ? rc : after->size_bytes != before->size_bytes;
+}
+
+// Hashes what an open file holds, with its stat before and after. One that grows or shrinks
+// meanwhile is read to where it ends.
 //   returns  0 or the negated errno
 static int sykli__tree_read_all(sykli__tree *t, int fd, sykli_stat *before, sykli_stat *after,
                                 sykli_digest *out)
@@ -9855,9 +10137,10 @@ static int sykli__tree_read_all(sykli__tree *t, int fd, sykli_stat *before, sykl
     sykli_tree_init(&hash);
     int64_t got = sys->fstat(sys->user, fd, before);
     if (got >= 0 && before->type != SYKLI_FILE_regular) return -EINVAL;
-    if (got >= 0)
-        while ((got = sys->read(sys->user, fd, t->chunk, SYKLI__TREE_CHUNK)) > 0)
-            sykli_tree_add(&hash, t->chunk, (size_t)got);
+    if (got >= 0) got = sykli__tree_read_large(t, fd, before, after, out);
+    if (got <= 0) return (int)got;
+    while ((got = sys->read(sys->user, fd, t->chunk, SYKLI__TREE_CHUNK)) > 0)
+        sykli_tree_add(&hash, t->chunk, (size_t)got);
     if (!got) got = sys->fstat(sys->user, fd, after);
     sykli_tree_end(&hash, out);
     return (int)got;
@@ -17172,6 +17455,7 @@ static int sykli__drive_open_parts(sykli__drive *d)
     sykli_buf_free(&cache);
     if (rc) return rc;
     d->tree_open = true;
+    d->tree.threads_max = d->desc->threads_max;
     sykli__spawn_host_open(&d->host, d->mem, d->desc->subreaper,
                            d->desc->cgroups && sykli__config_u64(d->config->current,
                                                                  SYKLI__CONFIG_kill_cgroups));
@@ -18579,6 +18863,9 @@ static int sykli__node_take_desc(sykli *s, const sykli_desc *desc)
     int processors = s->sys.processors(s->sys.user);
     s->processors = processors > 0 ? (uint32_t)processors : 1;
     if (!s->desc.workers_max) s->desc.workers_max = s->processors;
+    if (!s->desc.threads_max)
+        s->desc.threads_max = s->processors < SYKLI__POOL_DEFAULT ? s->processors
+                                                                  : SYKLI__POOL_DEFAULT;
     if (!s->desc.tasks_max) s->desc.tasks_max = SYKLI_TASKS_MAX;
     s->desc.project_dir = sykli__node_own(s, desc->project_dir ? desc->project_dir : ".");
     s->desc.cache_dir = desc->cache_dir ? sykli__node_own(s, desc->cache_dir)

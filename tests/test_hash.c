@@ -132,6 +132,27 @@ static void a_tree_does_not_see_the_cuts(test *t)
     free(data);
 }
 
+static void pieces_hashed_apart_make_the_same_tree(test *t)
+{
+    const size_t most = 33 * 1024;
+    uint8_t *data = sequence(most);
+    if (!data) return;
+    for (size_t piece = 1024; piece <= 16384; piece *= 2)
+        for (size_t size = 1; size <= most; size += size % 1024 == 1 ? 1022 : 1) {
+            sykli_tree tree;
+            sykli_digest part, got, expected;
+            sykli_tree_init(&tree);
+            for (size_t at = 0; at < size; at += piece) {
+                sykli_tree_of(data + at, size - at < piece ? size - at : piece, &part);
+                sykli__hash_subtree(&tree, &part, piece);
+            }
+            sykli_tree_end(&tree, &got);
+            sykli_tree_of(data, size, &expected);
+            CHECK(!memcmp(&got, &expected, sizeof got));
+        }
+    free(data);
+}
+
 // The vectors of bazelbuild/remote-apis, one "size <tab> digest" a line, read where they are.
 static void the_tree_gives_the_published_digests(test *t)
 {
@@ -166,6 +187,7 @@ int main(int argc, char **argv)
     TEST_ONCE(sha256_does_not_see_the_cuts);
     TEST_ONCE(a_small_tree_is_plain_sha256);
     TEST_ONCE(a_tree_does_not_see_the_cuts);
+    TEST_ONCE(pieces_hashed_apart_make_the_same_tree);
     TEST_ONCE(the_tree_gives_the_published_digests);
     return test_end(argc, argv);
 }

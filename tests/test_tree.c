@@ -414,6 +414,82 @@ static void only_plain_paths_and_staying_links_are_taken_from_others(test *t)
     CHECK(sykli__tree_path_plain(long_name));
 }
 
+// A file system that says a file is longer than it is, and one whose disk has a hole in it.
+static uint64_t lie_bytes, hole_at;
+static int threads_started;
+static int lying_fstat(void *u, int fd, sykli_stat *out)
+{
+    sykli_sys sys;
+    sykli_sys_init(&sys);
+    int rc = sys.fstat(u, fd, out);
+    out->size_bytes += lie_bytes;
+    lie_bytes = 0;
+    return rc;
+}
+static int64_t holed_pread(void *u, int fd, void *out, size_t size, uint64_t at)
+{
+    sykli_sys sys;
+    sykli_sys_init(&sys);
+    return hole_at && at + size > hole_at ? -EIO : sys.pread(u, fd, out, size, at);
+}
+static int counted_thread(void *u, sykli_thread *thread)
+{
+    sykli_sys sys;
+    sykli_sys_init(&sys);
+    threads_started++;
+    return sys.thread(u, thread);
+}
+
+static void a_large_file_is_hashed_by_several(test *t)
+{
+    enum { SIZE = (1 << 20) + 4321 };
+    place p;
+    sykli__tree tree = { 0 };
+    sykli_stat stat;
+    sykli_digest expected, digest;
+    sykli_sys sys = t->real;
+    sykli_mem mem = { .sys = &sys };
+    uint8_t *data = (uint8_t *)calloc(1, SIZE);
+    if (!data) abort();
+    for (size_t i = 0; i < SIZE; i++) data[i] = (uint8_t)(i * i >> 7);
+    sykli_tree_of(data, SIZE, &expected);
+    place_make(&p);
+    put(p.root, "small", "s");
+    put(p.root, "large", "");
+    FILE *file = fopen(below(p.root, "large"), "w");
+    if (!file || fwrite(data, 1, SIZE, file) != SIZE || fclose(file)) abort();
+    sys.fstat = lying_fstat, sys.pread = holed_pread, sys.thread = counted_thread;
+    sys.wall_ms = late_wall_ms, sys.user = t;
+    late_ms = 60000;
+    TRY(sykli__tree_open(&tree, &mem, p.root, NULL, &t->fault));
+    tree.threads_max = 3;
+    TRY(digest_of(&tree, "small", &stat, &digest, &t->fault));
+    CHECK_INT(threads_started, 0);
+    hole_at = SIZE - 1;
+    CHECK_INT(digest_of(&tree, "large", &stat, &digest, &t->fault), SYKLI_EIO);
+    hole_at = 0, threads_started = 0;
+    for (size_t i = 1; i <= 1 << 20; i *= 1 << 10) {
+        lie_bytes = i; // shrunk since: what is there is read, and not remembered
+        TRY(digest_of(&tree, "large", &stat, &digest, &t->fault));
+        CHECK(!memcmp(&digest, &expected, sizeof digest));
+        CHECK_INT(tree.places.count, 1);
+    }
+    threads_started = 0;
+    TRY(digest_of(&tree, "large", &stat, &digest, &t->fault));
+    CHECK(!memcmp(&digest, &expected, sizeof digest));
+    CHECK_INT(stat.size_bytes, SIZE);
+    CHECK_INT(threads_started, 2);
+    CHECK_INT(tree.places.count, 2);
+    TRY(digest_of(&tree, "large", &stat, &digest, &t->fault)); // known by now
+    CHECK_INT(threads_started, 2);
+out:
+    late_ms = 0;
+    sykli__tree_close(&tree);
+    CHECK_INT(mem.total_bytes, 0);
+    place_remove(&p);
+    free(data);
+}
+
 int main(int argc, char **argv)
 {
     TEST_STORY(a_pattern_names_files);
@@ -424,5 +500,6 @@ int main(int argc, char **argv)
     TEST_STORY(outputs_are_removed_and_nothing_else);
     TEST_STORY(a_folder_made_anew_is_found);
     TEST_STORY(only_plain_paths_and_staying_links_are_taken_from_others);
+    TEST_ONCE(a_large_file_is_hashed_by_several);
     return test_end(argc, argv);
 }

@@ -1,6 +1,8 @@
 // What the library costs by itself:
 //   library context       prints the KiB that an idle context holds
-//   library digest FILE   prints the SHA256TREE digest of a file, as `openssl dgst` prints its own
+//   library digest FILE [THREADS]
+//                         prints the SHA256TREE digest of a file, as `openssl dgst` prints its own;
+//                         by so many threads, or one a processor
 #define SYKLI_IMPLEMENTATION
 #include "sykli.h"
 #include <stdio.h>
@@ -14,27 +16,29 @@ static int context(void)
     return rc < 0;
 }
 
-static int digest(const char *path)
+// As an input of a task is read, without what is known of it from the last time.
+static int digest(const char *path, int threads)
 {
-    static unsigned char chunk[1 << 17];
-    sykli_tree tree;
+    sykli_sys sys;
+    sykli_sys_init(&sys);
+    sykli_mem mem = { .sys = &sys };
+    sykli__tree tree = { 0 };
+    sykli_fault fault;
     sykli_digest id;
-    size_t got;
-    FILE *file = fopen(path, "rb");
-    if (!file) return 1;
-    setvbuf(file, NULL, _IONBF, 0);
-    sykli_tree_init(&tree);
-    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0) sykli_tree_add(&tree, chunk, got);
-    sykli_tree_end(&tree, &id);
+    if (sykli__tree_open(&tree, &mem, ".", NULL, &fault)) return 1;
+    tree.threads_max = (uint32_t)(threads ? threads : sys.processors(sys.user));
+    int rc = sykli__tree_digest_outside(&tree, path, &id);
+    sykli__tree_close(&tree);
     for (int i = 0; i < 32; i++) printf("%02x", id.bytes[i]);
     printf("\n");
-    return ferror(file) | fclose(file);
+    return rc < 0;
 }
 
 int main(int argc, char **argv)
 {
     if (argc == 2 && !strcmp(argv[1], "context")) return context();
-    if (argc == 3 && !strcmp(argv[1], "digest")) return digest(argv[2]);
-    fprintf(stderr, "usage: library context | library digest FILE\n");
+    if (argc >= 3 && argc <= 4 && !strcmp(argv[1], "digest"))
+        return digest(argv[2], argc == 4 ? atoi(argv[3]) : 0);
+    fprintf(stderr, "usage: library context | library digest FILE [THREADS]\n");
     return 2;
 }
