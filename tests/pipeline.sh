@@ -325,6 +325,161 @@ is b passed
 is c passed
 is d skipped
 is e skipped
+run validate --json
+expect "one that cannot be read is warned of" 0 '"type":"unreadable_condition"' \
+    '"path":"tasks[4].when"' 'a name that is not known'
+
+# ---- regular expressions: 1 or 0, the text, the expression ----
+cat >"$work/regex.good" <<'END'
+1~release/1.2~^release/[0-9]+\.[0-9]+$
+0~release/1x2~^release/[0-9]+\.[0-9]+$
+1~abc~b
+0~abc~d
+1~~^$
+1~abc~
+1~a.c~a\.c
+0~abc~a\.c
+1~abc~a.c
+1~aéc~^a.c$
+0~ac~a.c
+1~é~^[à-ü]$
+0~è~^[^à-ü]$
+1~x~^[^à-ü]$
+1~b~^[a-c]$
+0~d~^[a-c]$
+1~-~^[a-]$
+1~]~^[]a]$
+1~]~^[\]]$
+0~]~^[^]a]$
+1~^~^[a^]$
+1~_~^[\w]$
+1~.~^[\w.-]$
+0~/~^[\w.-]$
+1~a5~^[[:alpha:]][[:digit:]]$
+0~5a~^[[:alpha:]][[:digit:]]$
+1~5~^[[:^alpha:]]$
+1~A~^[[:upper:]]$
+1~ ~^[[:space:]]$
+1~7~^\d$
+0~a~^\d$
+1~a~^\D$
+0~7~^\D$
+1~_~^\w$
+0~-~^\w$
+1~-~^\W$
+1~é~^\W$
+1~a b~a\sb
+0~a b~a\Sb
+1~the end~\bend
+0~weekend~\bend
+1~weekend~\Bend
+1~abc~\Aabc\z
+0~xabc~\Aabc
+0~abcx~abc\z
+0~xa~^a
+0~ax~a$
+1~x^~x\^
+1~cat~^(cat|dog)$
+1~dog~^(cat|dog)$
+0~cow~^(cat|dog)$
+1~dog~cat|dog
+1~ab~^(?:a|)b$
+1~b~^(?:a|)b$
+1~abab~^(?:ab)+$
+0~aba~^(?:ab)+$
+1~b~^a*b$
+1~aaab~^a*b$
+0~b~^a+b$
+1~aab~^a+b$
+1~ab~^a?b$
+0~aab~^a?b$
+1~aab~^a*?b$
+1~aab~^a+?b$
+1~ab~^a??b$
+1~aa~^a{2}$
+0~aaa~^a{2}$
+0~a~^a{2}$
+1~aaaa~^a{2,}$
+0~a~^a{2,}$
+1~aaa~^a{2,3}?$
+0~aaaa~^a{2,3}$
+1~b~^a{0}b$
+1~~^(a{0,3}){2}$
+1~aaaaaa~^(a{0,3}){2}$
+0~aaaaaaa~^(a{0,3}){2}$
+1~{x}~^{x}$
+1~a{,2}~^a{,2}$
+1~A~^\x41$
+1~é~^\x{e9}$
+0~a~^\n$
+1~aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa~^(a?){32}(a){32}$
+0~aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa~^((a+)+)+b$
+END
+# What is wrong: the column, what is said, the expression.
+cat >"$work/regex.bad" <<'END'
+2~a ( without its )~a(b
+2~a ) without its (~a)
+1~a [ without its ]~[a-
+2~a range that ends below its begin~[z-a]
+2~an unknown class; digit~[[:letter:]]
+1~a repetition of nothing~*a
+3~a repetition of nothing~a|+
+3~a second repetition~a+*
+3~a second repetition~a*+
+2~a count above 1000~a{1001}
+2~a count that ends below~a{3,2}
+16~more than 2000 steps~(a{1000}){1000}
+1~a look ahead or behind, which is not supported~(?=a)
+1~a look ahead or behind, which is not supported~(?<!a)b
+1~a kind of group that is not supported~(?i)a
+1~a kind of group that is not supported~(?<name>a)
+4~a reference to a group, which is not supported~(a)\1
+1~an unknown escape; ~\p{L}
+1~no character; ~\x{110000}
+33~groups in more than 32 others~(((((((((((((((((((((((((((((((((a)))))))))))))))))))))))))))))))))
+END
+escaped() { sed 's/\\/\\\\/g; s/"/\\"/g' "$1"; }
+mkdir -p "$work/regexes" && cd "$work/regexes" || exit 1
+escaped "$work/regex.good" | awk -F'~' '{
+    printf "%s{\"name\":\"x%d\",\"command\":\"true\",\"when\":\"\047%s\047 =~ \047%s\047\"}", \
+        (NR > 1 ? ",\n" : "{\"version\":\"4\",\"tasks\":[\n"), NR, $2, $3
+} END { print "]}" }' >sykli.json
+run --json
+number=0
+while IFS='~' read -r wanted text pattern; do
+    number=$((number + 1))
+    got=$(status x$number)
+    case $wanted$got in
+    1passed|0skipped) passed=$((passed + 1)) ;;
+    *) fail "\"$text\" =~ \"$pattern\" is to be $wanted, is $got" ;;
+    esac
+done <"$work/regex.good"
+escaped "$work/regex.bad" | awk -F'~' '{
+    printf "%s{\"name\":\"x%d\",\"command\":\"true\",\"when\":\"tag =~ \047%s\047\"}", \
+        (NR > 1 ? ",\n" : "{\"version\":\"4\",\"tasks\":[\n"), NR, $3
+} END { print "]}" }' >sykli.json
+run validate --json
+expect "what is no regular expression" 1 '"type":"invalid_condition"' '"path":"tasks[0].when"' \
+    '"line":2,"column":38,'
+awk '{ gsub(/\{"type"/, "\n&"); print }' out >all
+number=0
+while IFS='~' read -r column what pattern; do
+    sed -n "s/\\\\\\\\/\\\\/g; /\"path\":\"tasks\\[$number\\].when\"/p" all >one
+    if grep -qF -- "the regular expression \`$pattern\` has at column $column $what" one
+    then passed=$((passed + 1)); else fail "\"$pattern\" is to have at $column $what"; fi
+    number=$((number + 1))
+done <"$work/regex.bad"
+run
+expect "nothing runs then" 1
+told 'sykli.json:2:38: the regular expression `a(b` has at column 2 a ( without its )'
+project regexnil '{"name":"a","command":"true","when":"tag =~ \"^v\\\\d\""},
+ {"name":"b","command":"true","when":"not (tag =~ \"^v\\d\")"}'
+run --json
+is a skipped
+is b passed
+GITHUB_REF_TYPE=tag GITHUB_REF_NAME=v1 run --json
+is a passed
+is b skipped
 project matrix '{"name":"t","command":"echo $os $arch","matrix":{"os":["l","d"],"arch":["x"]}},
  {"name":"t-unit","command":"touch seen"},
  {"name":"after","command":"test ! -e seen","depends_on":["t"]}'

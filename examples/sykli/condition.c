@@ -2,8 +2,8 @@
 // false nor nil is true, as in the language the format comes from.
 #define _GNU_SOURCE 1
 #include "condition.h"
+#include "regex.h"
 #include <ctype.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ typedef struct parser {
     const condition_facts *facts;
     const char *text, *at;
     int depth;
-    bool failed;
+    bool failed, regex_failed;
 } parser;
 
 static value failure(parser *p, const char *what)
@@ -84,7 +84,8 @@ static value quoted(parser *p)
     size_t size = 0;
     char quote = *p->at++;
     for (; *p->at && *p->at != quote; p->at++) {
-        if (*p->at == '\\' && p->at[1]) p->at++;
+        // Before anything else a backslash is itself: "\d" is what an expression wants to see.
+        if (*p->at == '\\' && p->at[1] && strchr("\\\"'", p->at[1])) p->at++;
         if (size == sizeof v.text - 1) return failure(p, "a text of more than 511 bytes");
         v.text[size++] = *p->at;
     }
@@ -107,16 +108,18 @@ static value variable(parser *p)
     return failure(p, "a name that is not known; branch, tag, event, pr_number, ci are");
 }
 
+// The expression is read even where there is no text to look at: what is wrong is always said.
 static value regex_matches(parser *p, const value *text, const value *pattern)
 {
-    regex_t compiled;
-    if (text->kind == NIL) return truth_of(false);
-    if (text->kind != TEXT || pattern->kind != TEXT) return failure(p, "=~ wants two texts");
-    if (regcomp(&compiled, pattern->text, REG_EXTENDED | REG_NOSUB))
-        return failure(p, "a regular expression that is not well formed");
-    bool found = regexec(&compiled, text->text, 0, NULL, 0) == 0;
-    regfree(&compiled);
-    return truth_of(found);
+    regex_fault fault;
+    if (text->kind == TRUTH || pattern->kind == TRUTH) return failure(p, "=~ wants two texts");
+    if (pattern->kind == NIL) return truth_of(false);
+    int found = regex_search(pattern->text, text->kind == TEXT ? text->text : "", &fault);
+    if (found >= 0) return truth_of(found && text->kind == TEXT);
+    sykli_fail(&p->c->fault, SYKLI_EPARSE, "the regular expression `%.100s` has at column %d %s",
+               pattern->text, (int)fault.at + 1, fault.what);
+    p->failed = p->regex_failed = true;
+    return (value){ .kind = NIL };
 }
 
 // One function climbs all precedences: 0 or, 1 and, 2 not and comparisons, 3 a value.
@@ -167,13 +170,27 @@ static value expression(parser *p, int level)
     return v;
 }
 
+static value whole(parser *p)
+{
+    value v = expression(p, 0);
+    skip_blanks(p);
+    if (!p->failed && *p->at) failure(p, "something is left over");
+    return v;
+}
+
 int condition_holds(cli *c, const condition_facts *facts, const char *text)
 {
     parser p = { .c = c, .facts = facts, .text = text, .at = text };
-    value v = expression(&p, 0);
-    skip_blanks(&p);
-    if (!p.failed && *p.at) failure(&p, "something is left over");
+    value v = whole(&p);
     return p.failed ? -1 : is_true(&v);
+}
+
+int condition_check(cli *c, const char *text)
+{
+    condition_facts none = { 0 };
+    parser p = { .c = c, .facts = &none, .text = text, .at = text };
+    whole(&p);
+    return p.regex_failed ? SYKLI_EINVAL : p.failed ? SYKLI_EPARSE : 0;
 }
 
 // ---- facts ----

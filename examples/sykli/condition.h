@@ -16,4 +16,8 @@ void condition_facts_find(cli *c, const char *dir, condition_facts *out);
 // returns  1 true, 0 false, -1 not well formed (c->fault has the text)
 int condition_holds(cli *c, const condition_facts *facts, const char *text);
 
+// Whether it can be read, wherever it is asked.
+//   returns  0; EPARSE: it cannot; EINVAL: a regular expression in it cannot (c->fault: why)
+int condition_check(cli *c, const char *text);
+
 #endif

@@ -1,4 +1,5 @@
 // The fields of a task as they are written, each with what is wrong about it.
+#include "condition.h"
 #include "pipeline_reader.h"
 #include <stdarg.h>
 #include <string.h>
@@ -335,6 +336,28 @@ static void read_secret_refs(reader *r, pipeline_task *t)
     }
 }
 
+// The format has a task skipped whose condition cannot be read; only what looks like a regular
+// expression and is none, which no engine can take, is refused.
+static void read_condition(reader *r, pipeline_task *t)
+{
+    uint32_t node = sykli_json_get(r->doc, r->task_node, "when");
+    const char *field = node ? "when" : "condition";
+    if (!node) node = sykli_json_get(r->doc, r->task_node, field);
+    t->condition = reader_text(r, "when");
+    if (!t->condition) t->condition = reader_text(r, "condition");
+    int code = t->condition ? condition_check(r->c, t->condition) : 0;
+    const sykli_json_node *n = &r->doc->nodes[node];
+    if (code == SYKLI_EINVAL)
+        reader_report(r, "invalid_condition", node, field, -1, "%s", r->c->fault.text);
+    else if (code)
+        pipeline_add_error(r->c, &r->p->warnings, (pipeline_error){ "unreadable_condition",
+            r->task, cli_print(r->c, "tasks[%u].%s", (unsigned)r->index, field),
+            cli_print(r->c, "%s: %s", r->c->fault.text,
+                      sykli_json_get(r->doc, r->task_node, "gate") ? "the gate is asked"
+                                                                   : "the task is skipped"),
+            n->line, n->column });
+}
+
 static void read_task(reader *r, pipeline_task *t)
 {
     t->command = reader_text(r, "command");
@@ -344,8 +367,7 @@ static void read_task(reader *r, pipeline_task *t)
     t->timeout_ms = (uint32_t)number_field(r, "timeout", 1, UINT32_MAX / 1000) * 1000;
     t->stall_ms = (uint32_t)number_field(r, "stall", 1, UINT32_MAX / 1000) * 1000;
     t->retries = (uint32_t)number_field(r, "retry", 0, 1000);
-    t->condition = reader_text(r, "when");
-    if (!t->condition) t->condition = reader_text(r, "condition");
+    read_condition(r, t);
     read_env(r, t);
     read_outputs(r, t);
     read_hooks(r, t);
