@@ -895,7 +895,7 @@ typedef struct sykli_json_node {
     uint8_t type;
     uint32_t next;            // index behind this subtree
     uint32_t key, key_size;   // object member: its decoded name in `text`
-    uint32_t text, text_size; // string, decoded; number, as written; else unused
+    uint32_t text, text_size; // string, decoded; number, as written; else not for you
     uint32_t count;           // members or elements
     uint32_t line, column;    // of the value, from 1
 } sykli_json_node;
@@ -1146,19 +1146,22 @@ static const sykli__base_error_row *sykli__base_error_find(int code)
 
 static uint64_t sykli__base_rotl(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
+// Written out, for compilers to see one load in it.
 static uint64_t sykli__base_load64(const uint8_t *p)
 {
-    uint64_t x = 0;
-    for (int i = 0; i < 8; i++) x |= (uint64_t)p[i] << (8 * i);
-    return x;
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
+         | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48
+         | (uint64_t)p[7] << 56;
 }
 
 const char *sykli_error_text(int code) { return sykli__base_error_find(code)->text; }
 const char *sykli_error_advice(int code) { return sykli__base_error_find(code)->advice; }
 const char *sykli_error_name(int code) { return sykli__base_error_find(code)->name; }
 
-SYKLI__APART void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t size_old,
-                                   size_t size_new)
+// As sykli_mem_resize, but what is new holds anything: for what is written before it is read.
+// Pages that nobody writes to then cost nothing.
+SYKLI__APART static void *sykli__base_resize(sykli_mem *m, int tag, void *ptr, size_t size_old,
+                                             size_t size_new)
 {
     assert(tag >= 0 && tag < SYKLI_TAG_COUNT && (ptr || !size_old));
     if (size_new > size_old && m->max_bytes
@@ -1166,7 +1169,6 @@ SYKLI__APART void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t siz
         return NULL;
     void *fresh = m->sys->resize(m->sys->user, ptr, size_old, size_new, tag);
     if (!fresh && size_new) return NULL;
-    if (size_new > size_old) memset((char *)fresh + size_old, 0, size_new - size_old);
     m->total_bytes += (uint64_t)size_new - size_old;
     m->tags[tag].bytes += (uint64_t)size_new - size_old;
     m->tags[tag].blocks += (uint64_t)(size_new != 0) - (uint64_t)(size_old != 0);
@@ -1174,10 +1176,21 @@ SYKLI__APART void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t siz
     return fresh;
 }
 
+SYKLI__APART void *sykli_mem_resize(sykli_mem *m, int tag, void *ptr, size_t size_old,
+                                   size_t size_new)
+{
+    void *fresh = sykli__base_resize(m, tag, ptr, size_old, size_new);
+    if (fresh && size_new > size_old)
+        memset((char *)fresh + size_old, 0, size_new - size_old);
+    return fresh;
+}
+
 SYKLI__APART char *sykli_mem_text(sykli_mem *m, int tag, const char *text, size_t size)
 {
-    char *copy = (char *)sykli_mem_resize(m, tag, NULL, 0, size + 1);
-    if (copy && size) memcpy(copy, text, size);
+    char *copy = (char *)sykli__base_resize(m, tag, NULL, 0, size + 1);
+    if (!copy) return NULL;
+    if (size) memcpy(copy, text, size);
+    copy[size] = 0;
     return copy;
 }
 
@@ -1186,7 +1199,8 @@ SYKLI__APART void sykli_mem_text_free(sykli_mem *m, int tag, char *text)
     if (text) sykli_mem_resize(m, tag, text, strlen(text) + 1, 0);
 }
 
-// Makes room for one more entry in an array that doubles.   returns false: no memory, or at `max`
+// Makes room for one more entry in an array that doubles; the room is to be filled whole.
+//   returns  false: no memory, or at `max`
 SYKLI__APART
 static bool sykli__base_room(sykli_mem *m, int tag, void *array_at, size_t *capacity, size_t count,
                              size_t entry_size, size_t max)
@@ -1197,7 +1211,7 @@ static bool sykli__base_room(sykli_mem *m, int tag, void *array_at, size_t *capa
     if (fresh > max) fresh = max;
     void *old;
     memcpy(&old, array_at, sizeof old);
-    void *grown = sykli_mem_resize(m, tag, old, *capacity * entry_size, fresh * entry_size);
+    void *grown = sykli__base_resize(m, tag, old, *capacity * entry_size, fresh * entry_size);
     if (!grown) return false;
     memcpy(array_at, &grown, sizeof grown);
     *capacity = fresh;
@@ -1261,7 +1275,8 @@ SYKLI__APART uint8_t *sykli_buf_grow(sykli_buf *b, size_t more)
     if (need <= b->capacity && b->data) return b->data + b->size;
     size_t capacity = b->capacity ? b->capacity : 64;
     while (capacity < need) capacity *= 2;
-    uint8_t *grown = (uint8_t *)sykli_mem_resize(b->mem, b->tag, b->data, b->capacity, capacity);
+    uint8_t *grown = (uint8_t *)sykli__base_resize(b->mem, b->tag, b->data, b->capacity,
+                                                   capacity);
     if (!grown) {
         b->error = SYKLI_ENOMEM;
         return NULL;
@@ -1341,7 +1356,9 @@ static uint64_t sykli__base_sip(const uint64_t key[2], const void *data, size_t 
         a ^= m;
     }
     uint64_t last = (uint64_t)size << 56;
-    for (size_t i = 0; i < left; i++) last |= (uint64_t)p[i] << (8 * i);
+    if (size >= 8 && left) last |= sykli__base_load64(p + left - 8) >> (64 - 8 * left);
+    else
+        for (size_t i = 0; i < left; i++) last |= (uint64_t)p[i] << (8 * i);
     d ^= last;
     SYKLI__BASE_SIP_ROUND(a, b, c, d);
     a ^= last;
@@ -1409,9 +1426,12 @@ static bool sykli__base_map_grow(sykli_map *map)
     fresh.slots = (struct sykli_map_slot *)sykli_mem_resize(
         map->mem, SYKLI_TAG_base, NULL, 0, fresh.capacity * sizeof *fresh.slots);
     if (!fresh.slots) return false;
-    for (size_t i = 0; i < map->capacity; i++) {
+    for (size_t i = 0, mask = fresh.capacity - 1; i < map->capacity; i++) {
         const struct sykli_map_slot *old = &map->slots[i];
-        if (old->key) *sykli__base_slot(&fresh, old->key, old->size, old->hash) = *old;
+        if (!old->key) continue;
+        size_t at = (size_t)old->hash & mask;
+        while (fresh.slots[at].key) at = (at + 1) & mask;
+        fresh.slots[at] = *old;
     }
     sykli__base_slots_free(map);
     *map = fresh;
@@ -1428,16 +1448,19 @@ SYKLI__APART uint64_t *sykli_map_get(const sykli_map *map, const void *key, size
 
 int sykli_map_put(sykli_map *map, const void *key, size_t size, uint64_t value)
 {
-    uint64_t *there = sykli_map_get(map, key, size);
-    if (there) {
-        *there = value;
+    uint64_t hash = sykli_siphash(map->seed, key, size);
+    struct sykli_map_slot *slot = map->count ? sykli__base_slot(map, key, size, hash) : NULL;
+    if (slot && slot->key) {
+        slot->value = value;
         return 0;
     }
-    if ((map->count + 1) * 4 > map->capacity * 3 && !sykli__base_map_grow(map)) return SYKLI_ENOMEM;
+    if ((map->count + 1) * 4 > map->capacity * 3) {
+        if (!sykli__base_map_grow(map)) return SYKLI_ENOMEM;
+        slot = NULL;
+    }
     char *copy = sykli_mem_text(map->mem, SYKLI_TAG_base, (const char *)key, size);
     if (!copy) return SYKLI_ENOMEM;
-    uint64_t hash = sykli_siphash(map->seed, key, size);
-    struct sykli_map_slot *slot = sykli__base_slot(map, key, size, hash);
+    if (!slot) slot = sykli__base_slot(map, key, size, hash);
     *slot = (struct sykli_map_slot){ copy, size, hash, value };
     map->count++;
     return 1;
@@ -2139,6 +2162,14 @@ typedef struct sykli__json_reader {
     uint32_t line;
 } sykli__json_reader;
 
+// Members are asked for more often than they are there. An object has a set of bits over the keys
+// of its members, in the field that is a string's text: where a key's bit is not, the key is not.
+static uint32_t sykli__json_bit(const char *key)
+{
+    uint32_t a = (uint8_t)key[0], b = a ? (uint8_t)key[1] : 0, c = b ? (uint8_t)key[2] : 0;
+    return 1u << ((a * 9 + b * 5 + c * 7) & 31);
+}
+
 // Columns count bytes, from 1.
 static uint32_t sykli__json_column(const sykli__json_reader *r, const char *at)
 {
@@ -2257,13 +2288,25 @@ static int sykli__json_escape(sykli__json_reader *r)
     return 0;
 }
 
+// Copies plain characters to the text, up to the first that is none.
+static void sykli__json_plain(sykli__json_reader *r)
+{
+    const char *at = r->at, *end = r->end;
+    char *out = r->doc->text + r->doc->text_size, *from = out;
+    while (at < end && (uint8_t)(*at - 0x20) < 0x5f && *at != '"' && *at != '\\') *out++ = *at++;
+    r->at = at;
+    r->doc->text_size += (size_t)(out - from);
+}
+
 // Decodes the string whose opening quote is at r->at.
 static int sykli__json_string(sykli__json_reader *r, uint32_t *out, uint32_t *out_size)
 {
     sykli_json_doc *doc = r->doc;
     const char *start = r->at++;
     *out = (uint32_t)doc->text_size;
-    while (r->at < r->end && *r->at != '"') {
+    for (;;) {
+        sykli__json_plain(r);
+        if (r->at == r->end || *r->at == '"') break;
         if (*r->at == '\\') {
             int rc = sykli__json_escape(r);
             if (rc) return rc;
@@ -2272,11 +2315,7 @@ static int sykli__json_string(sykli__json_reader *r, uint32_t *out, uint32_t *ou
         if ((uint8_t)*r->at < 0x20)
             return sykli__json_refuse(r, SYKLI_EPARSE, r->at,
                                       "a control character in a string; write it as \\u00XX");
-        size_t step = 0, left = (size_t)(r->end - r->at);
-        while (step < left && (uint8_t)(r->at[step] - 0x20) < 0x5f && r->at[step] != '"'
-               && r->at[step] != '\\')
-            step++;
-        if (!step) step = sykli__base_utf8_step((const uint8_t *)r->at, left);
+        size_t step = sykli__base_utf8_step((const uint8_t *)r->at, (size_t)(r->end - r->at));
         if (!step) return sykli__json_refuse(r, SYKLI_EPARSE, r->at, "not valid UTF-8");
         memcpy(doc->text + doc->text_size, r->at, step);
         doc->text_size += step;
@@ -2343,8 +2382,9 @@ static int64_t sykli__json_node_add(sykli__json_reader *r)
     size_t capacity = doc->capacity;
     if (doc->count == SYKLI__JSON_NODES_MAX)
         return sykli__json_refuse(r, SYKLI_ELIMIT, r->at, "too_large: more than 2^24 values");
-    if (!sykli__base_room(doc->mem, SYKLI_TAG_json, &doc->nodes, &capacity, doc->count,
-                          sizeof *doc->nodes, SYKLI__JSON_NODES_MAX))
+    if (doc->count == doc->capacity
+        && !sykli__base_room(doc->mem, SYKLI_TAG_json, &doc->nodes, &capacity, doc->count,
+                             sizeof *doc->nodes, SYKLI__JSON_NODES_MAX))
         return sykli_fail(r->fault, SYKLI_ENOMEM, "no memory for a JSON document");
     doc->capacity = (uint32_t)capacity;
     doc->nodes[doc->count] = (sykli_json_node){ .line = r->line,
@@ -2418,6 +2458,7 @@ static int sykli__json_value(sykli__json_reader *r, int depth)
         return sykli__json_refuse(r, SYKLI_ELIMIT, r->at, "too_deep: nested more than 64 levels");
     doc->nodes[self].type = object ? SYKLI_JSON_object : SYKLI_JSON_array;
     char close = object ? '}' : ']';
+    bool twins = false; // it may have some
     r->at++;
     sykli__json_space(r);
     while (!sykli__json_take(r, close)) {
@@ -2437,10 +2478,13 @@ static int sykli__json_value(sykli__json_reader *r, int depth)
         doc->nodes[child].key = key;
         doc->nodes[child].key_size = key_size;
         doc->nodes[self].count++;
+        uint32_t bit = object ? sykli__json_bit(doc->text + key) : 0;
+        twins = twins || (doc->nodes[self].text & bit);
+        doc->nodes[self].text |= bit;
         sykli__json_space(r);
     }
     doc->nodes[self].next = doc->count;
-    return object ? sykli__json_keys_check(r, (uint32_t)self) : 0;
+    return twins ? sykli__json_keys_check(r, (uint32_t)self) : 0;
 }
 
 void sykli_json_free(sykli_json_doc *doc)
@@ -2462,10 +2506,11 @@ int sykli_json_parse(sykli_json_doc *doc, sykli_mem *m, const char *text, size_t
         return sykli__json_refuse(&r, SYKLI_ELIMIT, text, "too_large: more than 64 MiB");
     // Each string has its quotes and each number a separator to pay for its NUL, but for a lone
     // number; offset 0 is kept for "no key".
-    doc->text = (char *)sykli_mem_resize(m, SYKLI_TAG_json, NULL, 0, size + 2);
+    doc->text = (char *)sykli__base_resize(m, SYKLI_TAG_json, NULL, 0, size + 2);
     if (!doc->text) return sykli_fail(f, SYKLI_ENOMEM, "no memory for a JSON document");
     doc->text_capacity = size + 2;
     doc->text_size = 1;
+    *doc->text = 0;
     int rc = sykli__json_value(&r, 0);
     sykli__json_space(&r);
     if (!rc && r.at < r.end) rc = sykli__json_expected(&r, "the end of the document");
@@ -2493,13 +2538,12 @@ SYKLI__APART uint32_t sykli_json_next(const sykli_json_doc *doc, uint32_t contai
 // The member of that name, null or not.
 static uint32_t sykli__json_find(const sykli_json_doc *doc, uint32_t object, const char *key)
 {
-    if (!sykli__json_there(doc, object, SYKLI_JSON_object)) return 0;
-    size_t size = strlen(key);
-    uint32_t at = sykli_json_first(doc, object);
-    for (; at; at = sykli_json_next(doc, object, at)) {
-        const sykli_json_node *node = &doc->nodes[at];
-        if (node->key_size == size && !memcmp(doc->text + node->key, key, size)) return at;
-    }
+    if (!sykli__json_there(doc, object, SYKLI_JSON_object)
+        || !(doc->nodes[object].text & sykli__json_bit(key)))
+        return 0;
+    uint32_t end = doc->nodes[object].next;
+    for (uint32_t at = object + 1; at < end; at = doc->nodes[at].next)
+        if (!strcmp(doc->text + doc->nodes[at].key, key)) return at; // no key has a NUL
     return 0;
 }
 

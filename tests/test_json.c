@@ -278,8 +278,38 @@ static void damaged_text_is_harmless(test *t)
         }
 }
 
+// A member that is not there is mostly known by a bit; members that share their bits are still told
+// apart, and twins among them are found.
+static void keys_that_share_a_bit_are_told_apart(test *t)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    for (const char *a = letters; *a && !t->failed; a++)
+        for (const char *b = letters; *b; b++) {
+            char text[64], one[3] = { *a, *b, 0 };
+            sykli_json_doc doc;
+            snprintf(text, sizeof text, "{\"%s\":1,\"aa\":[2,%d]}", one, *b);
+            int rc = parse(t, &doc, text);
+            if (!strcmp(one, "aa")) {
+                CHECK(rc == SYKLI_EINVAL || rc == SYKLI_ENOMEM);
+                continue;
+            }
+            TRY(rc);
+            CHECK_INT(sykli_json_get(&doc, 0, one), 1);
+            CHECK_INT(sykli_json_get(&doc, 0, "aa"), 2);
+            for (const char *c = letters; *c; c++) {
+                char other[3] = { *a, *c, 0 };
+                bool there = *b == *c || !strcmp(other, "aa");
+                CHECK(sykli_json_member(&doc, 0, other) == there);
+            }
+            CHECK(!sykli_json_get(&doc, 0, "") && !sykli_json_get(&doc, 2, one));
+            sykli_json_free(&doc);
+        }
+out:;
+}
+
 int main(int argc, char **argv)
 {
+    TEST_ONCE(keys_that_share_a_bit_are_told_apart);
     TEST_STORY(a_document_is_an_array_of_nodes);
     TEST_STORY(empty_containers_have_no_children);
     TEST_STORY(any_value_may_be_the_root);

@@ -1,7 +1,9 @@
 #define _GNU_SOURCE 1
 #include "cli.h"
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,14 +20,20 @@ const cli_option cli_common_options[] = {
 
 // ---- memory and files ----
 
+// What is small shares a chunk: a graph is read into hundreds of thousands of pieces.
 typedef struct chunk {
     struct chunk *next;
-    size_t size;
+    size_t size, used; // of what follows
 } chunk;
 
-void *cli_alloc(cli *c, size_t size)
+enum { CHUNK_BYTES = 64 << 10, CHUNK_SMALL = 1 << 10, CHUNK_ALIGN = 16 };
+static_assert(sizeof(chunk) <= 2 * CHUNK_ALIGN, "what follows a chunk's head is aligned");
+
+static char *chunk_data(chunk *at) { return (char *)at + 2 * CHUNK_ALIGN; }
+
+static chunk *chunk_add(cli *c, size_t size)
 {
-    chunk *fresh = calloc(1, sizeof *fresh + size);
+    chunk *fresh = size <= SIZE_MAX - 2 * CHUNK_ALIGN ? calloc(1, 2 * CHUNK_ALIGN + size) : NULL;
     if (!fresh) {
         fputs("sykli: out of memory\n", stderr);
         exit(CLI_INFRASTRUCTURE);
@@ -33,18 +41,47 @@ void *cli_alloc(cli *c, size_t size)
     fresh->next = c->chunks;
     fresh->size = size;
     c->chunks = fresh;
-    return fresh + 1;
+    return fresh;
 }
 
-void *cli_mark(const cli *c) { return c->chunks; }
+void *cli_alloc(cli *c, size_t size)
+{
+    chunk *top = c->chunks;
+    if (size > CHUNK_SMALL) {
+        top = chunk_add(c, size);
+        top->used = size;
+        return chunk_data(top);
+    }
+    size = (size + CHUNK_ALIGN - 1) / CHUNK_ALIGN * CHUNK_ALIGN;
+    if (!top || top->size - top->used < size) top = chunk_add(c, CHUNK_BYTES);
+    top->used += size;
+    return chunk_data(top) + top->used - size;
+}
+
+void *cli_mark(const cli *c)
+{
+    chunk *top = c->chunks;
+    return top ? chunk_data(top) + top->used : NULL;
+}
+
+// Whether a mark was set while this was the newest chunk.
+static bool chunk_has(chunk *at, const void *mark)
+{
+    uintptr_t from = (uintptr_t)chunk_data(at), to = (uintptr_t)mark;
+    return to >= from && to - from <= at->used;
+}
 
 void cli_release(cli *c, void *mark)
 {
-    while (c->chunks != mark) {
-        chunk *at = c->chunks;
+    chunk *at = c->chunks;
+    for (; at && !chunk_has(at, mark); at = c->chunks) {
         c->chunks = at->next;
         free(at);
     }
+    if (!at) return;
+    size_t kept = (size_t)((char *)mark - chunk_data(at));
+    memset(chunk_data(at) + kept, 0, at->used - kept);
+    at->used = kept;
 }
 
 char *cli_copy(cli *c, const char *text, size_t size)
