@@ -16,6 +16,26 @@ expect "help names the verbs" 0 "validate" "query" "run"
 run grph
 expect "an unknown verb" 2
 told "graph"
+project verbs <<'J'
+{"version":"1","tasks":[{"name":"unit","command":"true"},{"name":"grph","command":"true"}]}
+J
+run unit
+expect "a task without the verb" 2
+told "unknown verb unit"
+told "sykli run unit runs the task of that name"
+run grph --json
+expect "which is nearly a verb" 2 '"code":"usage"' 'or did you mean sykli graph?'
+run grp
+expect "what is neither" 2
+told "did you mean sykli graph?"
+run -f sykli.json unit
+expect "options of run name no other verb" 0 "1 passed"
+run -f sykli.json
+expect "nor do they alone" 0 "2 passed"
+run -k validate
+expect "a verb behind options of run" 2
+told "the verb comes first: sykli validate"
+cd ..
 run run --fliter=x
 expect "an unknown flag" 2
 told "--filter"

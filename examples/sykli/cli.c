@@ -352,7 +352,7 @@ void cli_envelope(const cli *c, bool ok, const char *data)
 
 int cli_fail(cli *c, int exit, const char *code, const char *hint, const char *format, ...)
 {
-    char text[1024];
+    char text[4096];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
@@ -613,6 +613,38 @@ static int choose_colour(cli *c)
 
 static bool is_path(const char *word) { return access(word, F_OK) == 0; }
 
+// Whether sykli.json here has a task of that name: then no verb is wrong, but one is missing.
+static bool is_task(cli *c, const char *word)
+{
+    size_t size;
+    sykli_json_doc doc;
+    bool found = false;
+    char *text = cli_read(c, "sykli.json", &size);
+    if (!text || sykli_json_parse(&doc, &c->mem, text, size, NULL) < 0) return false;
+    uint32_t list = doc.nodes[0].type == SYKLI_JSON_object ? sykli_json_get(&doc, 0, "tasks") : 0;
+    if (list && doc.nodes[list].type == SYKLI_JSON_array)
+        for (uint32_t e = sykli_json_first(&doc, list); e; e = sykli_json_next(&doc, list, e)) {
+            const char *name = doc.nodes[e].type == SYKLI_JSON_object
+                ? sykli_json_text(&doc, sykli_json_get(&doc, e, "name")) : NULL;
+            found |= name && !strcmp(name, word);
+        }
+    sykli_json_free(&doc);
+    return found;
+}
+
+static int not_a_verb(cli *c, const char *word)
+{
+    if (!is_task(c, word)) return unknown_verb(c, c->verbs, "", word);
+    const char *names[64], *near;
+    size_t count = 0;
+    for (; c->verbs[count] && count < 64; count++) names[count] = c->verbs[count]->name;
+    near = sykli_nearest(word, names, count);
+    char *hint = cli_print(c, "sykli run %s runs the task of that name%s%s%s", word,
+                           near ? "; or did you mean sykli " : "", near ? near : "",
+                           near ? "?" : "");
+    return cli_fail(c, CLI_USAGE, "usage", hint, "unknown verb %s", word);
+}
+
 // Chooses the verb: the first word that is no option. Options before it may be common ones or
 // those of `run`, which is what is meant when there is no verb.
 //   taken    the index of the word that named it, -1: none did
@@ -631,7 +663,7 @@ static int choose_verb(cli *c, int argc, char **argv, int *taken)
             continue;
         }
         const cli_verb *verb = verb_in(c->verbs, argv[i]);
-        if (!verb && !is_path(argv[i])) return unknown_verb(c, c->verbs, "", argv[i]);
+        if (!verb && !is_path(argv[i])) return not_a_verb(c, argv[i]);
         if (verb) {
             c->verb = verb;
             *taken = i;

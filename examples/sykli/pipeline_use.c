@@ -17,7 +17,10 @@ static int unknown_task(cli *c, const pipeline *p, const char *name)
     const char **names = cli_alloc(c, (p->task_count + 1) * sizeof *names);
     for (size_t i = 0; i < p->task_count; i++) names[i] = p->tasks[i].name;
     const char *near = sykli_nearest(name, names, p->task_count);
-    char *hint = near ? cli_print(c, "did you mean %s?", near)
+    bool verb = false;
+    for (const cli_verb *const *v = c->verbs; *v; v++) verb |= !strcmp((*v)->name, name);
+    char *hint = verb ? cli_print(c, "the verb comes first: sykli %s", name)
+               : near ? cli_print(c, "did you mean %s?", near)
                       : cli_print(c, "sykli graph --format text lists the tasks");
     return cli_fail(c, CLI_USAGE, "task_not_found", hint, "no task is named %s", name);
 }
