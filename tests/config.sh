@@ -178,6 +178,35 @@ mesh.seeds:
 $(awk 'BEGIN { while (n++ < 1100) print "  - a" }')
 Y
 
+# All that is wrong is said at once, each with its place and what would be right.
+refused 'sykli.yaml:1:10: workers must be a whole number of at least 0 and at most 4096, not "many"' <<'Y'
+workers: many
+wrokers: 3
+kill: { grace: "soon" }
+cache:
+  env: [PATH, CC]
+  max_size: 12
+mesh:
+  port: 70000
+  listen: nowhere
+  cookie: abc
+run.jobserver: maybe
+emit.timeout: long
+log.max_bytes: 1MiB
+Y
+for text in ':2:10: wrokers: there is no such key, did you mean workers?' \
+    ':3:16: kill.grace must be a duration' ', not "soon"' ':6:13: cache.max_size must be a size' \
+    ':8:9: mesh.port: a port is wanted' ':9:11: mesh.listen: ADDR:PORT is wanted' \
+    ':10:11: mesh.cookie: ' ':11:16: run.jobserver must be true or false' \
+    ':12:15: emit.timeout: a duration is wanted'; do
+    if grep -qF "sykli: $work/sykli.yaml:" err && grep -qF "$text" err; then ok; else fail "$text"; fi
+done
+if [ "$(grep -c '^sykli: ' err)" = 9 ]; then ok; else fail "nine findings, no more"; fi
+if "$sykli" config get workers --json >out 2>err || [ "$(wc -l <out)" != 1 ] \
+    || ! grep -qF ':12:15: emit.timeout' out; then fail "all of it as JSON"; else ok; fi
+{ for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23; do echo "no.$n: 1"; done; } \
+    | refused "and 3 more"
+
 cat >sykli.yaml <<'Y'
 workers: 2
 Y

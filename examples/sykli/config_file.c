@@ -2,6 +2,7 @@
 // on its depth. What YAML knows beyond maps, lists, scalars and comments is refused, so that a file
 // cannot mean something else to another reader.
 #include "config_file.h"
+#include "ask.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,18 +315,35 @@ const char *config_file_setting(const cli *c, const config_file *file, const cha
     return value && *value ? value : config_file_value(file, key);
 }
 
+int config_file_limit(cli *c, const char *variable, const char *key, uint32_t fallback_ms,
+                      uint32_t *out_ms)
+{
+    config_file file;
+    uint64_t ms = fallback_ms;
+    int code = config_file_read(c, NULL, &file);
+    if (code) return code;
+    const char *text = config_file_setting(c, &file, NULL, variable, key);
+    if (text && (sykli_parse_duration(text, &ms) || ms > UINT32_MAX))
+        return cli_fail(c, CLI_FAILED, "einval", NULL, "%s, or %s in %s: \"%s\" is no duration: "
+                        "2s, 10m, 24h; 0: none", variable, key, file.path, text);
+    *out_ms = ms ? (uint32_t)ms : UINT32_MAX;
+    return 0;
+}
+
 // ---- what the keys mean ----
 
-// Keys of the file that are not live: what a node starts with, what has no effect yet, and what is
-// refused with what to write instead.
-typedef enum fate { START, NOTED, REFUSED } fate;
+// Keys of the file that are not live: what a node starts with, limits of other programs, what has
+// no effect yet, and what is refused with what to write instead.
+typedef enum fate { START, PORT, ADDRESS, LIMIT, NOTED, REFUSED } fate;
 static const struct { const char *key; fate fate; const char *text; } own_keys[] = {
     { "node.name", START, NULL },
-    { "mesh.listen", START, NULL },
-    { "mesh.advertise", START, NULL },
-    { "mesh.port", START, NULL },
+    { "mesh.listen", ADDRESS, NULL },
+    { "mesh.advertise", ADDRESS, NULL },
+    { "mesh.port", PORT, NULL },
     { "mesh.seeds", START, NULL },
     { "reviews", START, NULL },
+    { "emit.timeout", LIMIT, NULL },
+    { "vault.timeout", LIMIT, NULL },
     { "mesh.discovery", NOTED, "nodes are found through mesh.seeds" },
     { "mesh.port_range", NOTED, "one port is enough, mesh.port" },
     { "mesh.cookie_file", NOTED, "the cookie is in the state directory: `sykli cookie new`, "
@@ -349,10 +367,35 @@ static int own_key(const char *key)
     return -1;
 }
 
-static int refuse(cli *c, const config_file *file, const config_item *item, const char *text)
+// What is wrong with a file, all of it.
+enum { FINDINGS_MAX = 20 };
+typedef struct findings {
+    const config_file *file;
+    const char *texts[FINDINGS_MAX]; // FILE:LINE:COLUMN: each
+    size_t count;                    // also of those that have no room
+} findings;
+
+static void find(cli *c, findings *f, const config_item *item, const char *text)
 {
-    return cli_fail(c, CLI_FAILED, "einval", NULL, "%s:%d:%d: %s: %s", file->path, item->line,
-                    item->column, item->key, text);
+    if (f->count++ < FINDINGS_MAX)
+        f->texts[f->count - 1] = cli_print(c, "%s:%d:%d: %s", f->file->path, item->line,
+                                           item->column, text);
+}
+
+static void refuse(cli *c, findings *f, const config_item *item, const char *text)
+{
+    find(c, f, item, cli_print(c, "%s: %s", item->key, text));
+}
+
+// Ends a verb with all of them: a line each, or one message with --json.
+static int tell(cli *c, const findings *f)
+{
+    size_t shown = f->count < FINDINGS_MAX ? f->count : FINDINGS_MAX;
+    const char *more = f->count > shown ? cli_print(c, "and %zu more", f->count - shown) : NULL;
+    const char *message = f->texts[0];
+    for (size_t i = 1; i < shown; i++)
+        message = cli_print(c, "%s\n%s%s", message, c->json ? "" : "sykli: ", f->texts[i]);
+    return cli_fail(c, CLI_FAILED, "einval", more, "%s", message);
 }
 
 typedef struct live_key {
@@ -366,16 +409,15 @@ typedef struct live_keys {
 } live_keys;
 
 // The nearest of all keys: the live ones and our own.
-static int unknown_key(cli *c, const config_file *file, const config_item *item,
-                       const live_keys *live)
+static void unknown_key(cli *c, findings *f, const config_item *item, const live_keys *live)
 {
     size_t count = live->count + OWN_COUNT;
     const char **names = cli_alloc(c, count * sizeof *names);
     for (size_t i = 0; i < live->count; i++) names[i] = live->keys[i].name;
     for (size_t i = 0; i < OWN_COUNT; i++) names[live->count + i] = own_keys[i].key;
     const char *near = sykli_nearest(item->key, names, count);
-    return refuse(c, file, item, near ? cli_print(c, "there is no such key, did you mean %s?", near)
-                                      : "there is no such key; `sykli config get` lists them");
+    refuse(c, f, item, near ? cli_print(c, "there is no such key, did you mean %s?", near)
+                            : "there is no such key; `sykli config get` lists them");
 }
 
 // The live keys, from the table `config` of a context.     returns  0 or the exit code
@@ -423,6 +465,46 @@ static char *joined(cli *c, const config_file *file, size_t *at)
     return text;
 }
 
+// Whether a text is a port: 1 to 65535, and 0 where the system may choose one.
+static bool is_port(const char *text, unsigned long least)
+{
+    char *end;
+    unsigned long port = strtoul(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && port >= least && port <= 65535;
+}
+
+// The value of an own key.
+static void check_own(cli *c, findings *f, const config_item *item, int own)
+{
+    uint64_t ms;
+    const char *port = strrchr(item->value, ':');
+    switch (own_keys[own].fate) {
+    case PORT:
+        if (!is_port(item->value, 1)) refuse(c, f, item, "a port is wanted, 1 to 65535");
+        break;
+    case ADDRESS:
+        if (!port || port == item->value || !is_port(port + 1, 0))
+            refuse(c, f, item, "ADDR:PORT is wanted, as 0.0.0.0:4370");
+        break;
+    case LIMIT:
+        if (sykli_parse_duration(item->value, &ms) || ms > UINT32_MAX)
+            refuse(c, f, item, "a duration is wanted: 2s, 10m, 24h; 0: none");
+        break;
+    case REFUSED: refuse(c, f, item, own_keys[own].text); break;
+    default: break;
+    }
+}
+
+// The value of a live key: it is tried alone, so that all that are wrong are found.
+static void check_live(cli *c, findings *f, const config_item *item, const char *value, sykli *s,
+                       bool push)
+{
+    const char *one = ask_args(c, "{%s:%s}", item->key, value);
+    int rc = sykli_config_verify(s, one, strlen(one));
+    if (rc == SYKLI_EPERM && !push) rc = sykli_config_load(s, SYKLI_CONFIG_file, one);
+    if (rc < 0) find(c, f, item, cli_print(c, "%s", sykli_errmsg(s)));
+}
+
 static void put_member(sykli_buf *b, const char *key, const char *value)
 {
     sykli_buf_text(b, b->size > 1 ? "," : "");
@@ -433,22 +515,25 @@ static void put_member(sykli_buf *b, const char *key, const char *value)
 
 char *config_file_json(cli *c, const config_file *file, sykli *s, bool push, int *exit)
 {
-    live_keys keys;
+    live_keys keys = { 0 };
     sykli_buf b;
+    findings f = { .file = file };
     *exit = read_live_keys(c, s, &keys);
     if (*exit) return NULL;
     sykli_buf_init(&b, &c->mem, SYKLI_TAG_host);
     sykli_buf_text(&b, "{");
-    for (size_t i = 0; i < file->count && !*exit;) {
+    for (size_t i = 0; i < file->count;) {
         const config_item *item = &file->items[i];
         const live_key *key = live(&keys, item->key);
         int own = own_key(item->key);
         const char *value = joined(c, file, &i);
-        if (key && !(push && key->local)) put_member(&b, item->key, value);
-        else if (!key && own < 0) *exit = unknown_key(c, file, item, &keys);
-        else if (!key && own_keys[own].fate == REFUSED)
-            *exit = refuse(c, file, item, own_keys[own].text);
+        if (key && !(push && key->local)) {
+            put_member(&b, item->key, value);
+            check_live(c, &f, item, value, s, push);
+        } else if (!key && own < 0) unknown_key(c, &f, item, &keys);
+        else if (!key) check_own(c, &f, item, own);
     }
+    if (f.count) *exit = tell(c, &f);
     sykli_buf_text(&b, "}");
     char *text = *exit ? NULL : cli_copy(c, (const char *)b.data, b.size);
     sykli_buf_free(&b);

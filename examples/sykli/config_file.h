@@ -32,8 +32,14 @@ const char *config_file_value(const config_file *file, const char *key);
 const char *config_file_setting(const cli *c, const config_file *file, const char *option,
                                 const char *variable, const char *key);
 
+// A time limit of other programs: what the variable says, else the key of the file at the default
+// place, else `fallback_ms`.     returns  0, or the exit code after an error message
+int config_file_limit(cli *c, const char *variable, const char *key, uint32_t fallback_ms,
+                      uint32_t *out_ms);
+
 // The keys of the live configuration in the file as a JSON object; those of a node's own start
-// (mesh.seeds ...) are left out, every other is refused with the nearest known name.
+// (mesh.seeds ...) are left out, every other is refused with the nearest known name. All that is
+// wrong is told at once, each with its line and column.
 //   s        whose table `config` knows the live keys
 //   push     leaves out those that are local to this machine
 //   returns  the text, NULL after an error message; *exit is set
