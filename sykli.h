@@ -14241,6 +14241,7 @@ typedef struct sykli__history {
     size_t capacity;
     sykli_buf line, batch;
     char *log_dir;                   // as it is shown
+    bool logs_apart;                 // not where they always are
 } sykli__history;
 
 static void sykli__history_fd_close(sykli__history *h, int *fd)
@@ -14669,6 +14670,7 @@ static int sykli__history_open(sykli__history *h, sykli_mem *mem, const char *pr
     sykli_map_init(&h->names, mem, NULL);
     sykli_buf_init(&h->line, mem, SYKLI_TAG_drive);
     sykli_buf_init(&h->batch, mem, SYKLI_TAG_drive);
+    h->logs_apart = log_dir != NULL;
     if (log_dir) sykli_buf_text(&h->line, log_dir);
     else sykli_buf_print(&h->line, "%s/.sykli/logs", project_dir);
     if (!h->line.error)
@@ -14736,6 +14738,20 @@ static int sykli__history_prune(sykli__history *h)
     return rc;
 }
 
+static void sykli__history_member(sykli_buf *b, const char *name)
+{
+    sykli_buf_text(b, ",\"");
+    sykli_buf_text(b, name);
+    sykli_buf_text(b, "\":");
+}
+
+static void sykli__history_field(sykli_buf *b, const char *name, const char *text)
+{
+    if (!text || !*text) return;
+    sykli__history_member(b, name);
+    sykli_json_quote(b, text, strlen(text));
+}
+
 // Begins the record of a run.    returns  0; EEXIST: the id was used; EIO
 static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t started_ms,
                                 uint64_t tasks, sykli_fault *f)
@@ -14762,25 +14778,13 @@ static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t starte
     }
     h->run_keys_bytes = 0;
     sykli_buf_reset(&h->batch);
-    sykli_buf_print(&h->batch, "{\"run\":%llu,\"started_ms\":%llu,\"tasks\":%llu,\"pid\":%d}\n", id,
+    sykli_buf_print(&h->batch, "{\"run\":%llu,\"started_ms\":%llu,\"tasks\":%llu,\"pid\":%d", id,
                     started, count, pid < 0 ? 0 : pid);
+    if (h->logs_apart) sykli__history_field(&h->batch, "logs", h->log_dir);
+    sykli_buf_text(&h->batch, "}\n");
     int rc = h->batch.error ? h->batch.error : sykli__history_flush(h);
     sykli__history_prune(h);
     return rc ? sykli_fail(f, rc, "the record of run %llu cannot be written", id) : 0;
-}
-
-static void sykli__history_member(sykli_buf *b, const char *name)
-{
-    sykli_buf_text(b, ",\"");
-    sykli_buf_text(b, name);
-    sykli_buf_text(b, "\":");
-}
-
-static void sykli__history_field(sykli_buf *b, const char *name, const char *text)
-{
-    if (!text || !*text) return;
-    sykli__history_member(b, name);
-    sykli_json_quote(b, text, strlen(text));
 }
 
 static void sykli__history_count(sykli_buf *b, const char *name, uint64_t value)

@@ -112,6 +112,26 @@ run logs slow -f
 expect "nothing to follow" 0 "begins" "ends"
 lines 2
 
+# Elsewhere: the record says where, also while the task runs.
+rm go
+"$sykli" run --log-dir elsewhere >run.out 2>run.err </dev/null &
+runner=$!
+until_true grep -q started run.err
+run logs slow
+expect "a log so far, in a folder of its own" 0 "begins" "!ends"
+"$sykli" logs slow -f >follow.out 2>err </dev/null &
+follower=$!
+holds "followed there" until_true grep -q begins follow.out
+touch go
+wait $follower
+code=$?
+cp follow.out out
+expect "to its end" 0 "begins" "ends"
+wait $runner
+run logs after
+expect "found when the run has ended" 0 "later"
+holds "it is there" sh -c 'cat elsewhere/*/after-*.log | grep -qx later'
+
 # ---- graph ----
 project graphs <<'J'
 {"version":"1","tasks":[{"name":"a\"b","command":"true"},

@@ -191,11 +191,41 @@ run b run -f many.json -q
 expect "b has all of them from a" 0 "400 cached"
 rm -f t[0-9]* many.json
 
+# What one alone has made is fetched from it: an entry, a blob, from it by name or from whoever has it.
+echo only here >only.txt
+cat >only.json <<'J'
+{"version":"1","tasks":[
+ {"name":"only","command":"cp only.txt only.out","inputs":["only.txt"],"outputs":["only.out"]}]}
+J
+run a run -f only.json
+expect "a alone builds" 0 "1 passed"
+run a cache ls --json
+key=$(sed -n 's/.*"key":"\([0-9a-f]*\)","task":"only".*/\1/p' "$out")
+run c cache fetch "$key" --from b
+expect "who does not have it" 1
+run c cache fetch "$key" --from a
+expect "an entry of another node" 0 '"origin_task":"only"' '"path":"only.out"'
+id=$(sed -n 's/.*"path":"only.out","alg":"sha256tree","digest":"\([0-9a-f]*\)".*/\1/p' "$out")
+run c cache fetch "$id" --from a
+expect "a blob of another node" 0 "only here"
+run c cache fetch "$id" -o only.got
+expect "wherever it is, into a file" 0
+if cmp -s only.got only.out; then ok; else fail "as it is there"; fi
+run c cache fetch "$id" --from b
+expect "a blob that a node does not have" 1
+run b cache fetch "$key"
+expect "an entry of whoever has it" 0 '"origin_task":"only"'
+run b cache fetch "$id" --from b
+expect "came with its blobs" 0 "only here"
+run c cache fetch "$id" --from nobody
+expect "a node that is not there" 3 "!only here"
+told "node 'nobody' is not reachable"
+
 # ---- a task is watched and killed from afar ----
 cat >slow.json <<'J'
 {"version":"1","tasks":[
  {"name":"slow","command":"echo first; echo second; while [ ! -e go ]; do sleep 0.05; done; echo last"},
- {"name":"after","command":"while [ ! -e go ]; do sleep 0.05; done"},
+ {"name":"after","command":"while [ ! -e go ]; do sleep 0.05; done; echo later"},
  {"name":"third","command":"while [ ! -e go ]; do sleep 0.05; done"}]}
 J
 rm -f go
@@ -213,6 +243,11 @@ at a observe b slow --plain >"$work/observe.out" 2>&1 </dev/null &
 observer=$!
 at a observe b slow --events >"$work/events.out" 2>&1 </dev/null &
 watcher=$!
+at a logs b:slow >"$work/logs.out" 2>&1 </dev/null &
+reader=$!
+at b logs b:after >"$work/after.out" 2>&1 </dev/null &
+second=$!
+until_true "logs of another node, so far" 5 has "$work/logs.out" second
 until_true "the output comes from its first byte" 5 has "$work/observe.out" "  > second"
 for line in "Observing node: b@127.0.0.1" "────" "Task: slow" "  Status: running (" "  Memory: " \
     "  CPU: " "  Live output:" "  > first"; do
@@ -224,16 +259,31 @@ expect "debug lists it" 0 "Sykli Debug Console" "Processes (" "PID" "NAME" "MEMO
 run a memory b
 expect "memory counts it" 0 "Memory Analysis" "Total:" "  Processes:" "  ETS:" "  Binary:" \
     "Top Processes by Memory:" "Top ETS Tables:"
+run c logs b:slow
+expect "a member reads no logs of others" 3
+told "needs a higher role than member"
+run a logs b:nothing
+expect "logs of a task that is not there" 1
+told "no task nothing on that node"
+if gone "$reader"; then fail "logs of a task that runs go on"; else ok; fi
 run a kill b nothing
 expect "a task that is not there" 1
 run a kill b slow
 expect "kill" 0 "✓ killed slow on b"
 until_true "the observer ends with the task" 5 gone "$observer"
 until_true "the watcher too" 5 gone "$watcher"
+code=0
+wait "$reader" || code=$?
+cp "$work/logs.out" "$out"
+expect "logs end with their task" 0 "first" "second" "!last"
 if has "$work/observe.out" "Ended: cancelled"; then ok; else fail "the end is said"; fi
 if has "$work/events.out" '"event":"task_output"' && has "$work/events.out" '"text":"first"' \
     && has "$work/events.out" '"status":"cancelled"'; then ok; else fail "events from byte 0"; fi
 touch go
+code=0
+wait "$second" || code=$?
+cp "$work/after.out" "$out"
+expect "and when it has passed, on the node itself" 0 "later"
 code=0
 wait "$runner" || code=$?
 cp "$work/run.out" "$out"

@@ -61,6 +61,7 @@ static void read_line(cli *c, record *r, const char *line, size_t size)
         r->started_ms = number(&doc, "started_ms");
         r->planned = (size_t)number(&doc, "tasks");
         r->pid = (int)number(&doc, "pid");
+        r->logs = text(c, &doc, "logs");
     } else if (sykli_json_get(&doc, 0, "ended_ms")) {
         r->ended_ms = number(&doc, "ended_ms");
     } else {
@@ -125,7 +126,8 @@ const char *record_log_path(cli *c, const record *r, const char *task)
                  || (*at >= '0' && *at <= '9') || *at == '-' || (*at == '.' && used);
         plain[used++] = kept ? *at : '_';
     }
-    return cli_print(c, ".sykli/logs/%s/%.*s-%s.log", r->stem, (int)used, plain, hash);
+    return cli_print(c, "%s/%s/%.*s-%s.log", r->logs ? r->logs : ".sykli/logs", r->stem, (int)used,
+                     plain, hash);
 }
 
 const char *record_status(const record *r)

@@ -14,6 +14,7 @@ typedef struct record_task {
 typedef struct record {
     const char *id;   // 16 hex digits
     const char *stem; // TIME-ID, what its files are called
+    const char *logs; // the folder of its logs, NULL: .sykli/logs
     uint64_t started_ms, ended_ms; // ended 0: interrupted, or still running
     int pid;
     size_t planned;                // tasks of the run
