@@ -209,6 +209,51 @@ expect "opening sweeps" 0
 holds "what a killed process left" test -z "$(ls "$work/cache/tmp")"
 rm -f "$SYKLI_CONFIG"
 
+# ---- pipelines that were compiled ----
+mkdir -p "$work/compiled" && cd "$work/compiled" || exit 1
+for task in one two; do
+    printf '#define SYKLI_IMPLEMENTATION\n#include "sykli.h"\nint main(int argc, char **argv)\n{\n' >sykli.c
+    printf '    sykli *s = sykli_open(NULL);\n    sykli_add(s, &(sykli_task_desc){ .name = "%s",' "$task" >>sykli.c
+    printf '.command = "true" });\n    return sykli_main(s, argc, argv);\n}\n' >>sykli.c
+    run run
+    expect "a pipeline in C" 0 "$task" "1 passed"
+done
+programs=$work/cache/programs
+holds "are two programs and a header" test "$(ls "$programs" | wc -l)" = 3
+run cache stats --json
+expect "they count" 0 '"tasks":0' '"programs":3,"program_bytes":'
+if [ "$(member total_size_bytes)" -gt 10000 ]; then ok; else fail "in the total"; fi
+run cache stats
+expect "for people too" 0 "Programs:  3, "
+run cache gc --max-size 1
+holds "what was used just now stays" test "$(ls "$programs" | wc -l)" = 3
+old=$(ls -t "$programs" | tail -n 1)
+find "$programs" -type f -exec touch -d '2 hours ago' {} +
+find "$programs/$old" -exec touch -d '3 hours ago' {} +
+run cache gc --older-than 150m --json
+expect "the oldest goes by its age" 0 '"freed_bytes":'
+holds "and no other" test ! -e "$programs/$old" -a "$(ls "$programs" | wc -l)" = 2
+run run
+expect "what is left is used" 0 "1 passed"
+find "$programs" -type f -exec touch -d '2 hours ago' {} +
+run cache gc --max-size 1
+expect "a quota" 0 "freed "
+holds "holds for them" test -z "$(ls "$programs")"
+run run
+expect "they are compiled again" 0 "1 passed"
+run cache clear
+holds "clear takes them" test -z "$(ls "$programs")"
+run cache stats --json
+expect "and nothing is left" 0 '"programs":0,"program_bytes":0' '"total_size_bytes":0'
+run run
+find "$programs" -type f -exec touch -d '2 hours ago' {} +
+for n in $(seq 100 180); do : >"$programs/$n"; touch -d '3 hours ago' "$programs/$n"; done
+echo '/* another */' >>sykli.c
+run run
+holds "at most 64 are kept" test "$(ls "$programs" | wc -l)" = 64
+run cache clear
+cd "$work/room" || exit 1
+
 # ---- no room at all ----
 if mkdir -p "$work/full" && mount -t tmpfs -o size=256k tmpfs "$work/full" 2>/dev/null; then
     echo 4 >in

@@ -115,6 +115,7 @@ expect "evidence" 1 '"name":"report","ref_pattern":"r/**/*.xml","required":true,
 cat >"$work/bin/vault" <<'END'
 #!/bin/sh
 echo "$@" >>"$VAULT_CALLS"
+[ "$4" = secret/slow ] && exec sleep 60
 [ "$5" = "" ] && [ "$4" = secret/db ] && [ "$3" = -field=pw ] && echo from-the-vault-1
 END
 chmod +x "$work/bin/vault"
@@ -132,6 +133,14 @@ expect "secret references" 1 '<***|***|***>' 'requires secrets: no D from vault 
     'requires secrets: NOT_SET_ANYWHERE'
 told 'secret D: vault secret/no#pw: exit code 1'
 holds "the call of vault" grep -qx 'kv get -field=pw secret/db' "$work/calls"
+project slowsecret '{"name":"a","command":"true","secret_refs":[
+  {"name":"S","source":"vault","key":"secret/slow"}]}'
+SYKLI_VAULT_TIMEOUT=300ms run
+expect "a vault that does not answer" 1 'requires secrets: no S from vault secret/slow'
+told 'secret S: vault secret/slow: no answer within 300ms (vault.timeout)'
+SYKLI_VAULT_TIMEOUT=soon run
+told 'SYKLI_VAULT_TIMEOUT, or vault.timeout in '
+cd "$work/secrets" || exit 1
 rm tok
 run -k --json
 is has cached
@@ -584,6 +593,23 @@ printf '#!/bin/sh\necho "{ not json"\n' >graph
 run run -f ./graph --json
 expect "a program that prints what looks like it" 1 '"ok":false' '"code":"invalid_json"'
 
+printf '#!/bin/sh\necho $$ >pid\necho "{"\nexec sleep 60\n' >graph
+ended() { ! kill -0 "$(cat pid)" 2>/dev/null; }
+SYKLI_EMIT_TIMEOUT=400ms run run -f ./graph --json
+expect "a program that does not end" 1 '"code":"emit_timeout"' 'printed no whole pipeline within 400ms'
+holds "is ended" ended
+rm pid
+printf 'emit.timeout: 300ms\n' >"$XDG_CONFIG_HOME/sykli/sykli.yaml"
+run validate -f ./graph
+expect "the limit from the configuration" 1
+told 'within 300ms'
+told 'emit.timeout in sykli.yaml or SYKLI_EMIT_TIMEOUT gives it more time'
+holds "is a limit" ended
+rm "$XDG_CONFIG_HOME/sykli/sykli.yaml"
+SYKLI_EMIT_TIMEOUT=never run validate -f ./graph
+expect "what is no limit" 1
+told '"never" is no duration'
+
 # ---- pipelines in C ----
 project compiled ''
 rm sykli.json
@@ -643,6 +669,12 @@ run -k --json
 is a passed
 is b errored
 expect "a terminal and silence from C, in whole seconds" 1 'stalled: no output for 2'
+printf '#!/bin/sh\n[ "$1" = --version ] || exec sleep 60\n' >"$work/bin/slow-cc"
+chmod +x "$work/bin/slow-cc"
+export CC=slow-cc
+SYKLI_EMIT_TIMEOUT=300ms run
+expect "a compiler that does not end" 1
+told 'sykli.c cannot be compiled: slow-cc: no end within 300ms'
 export CC=no-such-compiler
 run
 expect "no compiler" 1

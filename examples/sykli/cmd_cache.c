@@ -1,6 +1,7 @@
 // The cache of this machine: results and the blobs they are made of. The store is shared through
 // the file system, so no node is asked; only `fetch` may ask one for what is not here.
 #define _GNU_SOURCE 1
+#include "compile.h"
 #include "config_file.h"
 #include "look.h"
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 enum { KEY_SHOWN = 12, PREFIX_MIN = 6 };
+enum { PROGRAMS_PART = 10 }; // compiled pipelines get so many parts of the quota less
 
 // A context with the quota that the configuration says.
 static int begin(asking *a, cli *c)
@@ -25,7 +27,11 @@ static int begin(asking *a, cli *c)
 // Ends a verb with the error of a call on the context.
 static int failed(asking *a, int rc) { return cli_fail_sykli(a->c, rc, sykli_errmsg(a->s)); }
 
-static uint64_t total(const sykli_cache_usage *u) { return u->blob_bytes + u->entry_bytes; }
+// All that is in the cache directory, pipelines that were compiled too.
+static uint64_t total(cli *c, const sykli_cache_usage *u)
+{
+    return u->blob_bytes + u->entry_bytes + compile_kept(c).bytes;
+}
 
 static int stats(cli *c)
 {
@@ -35,19 +41,26 @@ static int stats(cli *c)
     if (!code) code = begin(&a, c);
     if (code) return code;
     int rc = sykli_cache_stats(a.s, &u);
-    const char *human = look_size(c, rc ? 0 : total(&u));
+    compile_usage programs = compile_kept(c);
+    uint64_t bytes = rc ? 0 : total(c, &u);
+    const char *human = look_size(c, bytes);
     if (rc) code = failed(&a, rc);
     else if (c->json)
         cli_envelope(c, true, ask_args(c, "{\"location\":%s,\"tasks\":%u,\"blobs\":%u,"
                                           "\"total_size_bytes\":%u,\"total_size_human\":%s,"
                                           "\"blob_bytes\":%u,\"entry_bytes\":%u,"
+                                          "\"programs\":%u,\"program_bytes\":%u,"
                                           "\"max_size_bytes\":%u}", c->cache_dir, u.entries,
-                                       u.blobs, total(&u), human, u.blob_bytes, u.entry_bytes,
-                                       u.max_bytes));
-    else
+                                       u.blobs, bytes, human, u.blob_bytes, u.entry_bytes,
+                                       (uint64_t)programs.count, programs.bytes, u.max_bytes));
+    else {
         printf("Location:  %s\nTasks:     %llu\nBlobs:     %llu\nSize:      %s of at most %s\n",
                c->cache_dir, (unsigned long long)u.entries, (unsigned long long)u.blobs, human,
                look_size(c, u.max_bytes));
+        if (programs.count)
+            printf("Programs:  %llu, %s of it\n", (unsigned long long)programs.count,
+                   look_size(c, programs.bytes));
+    }
     ask_end(&a);
     return code;
 }
@@ -120,9 +133,14 @@ static int gc(cli *c)
     code = begin(&a, c);
     if (code) return code;
     int rc = sykli_cache_stats(a.s, &u);
-    if (!rc) rc = sykli_cache_gc(a.s, max_bytes ? max_bytes : u.max_bytes, older_ms, &freed);
+    uint64_t before = rc ? 0 : total(c, &u);
+    if (!max_bytes && !rc) max_bytes = u.max_bytes;
+    int64_t until = older_ms ? look_wall_ms(c) / 1000 - (int64_t)(older_ms / 1000) : 0;
+    compile_usage part = { SIZE_MAX, max_bytes / PROGRAMS_PART };
+    uint64_t programs = rc ? 0 : compile_collect(c, &part, until), left = compile_kept(c).bytes;
+    if (!rc) rc = sykli_cache_gc(a.s, max_bytes > left ? max_bytes - left : 1, older_ms, &freed);
     if (rc) code = failed(&a, rc);
-    else print_freed(c, freed, total(&u));
+    else print_freed(c, freed + programs, before);
     ask_end(&a);
     return code;
 }
@@ -135,9 +153,11 @@ static int clear(cli *c)
     if (!code) code = begin(&a, c);
     if (code) return code;
     int rc = sykli_cache_stats(a.s, &u);
+    uint64_t before = rc ? 0 : total(c, &u);
     if (!rc) rc = sykli_cache_clear(a.s);
+    if (!rc) compile_clear(c);
     if (rc) code = failed(&a, rc);
-    else print_freed(c, total(&u), total(&u));
+    else print_freed(c, before, before);
     ask_end(&a);
     return code;
 }

@@ -1,14 +1,19 @@
 #define _GNU_SOURCE 1
 #include "compile.h"
 #include "carried.h"
+#include "config_file.h"
 #include "tool.h"
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TIMEOUT_MS = 120000, OUTPUT_MAX_BYTES = 1 << 20 };
+enum { KEPT_MAX = 4096, PROGRAMS_MAX = 64, HOLD_S = 60 }; // kept: what is looked at; without gc
 
 static const char *compiler(void)
 {
@@ -17,12 +22,12 @@ static const char *compiler(void)
 }
 
 // Runs the compiler, whose name may be several words.
-static int run(cli *c, tool *t, const char *command, const char *source, const char *include,
-               const char *out)
+static int run(cli *c, tool *t, uint32_t limit_ms, const char *command, const char *source,
+               const char *include, const char *out)
 {
     const char *const argv[] = { "/bin/sh", "-c", cli_print(c, "exec %s %s", compiler(), command),
                                  "sykli", source, include, out, NULL };
-    int rc = tool_begin(c, t, argv, NULL, TIMEOUT_MS, OUTPUT_MAX_BYTES);
+    int rc = tool_begin(c, t, argv, NULL, limit_ms, OUTPUT_MAX_BYTES);
     return rc ? rc : tool_wait(c, t);
 }
 
@@ -60,6 +65,9 @@ static bool write_file(const char *path, const void *data, size_t size)
     return ok;
 }
 
+// Whether a file is there; then it is used now.
+static bool touch(const char *path) { return utimensat(AT_FDCWD, path, NULL, 0) == 0; }
+
 // The header in a folder of its own, named by its digest.      returns  NULL: errno says why
 static const char *put_header(cli *c, const char *dir, const char *text, size_t size)
 {
@@ -69,7 +77,7 @@ static const char *put_header(cli *c, const char *dir, const char *text, size_t 
     sykli_hex(hex, sum, 32);
     const char *folder = cli_print(c, "%s/%.16s", dir, hex);
     const char *path = cli_print(c, "%s/sykli.h", folder);
-    if (access(path, R_OK) == 0) return folder;
+    if (touch(path)) return folder;
     if (mkdir(folder, 0700) < 0 && errno != EEXIST) return NULL;
     const char *fresh = cli_print(c, "%s.%ld", path, (long)getpid());
     if (!write_file(fresh, text, size) || rename(fresh, path) < 0) return NULL;
@@ -89,19 +97,135 @@ static const char *programs(cli *c)
     return out;
 }
 
-static int compile(cli *c, const char *path, const char *folder, const char *out)
+// ---- what is kept ----
+
+// A program, or the folder of a header: which ends with a slash, and counts with what is in it.
+typedef struct kept {
+    const char *path;
+    uint64_t bytes;
+    int64_t used_at;
+} kept;
+
+static void count_file(kept *k, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode)) return;
+    k->bytes += (uint64_t)st.st_size;
+    if ((int64_t)st.st_mtime > k->used_at) k->used_at = (int64_t)st.st_mtime;
+}
+
+// The names in a folder, at most KEPT_MAX.
+static const char **names_in(cli *c, const char *dir, size_t *count)
+{
+    const char **names = cli_alloc(c, KEPT_MAX * sizeof *names);
+    DIR *open = opendir(dir);
+    *count = 0;
+    for (struct dirent *e; open && *count < KEPT_MAX && (e = readdir(open)) != NULL;)
+        if (*e->d_name != '.') names[(*count)++] = cli_print(c, "%s/%s", dir, e->d_name);
+    if (open) closedir(open);
+    return names;
+}
+
+static int older(const void *a, const void *b)
+{
+    int64_t x = ((const kept *)a)->used_at, y = ((const kept *)b)->used_at;
+    return x < y ? -1 : x > y;
+}
+
+// The oldest first.
+static kept *list_kept(cli *c, size_t *count)
+{
+    const char **names = names_in(c, cli_print(c, "%s/programs", c->cache_dir), count);
+    kept *all = cli_alloc(c, (*count + 1) * sizeof *all);
+    for (size_t i = 0, inner; i < *count; i++) {
+        const char **files = names_in(c, names[i], &inner);
+        all[i].path = names[i];
+        count_file(&all[i], names[i]);
+        while (inner) count_file(&all[i], files[--inner]);
+    }
+    qsort(all, *count, sizeof *all, older);
+    return all;
+}
+
+static bool drop(cli *c, const kept *k)
+{
+    size_t inner;
+    const char **files = names_in(c, k->path, &inner);
+    while (inner) unlink(files[--inner]);
+    return unlink(k->path) == 0 || rmdir(k->path) == 0;
+}
+
+static compile_usage sum(const kept *all, size_t count)
+{
+    compile_usage u = { .count = count };
+    for (size_t i = 0; i < count; i++) u.bytes += all[i].bytes;
+    return u;
+}
+
+compile_usage compile_kept(cli *c)
+{
+    size_t count;
+    const kept *all = list_kept(c, &count);
+    return sum(all, count);
+}
+
+uint64_t compile_collect(cli *c, const compile_usage *max, int64_t until)
+{
+    size_t count;
+    uint64_t freed = 0;
+    void *mark = cli_mark(c);
+    const kept *all = list_kept(c, &count);
+    compile_usage left = sum(all, count);
+    int64_t held = (int64_t)time(NULL) - HOLD_S;
+    for (size_t i = 0; i < count && all[i].used_at < held; i++) {
+        bool much = left.count > max->count || left.bytes > max->bytes;
+        if ((!much && all[i].used_at >= until) || !drop(c, &all[i])) continue;
+        freed += all[i].bytes;
+        left.bytes -= all[i].bytes;
+        left.count--;
+    }
+    cli_release(c, mark);
+    return freed;
+}
+
+uint64_t compile_clear(cli *c)
+{
+    size_t count;
+    uint64_t freed = 0;
+    const kept *all = list_kept(c, &count);
+    for (size_t i = 0; i < count; i++) freed += drop(c, &all[i]) ? all[i].bytes : 0;
+    return freed;
+}
+
+// ---- compiling ----
+
+static int compile(cli *c, uint32_t limit_ms, const char *path, const char *folder,
+                   const char *out)
 {
     tool t;
+    char limit[32];
     const char *fresh = cli_print(c, "%s.%ld", out, (long)getpid());
-    int rc = run(c, &t, "-I \"$2\" \"$1\" -o \"$3\" -lpthread -lm", path, folder, fresh);
+    int rc = run(c, &t, limit_ms, "-I \"$2\" \"$1\" -o \"$3\" -lpthread -lm", path, folder,
+                 fresh);
     if (rc || !tool_passed(&t)) {
         unlink(fresh);
+        if (rc == -ETIMEDOUT)
+            return cli_fail(c, CLI_FAILED, "compile_timeout",
+                            "emit.timeout in sykli.yaml or SYKLI_EMIT_TIMEOUT gives it more time",
+                            "%s cannot be compiled: %s: no end within %s", path, compiler(),
+                            sykli_format_duration(limit, limit_ms));
         return cli_fail(c, CLI_FAILED, "compile_failed", "its messages are above",
                         "%s cannot be compiled: %s: %s", path, compiler(),
-                        rc == -ETIMEDOUT ? "no end within 120 s" : rc ? strerror(-rc)
-                                                               : tool_ending(c, &t));
+                        rc ? strerror(-rc) : tool_ending(c, &t));
     }
-    return rename(fresh, out) < 0 ? fail_io(c, out) : 0;
+    if (rename(fresh, out) < 0) return fail_io(c, out);
+    compile_collect(c, &(compile_usage){ PROGRAMS_MAX, UINT64_MAX }, 0);
+    return 0;
+}
+
+int compile_limit(cli *c, uint32_t *out_ms)
+{
+    return config_file_limit(c, "SYKLI_EMIT_TIMEOUT", "emit.timeout", TIMEOUT_MS, out_ms);
 }
 
 int compile_pipeline(cli *c, const char *path, const char **out)
@@ -113,11 +237,14 @@ int compile_pipeline(cli *c, const char *path, const char **out)
     uint8_t sum[32];
     char hex[65];
     tool version;
+    uint32_t limit_ms;
+    int code = compile_limit(c, &limit_ms);
+    if (code) return code;
     if (!source) return cli_fail(c, CLI_FAILED, "pipeline_not_found", NULL, "%s", c->fault.text);
     if (!dir) return fail_io(c, c->cache_dir);
     const char *folder = put_header(c, dir, header, header_size);
     if (!folder) return fail_io(c, dir);
-    int rc = run(c, &version, "--version 2>/dev/null", "", "", "");
+    int rc = run(c, &version, limit_ms, "--version 2>/dev/null", "", "", "");
     if (rc || !tool_passed(&version))
         return cli_fail(c, CLI_FAILED, "no_compiler", "set CC, or write the graph as sykli.json",
                         "%s needs a C compiler, and %s does not run", path, compiler());
@@ -129,6 +256,6 @@ int compile_pipeline(cli *c, const char *path, const char **out)
     sykli_sha256_end(&hash, sum);
     sykli_hex(hex, sum, 32);
     *out = cli_print(c, "%s/%s", dir, hex);
-    if (!has_own_includes(path, source) && access(*out, X_OK) == 0) return 0;
-    return compile(c, path, folder, *out);
+    if (!has_own_includes(path, source) && access(*out, X_OK) == 0 && touch(*out)) return 0;
+    return compile(c, limit_ms, path, folder, *out);
 }

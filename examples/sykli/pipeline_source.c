@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { EMIT_TIMEOUT_MS = 120000 };
-
 // Known names in the order they are looked for, and how to run each; $1 is the file.
 static const struct { const char *name, *command; } kinds[] = {
     { "sykli.json", NULL },
@@ -83,11 +81,17 @@ static int run_program(cli *c, const char *command, const char *file, const char
 {
     const char *const argv[] = { "/bin/sh", "-c", command, "sykli", file, compiled, NULL };
     tool t;
-    int rc = tool_begin(c, &t, argv, out->dir, EMIT_TIMEOUT_MS, SYKLI_JSON_SIZE_MAX);
+    uint32_t limit_ms;
+    char limit[32];
+    int code = compile_limit(c, &limit_ms);
+    if (code) return code;
+    int rc = tool_begin(c, &t, argv, out->dir, limit_ms, SYKLI_JSON_SIZE_MAX);
     if (!rc) rc = tool_wait(c, &t);
     if (rc == -ETIMEDOUT)
-        return cli_fail(c, CLI_FAILED, "emit_timeout", NULL,
-                        "%s printed no whole pipeline within %d s", file, EMIT_TIMEOUT_MS / 1000);
+        return cli_fail(c, CLI_FAILED, "emit_timeout",
+                        "emit.timeout in sykli.yaml or SYKLI_EMIT_TIMEOUT gives it more time",
+                        "%s printed no whole pipeline within %s", file,
+                        sykli_format_duration(limit, limit_ms));
     if (rc < 0)
         return cli_fail(c, CLI_INFRASTRUCTURE, "emit_failed", NULL, "%s: %s", file, strerror(-rc));
     out->text = t.text;

@@ -9,6 +9,7 @@
 // A value has to be in our memory: to be masked and to be handed on. There only root finds it.
 #define _GNU_SOURCE 1
 #include "secret.h"
+#include "config_file.h"
 #include "tool.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -146,10 +147,15 @@ static void from_vault(cli *c, pipeline_secret *ref)
     }
     const char *const argv[] = { "vault", "kv", "get", field, path, NULL };
     tool t;
-    int rc = tool_begin(c, &t, argv, NULL, TIMEOUT_MS, SIZE_MAX_BYTES);
+    uint32_t limit_ms;
+    char limit[32];
+    if (config_file_limit(c, "SYKLI_VAULT_TIMEOUT", "vault.timeout", TIMEOUT_MS, &limit_ms)) return;
+    int rc = tool_begin(c, &t, argv, NULL, limit_ms, SIZE_MAX_BYTES);
     if (!rc) rc = tool_wait(c, &t);
     if (rc) {
-        not_found(ref, rc == -ETIMEDOUT ? "no answer in 30 s" : strerror(-rc));
+        not_found(ref, rc != -ETIMEDOUT ? strerror(-rc)
+                       : cli_print(c, "no answer within %s (vault.timeout)",
+                                   sykli_format_duration(limit, limit_ms)));
         return;
     }
     if (!tool_passed(&t)) {
