@@ -8946,10 +8946,23 @@ static int sykli__pool_each(sykli_mem *mem, uint32_t threads, sykli__pool_job *j
 
 typedef struct sykli__pool_file {
     const sykli_sys *sys;
-    int fd;
+    int fd, to; // to: -1 if it is not copied
     uint64_t size, piece;
     sykli_digest ids[SYKLI__POOL_PIECES_MAX];
 } sykli__pool_file;
+
+static int sykli__pool_write(const sykli__pool_file *f, const uint8_t *data, size_t size,
+                             uint64_t at)
+{
+    while (size) {
+        int64_t put = f->sys->pwrite(f->sys->user, f->to, data, size, at);
+        if (put <= 0) return put < 0 ? (int)put : -EIO;
+        data += put;
+        at += (uint64_t)put;
+        size -= (size_t)put;
+    }
+    return 0;
+}
 
 static int sykli__pool_piece(void *user, size_t number, uint8_t *chunk)
 {
@@ -8962,6 +8975,8 @@ static int sykli__pool_piece(void *user, size_t number, uint8_t *chunk)
         int64_t got = f->sys->pread(f->sys->user, f->fd, chunk, want, at);
         if (got <= 0) return got < 0 ? (int)got : 1;
         sykli_tree_add(&hash, chunk, (size_t)got);
+        int rc = f->to < 0 ? 0 : sykli__pool_write(f, chunk, (size_t)got, at);
+        if (rc) return rc;
         at += (uint64_t)got;
     }
     sykli_tree_end(&hash, &f->ids[number]);
@@ -8975,22 +8990,25 @@ static uint64_t sykli__pool_piece_size(uint64_t size)
     return piece;
 }
 
-// The digest of the first `size` bytes of an open file, wherever it stands.
-//   returns  0, 1: it is not that long, or the negated errno
-static int sykli__pool_digest(sykli_mem *mem, uint32_t threads, int fd, uint64_t size,
-                              sykli_digest *out)
+static bool sykli__pool_pays(uint32_t threads, uint64_t size)
 {
-    sykli__pool_file f = { .sys = mem->sys, .fd = fd, .size = size,
+    return threads > 1 && size >= SYKLI__POOL_FILE_MIN;
+}
+
+// Adds the first `size` bytes of an open file, wherever it stands, to a fresh tree, and copies them
+// to another.
+//   to       -1: to none
+//   returns  0, 1: it is not that long, or the negated errno
+static int sykli__pool_add(sykli_mem *mem, uint32_t threads, int fd, int to, uint64_t size,
+                           sykli_tree *tree)
+{
+    sykli__pool_file f = { .sys = mem->sys, .fd = fd, .to = to, .size = size,
                            .piece = sykli__pool_piece_size(size) };
     sykli__pool_job job = { .work = sykli__pool_piece, .user = &f };
     job.count = (size_t)(size / f.piece + (size % f.piece != 0));
     int rc = sykli__pool_each(mem, threads, &job);
-    if (rc) return rc;
-    sykli_tree whole;
-    sykli_tree_init(&whole);
-    for (size_t i = 0; i < job.count; i++) sykli__hash_subtree(&whole, &f.ids[i], f.piece);
-    sykli_tree_end(&whole, out);
-    return 0;
+    for (size_t i = 0; !rc && i < job.count; i++) sykli__hash_subtree(tree, &f.ids[i], f.piece);
+    return rc;
 }
 SYKLI_FAST_END
 
@@ -10164,8 +10182,11 @@ static int sykli__tree_read_large(sykli__tree *t, int fd, const sykli_stat *befo
                                   sykli_stat *after, sykli_digest *out)
 {
     const sykli_sys *sys = t->mem->sys;
-    if (t->threads_max < 2 || before->size_bytes < SYKLI__POOL_FILE_MIN) return 1;
-    int rc = sykli__pool_digest(t->mem, t->threads_max, fd, before->size_bytes, out);
+    sykli_tree hash;
+    if (!sykli__pool_pays(t->threads_max, before->size_bytes)) return 1;
+    sykli_tree_init(&hash);
+    int rc = sykli__pool_add(t->mem, t->threads_max, fd, -1, before->size_bytes, &hash);
+    sykli_tree_end(&hash, out);
     if (!rc) rc = sys->fstat(sys->user, fd, after);
     return rc ? rc : after->size_bytes != before->size_bytes;
 }
@@ -10846,6 +10867,7 @@ typedef struct sykli__store {
     char unique[17];      // of this process among all that write here
     uint64_t count;       // temporary files made
     uint8_t *chunk;
+    uint32_t threads_max; // on one large file; 0 and 1: the caller alone
     int read_fd;          // the blob that sykli__store_read read last
     sykli_digest read_id;
 } sykli__store;
@@ -11191,6 +11213,13 @@ static int sykli__store_writer_file(sykli_blob_writer *w, int fd, uint64_t size,
 {
     const sykli_sys *sys = w->store->mem->sys;
     bool cloned = size >= SYKLI__STORE_CLONE_MIN && !sys->clone(sys->user, fd, w->fd);
+    if (sykli__pool_pays(w->store->threads_max, size) && size <= w->size_bytes) {
+        int rc = sykli__pool_add(w->store->mem, w->store->threads_max, cloned ? w->fd : fd,
+                                 cloned ? -1 : w->fd, size, &w->hash);
+        w->written_bytes = size;
+        return rc > 0 ? sykli_fail(fault, SYKLI_EBUSY, "the file shrinks while it is stored")
+             : rc ? sykli_fail_sys(fault, rc, "the file cannot be copied to the store") : 0;
+    }
     for (;;) {
         int64_t got = sys->read(sys->user, cloned ? w->fd : fd, w->store->chunk,
                                 SYKLI__STORE_CHUNK);
@@ -11315,7 +11344,30 @@ static int sykli__store_damaged(sykli__store *s, const sykli_digest *id, sykli_f
                       "quarantine folder", hex);
 }
 
-// Copies a blob to an open file while checking it.    fd -1: checks only
+// Hashes what an open file holds, until it is more than `size` bytes, and copies it.
+//   to       -1: to nowhere           stat_size: what is to be expected
+//   returns  bytes, or the error
+static int64_t sykli__store_pour(sykli__store *s, int from, int to, uint64_t stat_size,
+                                 uint64_t size, sykli_tree *hash, sykli_fault *fault)
+{
+    const sykli_sys *sys = s->mem->sys;
+    if (stat_size == size && sykli__pool_pays(s->threads_max, size)) {
+        int rc = sykli__pool_add(s->mem, s->threads_max, from, to, size, hash);
+        if (rc < 0) return sykli_fail_sys(fault, rc, "the blob cannot be read or copied");
+        return rc ? 0 : (int64_t)size;
+    }
+    for (uint64_t total = 0;;) {
+        int64_t got = sys->read(sys->user, from, s->chunk, SYKLI__STORE_CHUNK);
+        if (got < 0) return sykli_fail_sys(fault, got, "the blob cannot be read");
+        total += (uint64_t)got;
+        if (!got || total > size) return (int64_t)total;
+        sykli_tree_add(hash, s->chunk, (size_t)got);
+        int rc = to < 0 ? 0 : sykli__tree_write(sys, to, s->chunk, (size_t)got);
+        if (rc) return sykli_fail_sys(fault, rc, "the copy of the blob cannot be written");
+    }
+}
+
+// Copies a blob to an open file that is empty while checking it.    fd -1: checks only
 //   returns  0, ECORRUPT (it is set aside then), ENOENT or the error
 static int sykli__store_copy(sykli__store *s, const sykli_digest *id, uint64_t size, int fd,
                              sykli_fault *fault)
@@ -11329,21 +11381,12 @@ static int sykli__store_copy(sykli__store *s, const sykli_digest *id, uint64_t s
     bool cloned = fd >= 0 && stat.size_bytes == size && size >= SYKLI__STORE_CLONE_MIN
         && !sys->clone(sys->user, from, fd);
     sykli_tree_init(&hash);
-    uint64_t total = 0;
-    int64_t got = 0;
-    int rc = 0;
-    while (!rc && (got = sys->read(sys->user, cloned ? fd : from, s->chunk,
-                                   SYKLI__STORE_CHUNK)) > 0) {
-        total += (uint64_t)got;
-        if (total > size) break;
-        sykli_tree_add(&hash, s->chunk, (size_t)got);
-        if (fd >= 0 && !cloned) rc = sykli__tree_write(sys, fd, s->chunk, (size_t)got);
-    }
+    int64_t got = sykli__store_pour(s, cloned ? fd : from, cloned ? -1 : fd, stat.size_bytes, size,
+                                    &hash, fault);
     sys->close(sys->user, from);
     sykli_tree_end(&hash, &got_id);
-    if (got < 0) return sykli_fail_sys(fault, got, "the blob cannot be read");
-    if (rc) return sykli_fail_sys(fault, rc, "the copy of the blob cannot be written");
-    if (total != size || memcmp(got_id.bytes, id->bytes, 32))
+    if (got < 0) return (int)got;
+    if ((uint64_t)got != size || memcmp(got_id.bytes, id->bytes, 32))
         return sykli__store_damaged(s, id, fault);
     return 0;
 }
@@ -17878,6 +17921,7 @@ static int sykli__node_store(sykli *s)
     if (!s->opened) return sykli__node_check(s);
     uint64_t max_bytes = sykli__config_u64(s->config.current, SYKLI__CONFIG_cache_max);
     int rc = sykli__store_open(&s->store, &s->mem, s->desc.cache_dir, max_bytes, &s->fault);
+    s->store.threads_max = s->desc.threads_max;
     s->store_open = !rc;
     return rc;
 }

@@ -81,7 +81,7 @@ static void put(const char *root, const char *path, const char *content, size_t 
 static bool holds(const char *root, const char *path, const char *content, size_t size)
 {
     char name[512];
-    static char got[1 << 20];
+    static char got[(1 << 20) + 100];
     snprintf(name, sizeof name, "%s/%s", root, path);
     FILE *file = fopen(name, "r");
     if (!file) return false;
@@ -1012,6 +1012,40 @@ out:
     place_remove(&p);
 }
 
+// A file large enough for several threads: it comes back, and a flipped bit in its last byte is
+// seen; by any number of them.
+static void a_large_output_takes_several(test *t)
+{
+    enum { SIZE = (1 << 20) + 77 };
+    place p;
+    sykli_digest id;
+    sykli_mem mem = { .sys = &t->real };
+    char *data = (char *)malloc(SIZE);
+    if (!data) abort();
+    for (size_t i = 0; i < SIZE; i++) data[i] = (char)(i * i >> 9);
+    sykli_tree_of(data, SIZE, &id);
+    place_make(&p);
+    TRY(place_open(&p, &mem, &t->fault));
+    for (uint32_t threads = 1; threads <= 4; threads += 3) {
+        p.store.threads_max = threads;
+        put(p.root, "large", data, SIZE);
+        TRY(publish(&p, key_a, "large", false, &t->fault));
+        put(p.root, "large", "", 0);
+        TRY(restore(&p, key_a, &t->fault));
+        CHECK(holds(p.root, "large", data, SIZE));
+        CHECK_INT(sykli__store_verify(&p.store, &id, &t->fault), 0);
+        flip(p.cache, sykli__store_blob_path(&id).text, SIZE - 1, 3);
+        put(p.root, "large", "mine", 4);
+        CHECK_INT(restore(&p, key_a, &t->fault), SYKLI_ECORRUPT);
+        CHECK(holds(p.root, "large", "mine", 4));
+        CHECK_INT(restore(&p, key_a, &t->fault), SYKLI_ENOENT);
+    }
+    CHECK_INT(files_in(p.base, "project"), 1);
+out:
+    place_remove(&p);
+    free(data);
+}
+
 int main(int argc, char **argv)
 {
     TEST_STORY(an_output_comes_back);
@@ -1021,6 +1055,7 @@ int main(int argc, char **argv)
     TEST_STORY(the_newest_entry_that_is_accepted_is_found);
     TEST_STORY(an_entry_without_its_blob_is_none);
     TEST_STORY(a_writer_checks_what_it_is_given);
+    TEST_ONCE(a_large_output_takes_several);
     TEST_ONCE(a_flipped_bit_is_a_miss);
     TEST_ONCE(a_damaged_entry_is_set_aside);
     TEST_ONCE(what_another_boot_left_is_read_through_once);
