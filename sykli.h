@@ -36,7 +36,7 @@
      >>log       lines, masks, terminal control
      >>sched     readiness, priorities, retries: facts in, actions out
      >>sys       the operating system behind one struct
-     >>pool      several processors for one large file
+     >>pool      several processors for one large file or many
      >>rows      row files: pools of rows that other processes can read
      >>tree      confined walk, stat cache, tree digests
      >>store     blobs and action entries on disk
@@ -348,8 +348,8 @@ typedef enum sykli_jobserver {
 typedef struct sykli_desc {
     const sykli_sys *sys;      // copied; NULL: the operating system's
     uint32_t workers_max;      // tasks at once; 0: number of processors
-    uint32_t threads_max;      // on one large file, the calling one too; 0: one a processor, at
-                               // most 8; 1: none is ever started
+    uint32_t threads_max;      // that hash, with the calling one; 0: one a processor, at most 8;
+                               // 1: none is ever started
     uint32_t tasks_max;        // 0: SYKLI_TASKS_MAX
     const char *project_dir;   // inputs and outputs are below it; NULL: "."
     const char *project;       // identity in the key; NULL: git origin and folder, else the path
@@ -8849,7 +8849,7 @@ void sykli_sys_init(sykli_sys *out)
 #undef SYKLI_X
 }
 
-// >>pool ---- several processors for one large file
+// >>pool ---- several processors for one large file or many
 // A gigabyte takes one processor half a second to hash, and the tree of its digest falls apart into
 // pieces that know nothing of each other. Threads live for one call and are joined before it
 // returns: none is there when the host forks, is signalled or unloads us, and a run of small files
@@ -9863,7 +9863,9 @@ enum {
     SYKLI__TREE_FILES_MAX = 1 << 20, // files of one set of patterns, files in the stat cache
     SYKLI__TREE_NAMES_MAX = 64 << 20, // bytes of the names in one folder
     SYKLI__TREE_CACHE_MAX = 256 << 20, // bytes of the stat cache's file
-    SYKLI__TREE_CHUNK = 64 << 10
+    SYKLI__TREE_CHUNK = 64 << 10,
+    SYKLI__TREE_AHEAD_MAX = 64,        // files read at once by several threads
+    SYKLI__TREE_AHEAD_MIN = 16 << 10   // of a smaller one the calls cost more than the hash
 };
 
 // What our temporary files in a task's folders begin with; a walk does not see them.
@@ -9895,7 +9897,7 @@ typedef struct sykli__tree {
     bool changed;            // `known` is newer than its file
     char *cache_file;        // NULL: kept in memory only
     uint8_t *chunk;
-    uint32_t threads_max;    // on one large file; 0 and 1: the caller alone
+    uint32_t threads_max;    // that hash; 0 and 1: the caller alone
 } sykli__tree;
 
 // One file below the root.
@@ -10483,6 +10485,82 @@ static int sykli__tree_search(sykli__tree_walk *w, const char *const *patterns, 
     return rc ? sykli_fail_sys(fault, rc, "the files cannot be sorted") : 0;
 }
 
+// Files that several threads read at once, each by one.
+typedef struct sykli__tree_ahead {
+    const sykli_sys *sys;
+    size_t count;
+    uint64_t bytes;
+    struct { const char *path; int fd, rc; sykli_stat before; sykli__tree_known known; }
+        files[SYKLI__TREE_AHEAD_MAX];
+} sykli__tree_ahead;
+
+static int sykli__tree_ahead_read(void *user, size_t number, uint8_t *chunk)
+{
+    sykli__tree_ahead *a = (sykli__tree_ahead *)user;
+    int64_t got, at = 0;
+    sykli_tree hash;
+    sykli_tree_init(&hash);
+    while ((got = a->sys->pread(a->sys->user, a->files[number].fd, chunk, SYKLI__POOL_CHUNK,
+                                (uint64_t)at)) > 0) {
+        sykli_tree_add(&hash, chunk, (size_t)got);
+        at += got;
+    }
+    sykli_tree_end(&hash, &a->files[number].known.digest);
+    a->files[number].rc = (int)got;
+    return 0;
+}
+
+// Opens one that is to be read and will be believed when it is asked for.
+static void sykli__tree_ahead_open(sykli__tree_ahead *a, sykli__tree *t, const char *path,
+                                   const sykli_stat *stat, int64_t now)
+{
+    const char *name;
+    if (stat->type != SYKLI_FILE_regular || stat->size_bytes < SYKLI__TREE_AHEAD_MIN
+        || stat->size_bytes >= SYKLI__POOL_FILE_MIN || !sykli__tree_rested(stat, now)
+        || sykli__tree_known_get(t, path, stat))
+        return;
+    int fd = sykli__tree_place(t, path, &name);
+    if (fd >= 0)
+        fd = a->sys->open(a->sys->user, fd, name, SYKLI_OPEN_read | SYKLI_OPEN_nofollow, 0);
+    if (fd < 0) return; // so it will be told
+    a->files[a->count].path = path;
+    a->files[a->count].fd = fd;
+    a->files[a->count].known.seen_ns = now;
+    int rc = a->sys->fstat(a->sys->user, fd, &a->files[a->count].before);
+    if (rc < 0 || a->files[a->count].before.type != SYKLI_FILE_regular) {
+        a->sys->close(a->sys->user, fd);
+        return;
+    }
+    a->count++;
+    a->bytes += stat->size_bytes;
+}
+
+// Reads the next files of a search whose digests are not known, so that they are. Whatever fails is
+// left to the one that wants the digest.
+static void sykli__tree_ahead_walk(sykli__tree_walk *w, size_t *next)
+{
+    sykli__tree *t = w->tree;
+    sykli__tree_ahead a;
+    a.sys = t->mem->sys;
+    a.count = 0;
+    a.bytes = 0;
+    int64_t now = a.sys->wall_ms(a.sys->user) * 1000000;
+    for (; *next < w->count && a.count < SYKLI__TREE_AHEAD_MAX; ++*next)
+        sykli__tree_ahead_open(&a, t, (const char *)w->text.data + w->found[*next].path,
+                               &w->found[*next].stat, now);
+    sykli__pool_job job = { .work = sykli__tree_ahead_read, .user = &a, .count = a.count };
+    uint32_t threads = a.bytes < SYKLI__POOL_PIECE_MIN ? 1 : t->threads_max;
+    int rc = a.count ? sykli__pool_each(t->mem, threads, &job) : 0;
+    for (size_t i = 0; i < a.count; i++) {
+        sykli__tree_known *known = &a.files[i].known;
+        int got = rc ? rc : a.files[i].rc;
+        if (!got) got = a.sys->fstat(a.sys->user, a.files[i].fd, &known->stat);
+        a.sys->close(a.sys->user, a.files[i].fd);
+        if (!got && sykli__tree_stat_same(&a.files[i].before, &known->stat))
+            sykli__tree_known_put(t, a.files[i].path, known);
+    }
+}
+
 // All files and symbolic links that any of the patterns names, with their digests, sorted by path,
 // each once. A pattern is a glob, a file or a folder, which stands for all in it; what is not there
 // is no error.
@@ -10494,7 +10572,9 @@ static int sykli__tree_files(sykli__tree *t, const char *const *patterns, size_t
     sykli__tree_walk w;
     sykli__tree_walk_init(&w, t);
     int rc = sykli__tree_search(&w, patterns, count, fault);
-    for (size_t i = 0; !rc && i < w.count; i++) {
+    for (size_t i = 0, ahead = 0; !rc && i < w.count; i++) {
+        if (i == ahead && w.count - i > 1 && t->threads_max > 1)
+            sykli__tree_ahead_walk(&w, &ahead);
         sykli__tree_file file = { .path = (const char *)w.text.data + w.found[i].path,
                                   .stat = w.found[i].stat };
         rc = sykli__tree_digest_file(t, &file);
@@ -10867,7 +10947,7 @@ typedef struct sykli__store {
     char unique[17];      // of this process among all that write here
     uint64_t count;       // temporary files made
     uint8_t *chunk;
-    uint32_t threads_max; // on one large file; 0 and 1: the caller alone
+    uint32_t threads_max; // that hash; 0 and 1: the caller alone
     int read_fd;          // the blob that sykli__store_read read last
     sykli_digest read_id;
 } sykli__store;

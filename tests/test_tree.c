@@ -490,6 +490,90 @@ out:
     free(data);
 }
 
+static int digests_add(void *to, const sykli__tree_file *file)
+{
+    sykli_digest **next = (sykli_digest **)to;
+    *(*next)++ = file->digest;
+    return 0;
+}
+
+static int64_t preads; // of the thread that asks
+static int64_t counted_pread(void *u, int fd, void *out, size_t size, uint64_t at)
+{
+    preads++;
+    return test_sys_pread(u, fd, out, size, at);
+}
+
+// Each file is found to be what one thread says it is, by however many, and read once.
+static void many_files_are_read_at_once(test *t)
+{
+    enum { COUNT = 70 };
+    static char content[20000];
+    const char *all = "d";
+    place p;
+    sykli__tree tree = { 0 };
+    sykli_sys sys = t->real;
+    sykli_mem mem = { .sys = &sys };
+    sykli_digest got[COUNT], expected[COUNT], *next;
+    char name[16];
+    place_make(&p);
+    for (int i = 0; i < COUNT; i++) {
+        size_t size = i % 10 ? 16380 + (size_t)i : (size_t)i;
+        memset(content, 'a' + i % 26, size);
+        content[size] = 0;
+        snprintf(name, sizeof name, "d/%02d", i);
+        put(p.root, name, content);
+        sykli_tree_of(content, size, &expected[i]);
+    }
+    sys.thread = counted_thread, sys.wall_ms = late_wall_ms, sys.user = t;
+    late_ms = 60000;
+    for (uint32_t threads = 1; threads <= 3; threads += 2) {
+        threads_started = 0;
+        TRY(sykli__tree_open(&tree, &mem, p.root, NULL, &t->fault));
+        tree.threads_max = threads;
+        for (int turn = 0; turn < 2; turn++) { // the second time all is known
+            next = got;
+            TRY(sykli__tree_files(&tree, &all, 1, digests_add, &next, &t->fault));
+            CHECK_INT(next - got, COUNT);
+            CHECK(!memcmp(got, expected, sizeof got));
+            CHECK_INT(tree.places.count, COUNT);
+            CHECK_INT(threads_started, threads - 1);
+        }
+        sykli__tree_close(&tree);
+    }
+out:
+    late_ms = 0;
+    sykli__tree_close(&tree);
+    CHECK_INT(mem.total_bytes, 0);
+    place_remove(&p);
+}
+
+static void what_reading_ahead_fails_at_is_read_again(test *t)
+{
+    static char content[16385];
+    const char *all = "*";
+    place p;
+    sykli__tree tree = { 0 };
+    sykli_digest got[3], expected, *next = got;
+    place_make(&p);
+    memset(content, 'a', sizeof content - 1);
+    sykli_tree_of(content, sizeof content - 1, &expected);
+    for (int i = 0; i < 3; i++) put(p.root, i == 0 ? "a" : i == 1 ? "b" : "c", content);
+    t->sys.wall_ms = late_wall_ms;
+    t->sys.pread = counted_pread;
+    late_ms = 60000, preads = 0;
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
+    tree.threads_max = 2;
+    TRY(sykli__tree_files(&tree, &all, 1, digests_add, &next, &t->fault));
+    CHECK_INT(next - got, 3);
+    for (int i = 0; i < 3; i++) CHECK(!memcmp(&got[i], &expected, sizeof expected));
+    CHECK(t->injected || preads == 6);
+out:
+    late_ms = 0;
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
 int main(int argc, char **argv)
 {
     TEST_STORY(a_pattern_names_files);
@@ -501,5 +585,7 @@ int main(int argc, char **argv)
     TEST_STORY(a_folder_made_anew_is_found);
     TEST_STORY(only_plain_paths_and_staying_links_are_taken_from_others);
     TEST_ONCE(a_large_file_is_hashed_by_several);
+    TEST_ONCE(many_files_are_read_at_once);
+    TEST_STORY(what_reading_ahead_fails_at_is_read_again);
     return test_end(argc, argv);
 }
