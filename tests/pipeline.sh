@@ -54,7 +54,7 @@ project leave '{"name":"a","command":"touch x","outputs":{"o":"x","p":"y"}},
 run validate --json
 expect "where task inputs may go" 1 '"message":"`dest` is \"../x\": it may not leave' \
     '\"/tmp/x\": it is relative to the project folder' '\"d/../../x\": it may not leave' \
-    '\"sub/.Git/x\": nothing is copied to .git' '\"lib/x\": task_inputs[4] goes there too' \
+    '\"sub/.Git/x\": nothing is copied to .git' '\"lib/x\": output \"o\" of \"a\" goes there too' \
     '\"made/x\": it is in the output \"q\"' '"path":"tasks[1].task_inputs[5]","line":8,"column":' \
     '!task_inputs[4]",' '!task_inputs[7]' '!task_inputs[8]' '!task_inputs[9]'
 holds "six of ten" test "$(grep -o invalid_task_input out | wc -l)" = 6

@@ -65,8 +65,13 @@ static bool write_file(const char *path, const void *data, size_t size)
     return ok;
 }
 
-// Whether a file is there; then it is used now.
-static bool touch(const char *path) { return utimensat(AT_FDCWD, path, NULL, 0) == 0; }
+// Whether a file is there; then it is used now, which a cache that may only be read need not keep.
+static bool use(const char *path, int how)
+{
+    if (access(path, how) < 0) return false;
+    (void)utimensat(AT_FDCWD, path, NULL, 0);
+    return true;
+}
 
 // The header in a folder of its own, named by its digest.      returns  NULL: errno says why
 static const char *put_header(cli *c, const char *dir, const char *text, size_t size)
@@ -77,7 +82,7 @@ static const char *put_header(cli *c, const char *dir, const char *text, size_t 
     sykli_hex(hex, sum, 32);
     const char *folder = cli_print(c, "%s/%.16s", dir, hex);
     const char *path = cli_print(c, "%s/sykli.h", folder);
-    if (touch(path)) return folder;
+    if (use(path, R_OK)) return folder;
     if (mkdir(folder, 0700) < 0 && errno != EEXIST) return NULL;
     const char *fresh = cli_print(c, "%s.%ld", path, (long)getpid());
     if (!write_file(fresh, text, size) || rename(fresh, path) < 0) return NULL;
@@ -117,12 +122,13 @@ static void count_file(kept *k, const char *path)
 // The names in a folder, at most KEPT_MAX.
 static const char **names_in(cli *c, const char *dir, size_t *count)
 {
-    const char **names = cli_alloc(c, KEPT_MAX * sizeof *names);
     DIR *open = opendir(dir);
     *count = 0;
-    for (struct dirent *e; open && *count < KEPT_MAX && (e = readdir(open)) != NULL;)
+    if (!open) return NULL;
+    const char **names = cli_alloc(c, KEPT_MAX * sizeof *names);
+    for (struct dirent *e; *count < KEPT_MAX && (e = readdir(open)) != NULL;)
         if (*e->d_name != '.') names[(*count)++] = cli_print(c, "%s/%s", dir, e->d_name);
-    if (open) closedir(open);
+    closedir(open);
     return names;
 }
 
@@ -256,6 +262,6 @@ int compile_pipeline(cli *c, const char *path, const char **out)
     sykli_sha256_end(&hash, sum);
     sykli_hex(hex, sum, 32);
     *out = cli_print(c, "%s/%s", dir, hex);
-    if (!has_own_includes(path, source) && access(*out, X_OK) == 0 && touch(*out)) return 0;
+    if (!has_own_includes(path, source) && use(*out, X_OK)) return 0;
     return compile(c, limit_ms, path, folder, *out);
 }

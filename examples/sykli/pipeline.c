@@ -235,41 +235,58 @@ static const char *clean_path(const char *path, char *out)
     return wrong;
 }
 
-// Whether a path is another one or lies below it.
-static bool within(const char *path, const char *folder)
+// Where the inputs of one task go, and what it declares as outputs: clean paths, with the number of
+// the intake or of the output.
+typedef struct places {
+    sykli_map dests, outputs;
+} places;
+
+static void places_begin(cli *c, places *p, const pipeline_task *t)
 {
-    size_t size = strlen(folder);
-    return size && !strncmp(path, folder, size) && (!path[size] || path[size] == '/');
+    const uint64_t seed[2] = { 0, 0 };
+    sykli_map_init(&p->dests, &c->mem, seed);
+    sykli_map_init(&p->outputs, &c->mem, seed);
+    for (size_t i = 0; i < t->output_count; i++) {
+        char *clean = cli_alloc(c, strlen(t->outputs[i].value) + 1);
+        if (!clean_path(t->outputs[i].value, clean) && *clean)
+            sykli_map_put(&p->outputs, clean, strlen(clean), i);
+    }
+}
+
+static void places_end(places *p)
+{
+    sykli_map_free(&p->dests);
+    sykli_map_free(&p->outputs);
 }
 
 // What is wrong with where something is copied to, NULL: nothing. What ends with a slash may be
 // shared: it is a folder that things go into.
-static const char *dest_problem(cli *c, const pipeline_task *t, const char *dest)
+static const char *dest_problem(reader *r, places *p, const pipeline_task *t, const char *dest)
 {
-    char *own = cli_alloc(c, strlen(dest) + 1), *other;
-    const char *wrong = clean_path(dest, own);
-    bool shared = !*own || dest[strlen(dest) - 1] == '/';
-    for (size_t i = 0; i < t->output_count && !wrong; i++) {
-        other = cli_alloc(c, strlen(t->outputs[i].value) + 1);
-        if (!clean_path(t->outputs[i].value, other) && within(own, other))
-            wrong = cli_print(c, "it is in the output \"%s\" of the task, which is removed before "
-                              "the task runs", t->outputs[i].name);
+    char *clean = cli_alloc(r->c, strlen(dest) + 1);
+    const char *wrong = clean_path(dest, clean);
+    for (char *at = clean; *at && !wrong; at += *at == '/') {
+        at += strcspn(at, "/");
+        uint64_t *output = sykli_map_get(&p->outputs, clean, (size_t)(at - clean));
+        if (output)
+            wrong = cli_print(r->c, "it is in the output \"%s\" of the task, which is removed "
+                              "before the task runs", t->outputs[*output].name);
     }
-    for (size_t i = 0; i < t->intake_count && !wrong && !shared; i++) {
-        const char *before = t->intakes[i].dest;
-        other = cli_alloc(c, strlen(before) + 1);
-        if (!clean_path(before, other) && before[strlen(before) - 1] != '/'
-            && !strcmp(own, other))
-            wrong = cli_print(c, "task_inputs[%zu] goes there too; end both with a slash if it is "
-                              "a folder", i);
+    if (wrong || !*clean || dest[strlen(dest) - 1] == '/') return wrong;
+    uint64_t *other = sykli_map_get(&p->dests, clean, strlen(clean));
+    if (other) {
+        const pipeline_intake *in = &t->intakes[*other];
+        return cli_print(r->c, "output \"%s\" of \"%s\" goes there too; end both with a slash if "
+                         "it is a folder", in->output, r->p->tasks[in->from].name);
     }
-    return wrong;
+    sykli_map_put(&p->dests, clean, strlen(clean), t->intake_count);
+    return NULL;
 }
 
 // One of them, for each task of the source's matrix. What it comes from must be one task: the
 // outputs of a whole matrix would overwrite each other.
 static void read_intake(reader *r, sykli_map *names, source_task *sources, source_task *source,
-                        uint32_t node, int at)
+                        places *taken, uint32_t node, int at)
 {
     const char *field = "task_inputs", *parts[3];
     static const char *const keys[] = { "from_task", "output", "dest" };
@@ -312,7 +329,7 @@ static void read_intake(reader *r, sykli_map *names, source_task *sources, sourc
     if (!is_there)
         reader_report(r, "missing_output", node, field, at, "\"%s\" has no output \"%s\"%s%.200s",
                       parts[0], parts[1], *outputs ? "; it has " : "", outputs);
-    const char *wrong = dest_problem(r->c, &r->p->tasks[source->first], parts[2]);
+    const char *wrong = dest_problem(r, taken, &r->p->tasks[source->first], parts[2]);
     if (wrong)
         reader_report(r, "invalid_task_input", sykli_json_get(r->doc, node, "dest"), field, at,
                       "`dest` is \"%s\": %s", parts[2], wrong);
@@ -337,8 +354,11 @@ static void read_intakes(reader *r, sykli_map *names, source_task *sources, size
     for (size_t k = 0; k < source->count; k++)
         r->p->tasks[source->first + k].intakes = cli_alloc(
             r->c, (r->doc->nodes[list].count + 1u) * sizeof(pipeline_intake));
+    places taken;
+    places_begin(r->c, &taken, &source->task);
     for (uint32_t e = sykli_json_first(r->doc, list); e; e = sykli_json_next(r->doc, list, e))
-        read_intake(r, names, sources, source, e, number++);
+        read_intake(r, names, sources, source, &taken, e, number++);
+    places_end(&taken);
 }
 
 // ---- capabilities ----
