@@ -23,7 +23,7 @@ WARN   = -D_FILE_OFFSET_BITS=64 -std=c11 -pedantic -Wall -Wextra -Wconversion -W
          -Wmissing-prototypes -Wundef -Wcast-qual
 ALL    = $(WARN) -I. -I$(B)/gen $(if $(STATIC),-static)
 # Tests see one room at a time: what a test does not use of the others must not warn.
-TEST   = $(WARN) -Wno-unused-function -Wno-unused-const-variable $(TEST_CFLAGS) $(WHOLE) \
+TEST   = $(WARN) -fno-omit-frame-pointer -Wno-unused-function -Wno-unused-const-variable $(TEST_CFLAGS) $(WHOLE) \
          -I. -I$(B)/gen $(if $(STATIC),-static)
 # gcc drops what a test does not reach before it compiles it: half the time.
 WHOLE  := $(shell $(CC) -Werror -fwhole-program -E -x c /dev/null >/dev/null 2>&1 \

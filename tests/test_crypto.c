@@ -410,18 +410,18 @@ static void hkdf_satisfies_wycheproof(test *t)
 
 int main(int argc, char **argv)
 {
-    TEST_ONCE(x25519_follows_the_rfc);
-    TEST_ONCE(ed25519_follows_the_rfc);
-    TEST_ONCE(ed25519_takes_one_form_only);
-    TEST_ONCE(scalars_reduce_at_the_edges);
-    TEST_ONCE(aead_follows_the_rfc);
-    TEST_ONCE(all_sizes_agree);
-    TEST_ONCE(poly1305_wraps_rightly);
-    TEST_ONCE(hashes_follow_the_rfcs);
-    TEST_ONCE(x25519_satisfies_wycheproof);
-    TEST_ONCE(ed25519_satisfies_wycheproof);
-    TEST_ONCE(aead_satisfies_wycheproof);
-    TEST_ONCE(hmac_satisfies_wycheproof);
-    TEST_ONCE(hkdf_satisfies_wycheproof);
+    TEST_STORY(x25519_follows_the_rfc);
+    TEST_STORY(ed25519_follows_the_rfc);
+    TEST_STORY(ed25519_takes_one_form_only);
+    TEST_STORY(scalars_reduce_at_the_edges);
+    TEST_STORY(aead_follows_the_rfc);
+    TEST_STORY(all_sizes_agree);
+    TEST_STORY(poly1305_wraps_rightly);
+    TEST_STORY(hashes_follow_the_rfcs);
+    TEST_STORY(x25519_satisfies_wycheproof);
+    TEST_STORY(ed25519_satisfies_wycheproof);
+    TEST_STORY(aead_satisfies_wycheproof);
+    TEST_STORY(hmac_satisfies_wycheproof);
+    TEST_STORY(hkdf_satisfies_wycheproof);
     return test_end(argc, argv);
 }

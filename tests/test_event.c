@@ -286,11 +286,11 @@ int main(int argc, char **argv)
     TEST_STORY(a_slow_reader_is_told_what_it_missed);
     TEST_STORY(rows_hold_what_happened);
     TEST_STORY(the_table_is_scanned_oldest_first);
-    TEST_ONCE(a_ring_larger_than_memory_is_refused);
+    TEST_STORY(a_ring_larger_than_memory_is_refused);
     TEST_STORY(a_run_as_json_lines);
     TEST_STORY(the_end_of_a_task_as_json);
     TEST_STORY(what_is_no_run_as_json);
     TEST_STORY(a_row_as_json);
-    TEST_ONCE(times_are_rfc_3339);
+    TEST_STORY(times_are_rfc_3339);
     return test_end(argc, argv);
 }

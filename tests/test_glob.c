@@ -169,14 +169,14 @@ static void random_patterns_agree_with_the_definition(test *t)
 
 int main(int argc, char **argv)
 {
-    TEST_ONCE(wildcards_stay_in_a_component);
-    TEST_ONCE(classes_know_ranges_and_negation);
-    TEST_ONCE(braces_are_alternatives);
-    TEST_ONCE(two_stars_cross_components);
-    TEST_ONCE(hidden_names_are_asked_for);
-    TEST_ONCE(the_fixed_part_is_whole_folders);
-    TEST_ONCE(no_pattern_explodes);
-    TEST_ONCE(length_has_a_limit);
-    TEST_ONCE(random_patterns_agree_with_the_definition);
+    TEST_STORY(wildcards_stay_in_a_component);
+    TEST_STORY(classes_know_ranges_and_negation);
+    TEST_STORY(braces_are_alternatives);
+    TEST_STORY(two_stars_cross_components);
+    TEST_STORY(hidden_names_are_asked_for);
+    TEST_STORY(the_fixed_part_is_whole_folders);
+    TEST_STORY(no_pattern_explodes);
+    TEST_STORY(length_has_a_limit);
+    TEST_STORY(random_patterns_agree_with_the_definition);
     return test_end(argc, argv);
 }

@@ -28,7 +28,7 @@ static void an_output_is_taken_in(test *t)
     place p;
     char text[256];
     for (int i = 0; i < 4; i++) {
-        if (t->fail_at && i) break; // one is enough for the failures
+        if (test_failing(t) && i) break; // one is enough for the failures
         place_make(&p);
         put(&p, "in", "x");
         put(&p, "in2", "y");
@@ -52,17 +52,19 @@ static void what_is_taken_in_is_in_the_key(test *t)
         put(&p, "in", i < 2 ? "first" : "second");
         if (i == 1) drop(&p, "got");
         sykli *s = open_in(t, &p, (sykli_desc){ 0 });
-        add_taker(s, "cp got result", "one", i < 3 ? "got" : "./got");
-        if (!run_all(t, s, 0)) abort();
-        CHECK_TEXT(said(&p, "result", text), i < 2 ? "first" : "second");
-        CHECK_TEXT(sykli_status_names[status_of(s, "use")], i % 2 ? "cached" : "passed");
+        if (s) add_taker(s, "cp got result", "one", i < 3 ? "got" : "./got");
+        bool on = s && run_all(t, s, 0);
+        if (on) CHECK_TEXT(said(&p, "result", text), i < 2 ? "first" : "second");
+        if (on) CHECK_TEXT(sykli_status_names[status_of(s, "use")], i % 2 ? "cached" : "passed");
         sykli_close(s);
+        if (!on) goto out;
     }
     drop(&p, "got");
     sykli *s = open_in(t, &p, (sykli_desc){ 0 });
-    add_taker(s, "cp got result", "one", "other");
-    if (run_all(t, s, 1)) CHECK_STATUS(s, "use", failed); // got was not made for this one
+    if (s) add_taker(s, "cp got result", "one", "other");
+    if (s && run_all(t, s, 1)) CHECK_STATUS(s, "use", failed); // got was not made for this one
     sykli_close(s);
+out:
     place_end(t, &p);
 }
 
@@ -78,9 +80,9 @@ static void bad_intakes_are_refused(test *t)
     place_make(&p);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sykli *s = open_in(t, &p, (sykli_desc){ 0 });
-        add_taker(s, "true", cases[i].output, cases[i].dest);
-        CHECK_INT(sykli_error(s), cases[i].code);
-        CHECK(strstr(sykli_errmsg(s), cases[i].told));
+        if (s) add_taker(s, "true", cases[i].output, cases[i].dest);
+        CHECK(t->injected || sykli_error(s) == cases[i].code);
+        CHECK(t->injected || strstr(sykli_errmsg(s), cases[i].told));
         sykli_close(s);
     }
     place_end(t, &p);
@@ -96,12 +98,14 @@ static void an_intake_stays_in_the_project(test *t)
     snprintf(path, sizeof path, "%s/far", p.project);
     CHECK(!symlink("/dev/shm", path));
     sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+    TRY_NOT_NULL(s);
     add_taker(s, "true", "one", "far/sykli-escaped");
-    if (run_all(t, s, 1)) CHECK_STATUS(s, "use", errored);
+    if (!run_all(t, s, 1)) goto out;
+    CHECK_STATUS(s, "use", errored);
     CHECK(strstr(reason_of(s, "use"), "not a folder"));
-    CHECK(access("/dev/shm/sykli-escaped", F_OK));
     sykli_close(s);
     s = open_in(t, &p, (sykli_desc){ .no_cache = true });
+    TRY_NOT_NULL(s);
     sykli_task make = sykli_add(s, &(sykli_task_desc){ .name = "make", .skip_reason = "not now",
         .outputs = { { "o", "nothing" } } });
     sykli_add(s, &(sykli_task_desc){ .name = "use", .command = "true",
@@ -109,12 +113,15 @@ static void an_intake_stays_in_the_project(test *t)
     if (run_all(t, s, 1)) CHECK(strstr(reason_of(s, "use"), "'make', which is not there"));
     sykli_close(s);
     s = open_in(t, &p, (sykli_desc){ .no_cache = true });
+    TRY_NOT_NULL(s);
     make = sykli_add(s, &(sykli_task_desc){ .name = "make",
         .command = "ln -s /etc/hostname o", .outputs = { { "o", "o" } } });
     sykli_add(s, &(sykli_task_desc){ .name = "use", .command = "true",
         .intake_list = &(sykli_intake){ make, "o", "d" }, .intake_count = 1 });
     if (run_all(t, s, 1)) CHECK(strstr(reason_of(s, "use"), "cannot be read"));
     CHECK_TEXT(said(&p, "d", text), "");
+out:
+    CHECK(access("/dev/shm/sykli-escaped", F_OK));
     sykli_close(s);
     place_end(t, &p);
 }
@@ -260,17 +267,22 @@ static void a_held_task_is_denied(test *t)
     for (int i = 0; i < 3; i++) {
         place_make(&p);
         sykli *s = open_held(t, &p, &held);
-        CHECK_INT(sykli_start(s), 0);
-        while (status_of(s, "beside") > SYKLI_STATUS_cancelled) sykli_poll(s, -1);
+        TRY_NOT_NULL(s);
+        TRY_IT(s, !sykli_error(s) && !sykli_start(s));
+        while (status_of(s, "beside") > SYKLI_STATUS_cancelled) TRY_IT(s, sykli_poll(s, -1) >= 0);
+        if (t->injected) goto out;
         CHECK_INT(sykli_task_decide(s, sykli_find(s, "gate"), verdicts[i], "not today"), 0);
         if (i == 2) sykli_task_decide(s, sykli_find(s, "own"), SYKLI_STATUS_skipped, NULL);
         while (sykli_poll(s, -1) > 0) {}
+        if (t->injected) goto out;
         CHECK_INT(status_of(s, "gate"), verdicts[i]);
         CHECK_TEXT(reason_of(s, "gate"), "not today");
         CHECK_TEXT(sykli_status_names[status_of(s, "behind")], i < 2 ? "blocked" : "passed");
         CHECK_TEXT(sykli_status_names[status_of(s, "own")], i < 2 ? "blocked" : "skipped");
+    out:
         sykli_close(s);
         place_end(t, &p);
+        if (t->injected) break;
     }
 }
 
@@ -280,12 +292,15 @@ static void a_cancelled_run_holds_nothing(test *t)
     int held = 0;
     place_make(&p);
     sykli *s = open_held(t, &p, &held);
-    CHECK_INT(sykli_start(s), 0);
-    while (status_of(s, "beside") > SYKLI_STATUS_cancelled) sykli_poll(s, -1);
-    CHECK_INT(sykli_run_cancel(s), 0);
+    TRY_NOT_NULL(s);
+    TRY_IT(s, !sykli_error(s) && !sykli_start(s));
+    while (status_of(s, "beside") > SYKLI_STATUS_cancelled) TRY_IT(s, sykli_poll(s, -1) >= 0);
+    TRY_IT(s, !sykli_run_cancel(s));
     while (sykli_poll(s, -1) > 0) {}
+    if (t->injected) goto out;
     CHECK_STATUS(s, "gate", cancelled);
     CHECK_STATUS(s, "own", cancelled);
+out:
     sykli_close(s);
     place_end(t, &p);
 }
@@ -460,19 +475,18 @@ static void a_cycle_among_many_is_named(test *t)
 
 int main(int argc, char **argv)
 {
-    alarm(280);
-    TEST_EVERY(11, an_output_is_taken_in);
-    TEST_ONCE(what_is_taken_in_is_in_the_key);
-    TEST_ONCE(bad_intakes_are_refused);
-    TEST_ONCE(an_intake_stays_in_the_project);
-    TEST_EVERY(13, the_host_accepts);
-    TEST_EVERY(7, given_secrets_stay_secret);
-    TEST_EVERY(5, a_held_task_holds_no_worker);
-    TEST_ONCE(a_held_task_is_denied);
-    TEST_ONCE(a_cancelled_run_holds_nothing);
-    TEST_EVERY(2, a_verdict_from_inside_the_event);
-    TEST_EVERY(5, a_failure_that_may_be);
-    TEST_ONCE(many_tasks_through_the_core);
+    TEST_SOME(30, an_output_is_taken_in);
+    TEST_SOME(20, what_is_taken_in_is_in_the_key);
+    TEST_STORY(bad_intakes_are_refused);
+    TEST_SOME(20, an_intake_stays_in_the_project);
+    TEST_SOME(30, the_host_accepts);
+    TEST_SOME(30, given_secrets_stay_secret);
+    TEST_SOME(30, a_held_task_holds_no_worker);
+    TEST_SOME(20, a_held_task_is_denied);
+    TEST_SOME(20, a_cancelled_run_holds_nothing);
+    TEST_SOME(30, a_verdict_from_inside_the_event);
+    TEST_SOME(30, a_failure_that_may_be);
+    TEST_ONCE(many_tasks_through_the_core); // these by their size
     TEST_ONCE(many_tasks_through_a_context);
     TEST_ONCE(a_cycle_among_many_is_named);
     return test_end(argc, argv);

@@ -182,12 +182,12 @@ static void the_tree_gives_the_published_digests(test *t)
 
 int main(int argc, char **argv)
 {
-    TEST_ONCE(sha256_gives_the_published_digests);
-    TEST_ONCE(the_processor_and_plain_c_agree);
-    TEST_ONCE(sha256_does_not_see_the_cuts);
-    TEST_ONCE(a_small_tree_is_plain_sha256);
-    TEST_ONCE(a_tree_does_not_see_the_cuts);
-    TEST_ONCE(pieces_hashed_apart_make_the_same_tree);
-    TEST_ONCE(the_tree_gives_the_published_digests);
+    TEST_STORY(sha256_gives_the_published_digests);
+    TEST_STORY(the_processor_and_plain_c_agree);
+    TEST_STORY(sha256_does_not_see_the_cuts);
+    TEST_STORY(a_small_tree_is_plain_sha256);
+    TEST_STORY(a_tree_does_not_see_the_cuts);
+    TEST_STORY(pieces_hashed_apart_make_the_same_tree);
+    TEST_STORY(the_tree_gives_the_published_digests);
     return test_end(argc, argv);
 }

@@ -309,7 +309,7 @@ out:;
 
 int main(int argc, char **argv)
 {
-    TEST_ONCE(keys_that_share_a_bit_are_told_apart);
+    TEST_SOME(20, keys_that_share_a_bit_are_told_apart);
     TEST_STORY(a_document_is_an_array_of_nodes);
     TEST_STORY(empty_containers_have_no_children);
     TEST_STORY(any_value_may_be_the_root);
@@ -318,10 +318,10 @@ int main(int argc, char **argv)
     TEST_STORY(depth_has_a_limit);
     TEST_STORY(size_has_a_limit);
     TEST_STORY(wide_objects_are_checked_for_twins);
-    TEST_ONCE(a_hostile_object_costs_no_square);
+    TEST_STORY(a_hostile_object_costs_no_square);
     TEST_STORY(numbers_keep_their_range);
     TEST_STORY(arguments_have_fallbacks);
     TEST_STORY(what_is_quoted_is_read_back);
-    TEST_ONCE(damaged_text_is_harmless);
+    TEST_STORY(damaged_text_is_harmless);
     return test_end(argc, argv);
 }

@@ -292,7 +292,7 @@ int main(int argc, char **argv)
     TEST_STORY(a_project_is_known_by_its_origin);
     TEST_STORY(a_folder_is_found_without_proc);
     TEST_STORY(a_platform_is_told_from_files);
-    TEST_ONCE(a_damaged_program_names_no_loader);
+    TEST_STORY(a_damaged_program_names_no_loader);
     TEST_STORY(the_tool_is_the_first_program);
     return test_end(argc, argv);
 }

@@ -554,21 +554,21 @@ static void too_many_streams_are_refused_one_by_one(test *t)
     for (int i = 0; i < SYKLI__LINK_STREAMS_MAX; i++) {
         if (i == 200) { // a second's worth is spent
             p.a.link.session->open_bucket.milli = sykli__link_rates[SYKLI__LINK_RATE_OPEN].rate;
-            CHECK_INT(sykli__link_open(&p.a.link, &a_call, &id), SYKLI_EBUSY);
+            TRY_INT(sykli__link_open(&p.a.link, &a_call, &id), SYKLI_EBUSY);
             p.now += 1000;
             pair_pump(&p);
         }
         TRY(sykli__link_open(&p.a.link, &a_call, &id));
     }
     rc = sykli__link_open(&p.a.link, &a_call, &id);
-    CHECK_INT(rc, SYKLI_ELIMIT);
+    TRY_INT(rc, SYKLI_ELIMIT);
     p.a.link.session->opened[1] = 0; // one that does not keep to it
     TRY(sykli__link_open(&p.a.link, &a_call, &id));
     p.a.link.session->opened[1] = SYKLI__LINK_STREAMS_MAX + 1;
     pair_pump(&p);
-    CHECK_INT(p.b.opened, SYKLI__LINK_STREAMS_MAX);
-    CHECK_INT(p.a.ended_code, SYKLI_ELIMIT);
-    CHECK_INT(p.b.downs, 0);
+    TRY_INT(p.b.opened, SYKLI__LINK_STREAMS_MAX);
+    TRY_INT(p.a.ended_code, SYKLI_ELIMIT);
+    TRY_INT(p.b.downs, 0);
 out:
     pair_free(&p);
 }
@@ -726,18 +726,16 @@ static void a_flipped_bit_closes_the_session(test *t)
         b.replay = NULL;
         noise_pair(&p, t, &a, &b);
         if (!at) total = p.from_a;
-        CHECK_INT(p.b.opened, !at);
+        if (!t->injected) CHECK_INT(p.b.opened, !at);
         // A length that grew leaves it waiting, until the handshake's time or the idle time is up.
         if (at) sykli__link_tick(&p.b.link, p.now + SYKLI__LINK_IDLE_MS);
         side_events(&p.b);
-        CHECK_INT(p.b.downs, at != 0);
+        if (!t->injected) CHECK_INT(p.b.downs, at != 0);
         pair_free(&p);
-        if (t->failed) {
-            printf("    at byte %zu of %zu\n", at, total);
-            break;
-        }
+        if (t->failed) printf("    at byte %zu of %zu\n", at, total);
+        if (t->failed || t->injected) break;
     }
-    CHECK(total > 350);
+    CHECK(total > 350 || t->injected);
     sykli__link_replay_free(&k.replay);
 }
 
@@ -827,12 +825,12 @@ int main(int argc, char **argv)
     TEST_STORY(hostile_frames_end_the_session);
     TEST_STORY(skippable_frames_are_skipped);
     TEST_STORY(records_of_a_wrong_size_end_the_session);
-    TEST_ONCE(too_many_streams_are_refused_one_by_one);
+    TEST_STORY(too_many_streams_are_refused_one_by_one);
     TEST_STORY(a_full_queue_of_facts_says_so);
     TEST_STORY(members_meet_over_noise);
     TEST_STORY(a_wrong_cookie_gets_no_byte);
     TEST_STORY(the_wrong_node_is_not_spoken_to);
-    TEST_ONCE(a_flipped_bit_closes_the_session);
+    TEST_SOME(2, a_flipped_bit_closes_the_session);
     TEST_STORY(a_replayed_handshake_gets_no_answer);
     TEST_STORY(keys_change_as_records_pass);
     TEST_STORY(ephemerals_are_remembered_for_two_generations);

@@ -336,15 +336,15 @@ static void too_much_to_mask_is_an_error(test *t)
     static char big[SYKLI__LOG_SECRET_MAX + 1];
     masked_init(t, &m);
     for (size_t i = 0; i < sizeof big; i++) big[i] = " /<'\x84("[i % 6];
-    CHECK_INT(sykli__log_mask_add(&m.mask, big, sizeof big, &t->fault), SYKLI_ELIMIT);
-    CHECK_TEXT(t->fault.text, "a secret of 65537 bytes cannot be masked, at most 65536");
+    TRY_INT(sykli__log_mask_add(&m.mask, big, sizeof big, &t->fault), SYKLI_ELIMIT);
+    TRY_TEXT(t->fault.text, "a secret of 65537 bytes cannot be masked, at most 65536");
     int rc = 1;
     for (int i = 0; i < 8 && rc == 1; i++) {
         big[0] = (char)('a' + i);
         rc = sykli__log_mask_add(&m.mask, big, sizeof big - 1, &t->fault);
     }
-    CHECK_INT(rc, SYKLI_ELIMIT);
-    CHECK_TEXT(t->fault.text, "too many secrets to mask");
+    TRY_INT(rc, SYKLI_ELIMIT);
+    TRY_TEXT(t->fault.text, "too many secrets to mask");
     CHECK(m.mask.text.size <= SYKLI__LOG_MASK_MAX);
     MASKED("x", "x"); // and still usable
 out:
@@ -416,7 +416,7 @@ static void random_secrets_never_leak(test *t)
 {
     static uint8_t secret[256], text[4096], plain[1024];
     static char code[2048];
-    for (int round = 0; round < 1500 && !t->failed; round++) {
+    for (int round = 0; round < 1500 && !t->failed && !t->injected; round++) {
         masked m;
         masked_init(t, &m);
         size_t size = random_bytes(secret, 4 + next_random(next_random(4) ? 40 : 200));
@@ -480,15 +480,15 @@ int main(int argc, char **argv)
     TEST_STORY(an_endless_line_is_split);
     TEST_STORY(a_listener_can_stop);
     TEST_STORY(only_the_last_line_of_many);
-    TEST_ONCE(a_log_ends_at_its_cap);
+    TEST_STORY(a_log_ends_at_its_cap);
     TEST_STORY(a_terminal_sees_text_and_colour_only);
-    TEST_ONCE(no_bytes_drive_a_terminal);
+    TEST_SOME(2, no_bytes_drive_a_terminal);
     TEST_STORY(every_spelling_of_a_secret_is_masked);
     TEST_STORY(lines_of_a_secret_are_masked);
     TEST_STORY(secrets_may_overlap);
     TEST_STORY(little_is_held_back);
-    TEST_ONCE(too_much_to_mask_is_an_error);
-    TEST_ONCE(random_secrets_never_leak);
+    TEST_SOME(2, too_much_to_mask_is_an_error);
+    TEST_SOME(4, random_secrets_never_leak);
     TEST_STORY(wrapped_encodings_are_masked);
     return test_end(argc, argv);
 }

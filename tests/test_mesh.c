@@ -1,6 +1,7 @@
 // Whole nodes in one process, over loopback, each with its own state and cache. They are driven in
 // turn; a call that waits (to join, to open a session) drives the others from inside its poll. The
-// clock of all can be moved on, so nothing here sleeps.
+// clock of all can be moved on, so nothing here sleeps. Failures are injected into one node;
+// the others must bear it.
 #define SYKLI_IMPLEMENTATION
 #include "test.h"
 #define SYKLI_MESH_IMPLEMENTATION
@@ -24,7 +25,9 @@ typedef struct place {
 
 typedef struct world {
     test *t;
-    sykli_sys sys;
+    sykli_sys sys, calm_sys;  // of the node that meets failures, of the others
+    test calm;
+    const char *victim;
     char root[48], text[20000];
     place places[PLACES_MAX];
     int count;
@@ -67,12 +70,14 @@ static int world_poll(void *u, sykli_poll_fd *fds, int count, int timeout_ms)
         driven->inside = true;
         turn_all(driven, 0);
         driven->inside = false;
+        if (driven->t->injected) moved_ms += 20; // what it waits for may never come
         if (timeout_ms > 2) timeout_ms = 2;
     }
     return t->real.poll(t->real.user, fds, count, timeout_ms);
 }
 
 static void turn(world *w) { turn_all(w, 1); }
+static int turns_of(const world *w) { return w->t->injected ? 300 : TURNS; }
 
 // Moves the clock on, as if all had been driven all the time.
 static void pass_ms(world *w, uint64_t ms)
@@ -83,12 +88,14 @@ static void pass_ms(world *w, uint64_t ms)
     }
 }
 
+// After a failure there is not much to wait for.
 #define UNTIL(condition)                                                                           \
-    do { for (int i_ = 0; i_ < TURNS && !(condition); i_++) turn(w); CHECK(condition); } while (0)
+    do { for (int i_ = 0; i_ < turns_of(w) && !(condition); i_++) turn(w); TRY_TRUE(condition);    \
+    } while (0)
 // The same for what takes its time.
 #define LATER(condition)                                                                           \
-    do { for (int i_ = 0; i_ < 300 && !(condition); i_++) pass_ms(w, 100); CHECK(condition);       \
-    } while (0)
+    do { for (int i_ = 0; i_ < (w->t->injected ? 50 : 300) && !(condition); i_++) pass_ms(w, 100); \
+         TRY_TRUE(condition); } while (0)
 #define WAITING(place, call) (w->waiting = (place), (call))
 #define WAITED(w) ((w)->waiting = NULL)
 
@@ -109,12 +116,15 @@ static sykli_sys world_sys(const test *t)
     return sys;
 }
 
-static void world_begin(world *w, test *t)
+static void world_begin(world *w, test *t, const char *victim)
 {
     const char *base = getenv("TMPDIR");
     memset(w, 0, sizeof *w);
     w->t = t;
+    w->victim = victim;
+    test_begin(&w->calm, 0);
     w->sys = world_sys(t);
+    w->calm_sys = world_sys(&w->calm);
     if (!base || strlen(base) > 20) base = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
     snprintf(w->root, sizeof w->root, "%s/sykli-mesh-XXXXXX", base);
     if (!mkdtemp(w->root)) w->root[0] = 0;
@@ -155,7 +165,8 @@ static void hear(void *user, const sykli_event *e)
 
 static int place_open(world *w, place *p)
 {
-    p->s = sykli_open(&(sykli_desc){ .sys = &w->sys, .workers_max = 2, .project = "demo",
+    sykli_sys *sys = strcmp(p->name, w->victim) ? &w->calm_sys : &w->sys;
+    p->s = sykli_open(&(sykli_desc){ .sys = sys, .workers_max = 2, .project = "demo",
         .project_dir = p->work, .cache_dir = p->cache, .state_dir = p->state,
         .node_name = p->name, .target_fingerprint = "test", .on_event = hear,
         .on_event_user = p });
@@ -181,6 +192,7 @@ static place *place_add(world *w, const char *name, const place *beside)
 
 static int node_up(place *p)
 {
+    if (!p->s) return SYKLI_ENOMEM;
     p->m = sykli_mesh_open(p->s, &(sykli_mesh_desc){ .mode = SYKLI_MESH_NODE,
                                                      .state_dir = p->state, .listen = p->address });
     return p->m ? 0 : sykli_last_error(p->s);
@@ -188,6 +200,7 @@ static int node_up(place *p)
 
 static int client_up(world *w, place *p, bool borrow)
 {
+    if (!p->s) return SYKLI_ENOMEM;
     p->m = WAITING(p, sykli_mesh_open(p->s, &(sykli_mesh_desc){
         .mode = SYKLI_MESH_CLIENT, .state_dir = p->state, .borrow = borrow }));
     WAITED(w);
@@ -220,6 +233,9 @@ static void world_end(world *w)
     }
     if (w->root[0]) remove_tree(w->root);
     driven = NULL;
+    test *t = w->t;
+    CHECK_INT(w->calm.bytes, 0);
+    CHECK_INT(w->calm.open_fds, 0);
 }
 
 static void write_file(const place *p, const char *name, const char *text)
@@ -238,13 +254,14 @@ static int ask_more(world *w, place *p, const sykli_request *desc, size_t *out_s
 {
     size_t used = 0;
     int64_t got = 0;
-    sykli_handle r = sykli_request_open(p->s, desc);
     w->text[0] = 0;
+    if (!p->s) return SYKLI_ENOMEM;
+    sykli_handle r = sykli_request_open(p->s, desc);
     if (!r.id) {
         snprintf(w->text, sizeof w->text, "%s", sykli_errmsg(p->s));
         return sykli_last_error(p->s);
     }
-    for (int i = 0; i < TURNS && got >= 0; i++) {
+    for (int i = 0; i < turns_of(w) && got >= 0; i++) {
         got = sykli_request_read(p->s, r, w->text + used, sizeof w->text - 1 - used);
         if (got > 0) used += (size_t)got;
         else if (!got) turn(w);
@@ -275,7 +292,7 @@ static const char *rows(world *w, place *p, const char *node, const char *query,
     sykli_result *r = sykli_result_decode(sykli_memory(p->s), w->text, size, &fault);
     if (!r) return "no result";
     sykli_buf_init(&out, sykli_memory(p->s), SYKLI_TAG_host);
-    sykli_result_render(r, (sykli_format)format, &out);
+    if (sykli_result_render(r, (sykli_format)format, &out)) sykli_buf_reset(&out);
     snprintf(w->text, sizeof w->text, "%s", out.data ? (const char *)out.data : "");
     sykli_buf_free(&out);
     sykli_result_free(r);
@@ -293,7 +310,9 @@ static const char *cells(world *w, place *p, const char *node, const char *query
 
 #define HAS(text, part)                                                                            \
     do { const char *t_ = (text);                                                                  \
-         if (!strstr(t_, part)) test_fail_text(t, __FILE__, __LINE__, #text, t_, part); } while (0)
+         if (strstr(t_, part)) break;                                                              \
+         if (!t->injected) test_fail_text(t, __FILE__, __LINE__, #text, t_, part);                 \
+         goto out; } while (0)
 
 // What is between quotes behind a member's name.
 static const char *member(world *w, const char *name, char *out, size_t size)
@@ -311,6 +330,7 @@ static const char *member(world *w, const char *name, char *out, size_t size)
 static int create(world *w, place *p)
 {
     (void)w;
+    if (!p->s) return SYKLI_ENOMEM;
     int rc = sykli_mesh_create(p->s, p->state);
     return rc ? rc : node_up(p);
 }
@@ -325,6 +345,7 @@ static const char *invite(world *w, place *p, const char *args)
 
 static int join(world *w, place *p, const char *token)
 {
+    if (!p->s) return SYKLI_ENOMEM;
     int rc = WAITING(p, sykli_mesh_join(p->s, p->state, token));
     WAITED(w);
     return rc;
@@ -347,21 +368,22 @@ static size_t sessions(const place *p)
 }
 
 // a is its admin, b an observer, c a member.
-static bool trio(world *w, test *t, place *who[3])
+static bool trio(world *w, test *t, place *who[3], const char *victim)
 {
     static const char *const names[] = { "a", "b", "c" };
     static const char *const roles[] = { "", "{\"role\":\"observer\"}", "{\"role\":\"member\"}" };
-    world_begin(w, t);
+    world_begin(w, t, victim);
     for (int i = 0; i < 3; i++) who[i] = place_add(w, names[i], NULL);
-    CHECK_INT(create(w, who[0]), 0);
-    for (int i = 1; i < 3 && !t->failed; i++) {
-        CHECK_INT(join(w, who[i], invite(w, who[0], roles[i])), 0);
-        CHECK_INT(node_up(who[i]), 0);
+    TRY(create(w, who[0]));
+    for (int i = 1; i < 3; i++) {
+        TRY(join(w, who[i], invite(w, who[0], roles[i])));
+        TRY(node_up(who[i]));
     }
-    if (t->failed) return false;
     UNTIL(sessions(who[0]) == 2 && sessions(who[1]) == 2 && sessions(who[2]) == 2);
     UNTIL(alive(who[0]) == 3 && alive(who[1]) == 3 && alive(who[2]) == 3);
-    return !t->failed;
+    return true;
+out:
+    return false;
 }
 
 // ---- the idea: a table and an op of one's own are everywhere
@@ -388,40 +410,40 @@ static void own_tables_and_ops_are_on_every_node(test *t)
     world world_, *w = &world_;
     place *n[3];
     lamp hall = { "hall", false, 60 };
-    if (!trio(w, t, n)) goto out;
-    CHECK_INT(sykli_table_add(n[1]->s, &(sykli_table){ "lamps", "one lamp", lamp_columns, 3,
+    if (!trio(w, t, n, "b")) goto out;
+    TRY_INT(sykli_table_add(n[1]->s, &(sykli_table){ "lamps", "one lamp", lamp_columns, 3,
                                                        sizeof(lamp), (sykli_visibility)0, lamp_scan,
                                                        &hall }), 0);
-    CHECK_INT(sykli_op_add(n[1]->s, &(sykli_op){ SYKLI_OP_OWN, "lamp.toggle", "lights a lamp",
+    TRY_INT(sykli_op_add(n[1]->s, &(sykli_op){ SYKLI_OP_OWN, "lamp.toggle", "lights a lamp",
                                                  SYKLI_ROLE_operator, false, NULL, 0, lamp_switch,
                                                  &hall }), 0);
     place *client = place_add(w, "client", n[0]);
-    CHECK_INT(client_up(w, client, false), 0);
+    TRY_INT(client_up(w, client, false), 0);
     place *from[2] = { n[0], client };
     for (int i = 0; i < 2 && !t->failed; i++) {
-        CHECK_TEXT(cells(w, from[i], "b", "SELECT * FROM lamps"),
+        TRY_TEXT(cells(w, from[i], "b", "SELECT * FROM lamps"),
                    i ? "b,hall,true,60" : "b,hall,false,60");
         HAS(rows(w, from[i], "b", "SELECT room, power FROM lamps", SYKLI_FORMAT_json),
             "\"room\":\"hall\",\"power\":60");
         HAS(cells(w, from[i], "b", "SELECT name, role FROM ops WHERE name = 'lamp.toggle'"),
             "operator");
-        CHECK_TEXT(cells(w, from[i], "b", "SELECT name, columns FROM tables WHERE name = 'lamps'"),
+        TRY_TEXT(cells(w, from[i], "b", "SELECT name, columns FROM tables WHERE name = 'lamps'"),
                    "lamps,3");
-        CHECK_INT(call(w, from[i], "b", "lamp.toggle", NULL), 0);
-        CHECK_TEXT(w->text, i ? "{\"lit\":false,\"by\":\"a\"}" : "{\"lit\":true,\"by\":\"a\"}");
+        TRY_INT(call(w, from[i], "b", "lamp.toggle", NULL), 0);
+        TRY_TEXT(w->text, i ? "{\"lit\":false,\"by\":\"a\"}" : "{\"lit\":true,\"by\":\"a\"}");
     }
-    CHECK_TEXT(cells(w, n[2], "b", "SELECT * FROM lamps"), "b,hall,false"); // c is a member
+    TRY_TEXT(cells(w, n[2], "b", "SELECT * FROM lamps"), "b,hall,false"); // c is a member
     HAS(cells(w, n[2], "b", "SELECT power FROM lamps"),
         "column power of lamps needs role observer");
-    CHECK_INT(call(w, n[2], "b", "lamp.toggle", NULL), SYKLI_EPERM);
-    CHECK_TEXT(w->text, "op lamp.toggle needs the role operator, the caller has member");
-    CHECK_INT(call(w, n[1], "a", "workers.scale", "{\"count\":9}"), SYKLI_EPERM);
+    TRY_INT(call(w, n[2], "b", "lamp.toggle", NULL), SYKLI_EPERM);
+    TRY_TEXT(w->text, "op lamp.toggle needs the role operator, the caller has member");
+    TRY_INT(call(w, n[1], "a", "workers.scale", "{\"count\":9}"), SYKLI_EPERM);
     HAS(w->text, "the caller has observer");
-    CHECK_INT(call(w, n[0], "nowhere", "lamp.toggle", NULL), SYKLI_ENONODE);
+    TRY_INT(call(w, n[0], "nowhere", "lamp.toggle", NULL), SYKLI_ENONODE);
     HAS(w->text, "node 'nowhere' is not reachable from 'a'");
-    CHECK_INT(call(w, client, "nowhere", "lamp.toggle", NULL), SYKLI_ENONODE);
+    TRY_INT(call(w, client, "nowhere", "lamp.toggle", NULL), SYKLI_ENONODE);
     HAS(w->text, "node 'nowhere' is not reachable from 'a'");
-    CHECK(!hall.lit);
+    TRY_TRUE(!hall.lit);
     HAS(n[1]->events, "audit:lamp.toggle:");
 out:
     world_end(w);
@@ -433,78 +455,82 @@ static void a_token_is_used_once(test *t)
 {
     world world_, *w = &world_;
     char token[1000], other[1000], id[40];
-    world_begin(w, t);
+    world_begin(w, t, "a");
     place *a = place_add(w, "a", NULL), *b = place_add(w, "b", NULL), *c = place_add(w, "c", NULL);
-    CHECK_INT(call(w, a, NULL, "invite.create", NULL), SYKLI_ENOENT); // no mesh is attached
-    CHECK_INT(node_up(a), 0);
-    CHECK_INT(call(w, a, NULL, "invite.create", NULL), SYKLI_ENOENT);
+    TRY_NOT_NULL(a->s);
+    TRY_INT(call(w, a, NULL, "invite.create", NULL), SYKLI_ENOENT); // no mesh is attached
+    TRY_INT(node_up(a), 0);
+    TRY_INT(call(w, a, NULL, "invite.create", NULL), SYKLI_ENOENT);
     HAS(w->text, "this node is in no mesh");
     sykli_mesh_close(a->m);
-    CHECK_INT(create(w, a), 0);
-    CHECK_INT(sykli_mesh_create(b->s, a->state), SYKLI_EEXIST);
-    CHECK_INT(sykli_mesh_id(b->s, a->state, token), 0);
-    CHECK_INT(strlen(token), 32);
-    CHECK_INT(sykli_mesh_id(b->s, b->state, token), SYKLI_ENOENT);
+    a->m = NULL;
+    TRY_INT(create(w, a), 0);
+    TRY_INT(sykli_mesh_create(b->s, a->state), SYKLI_EEXIST);
+    TRY_INT(sykli_mesh_id(b->s, a->state, token), 0);
+    TRY_INT(strlen(token), 32);
+    TRY_INT(sykli_mesh_id(b->s, b->state, token), SYKLI_ENOENT);
 
     static const char *const bad[] = { "{\"role\":\"admin\"}", "{\"role\":\"root\"}",
         "{\"role\":\"observer\",\"uses\":2}", "{\"uses\":0}", "{\"uses\":65}" };
     for (int i = 0; i < 5; i++) {
         int rc = call(w, a, NULL, "invite.create", bad[i]);
-        CHECK(rc == SYKLI_EINVAL || rc == SYKLI_EPERM);
+        TRY_TRUE(rc == SYKLI_EINVAL || rc == SYKLI_EPERM);
     }
     snprintf(token, sizeof token, "%s", invite(w, a, NULL));
     snprintf(other, sizeof other, "%s", token);
     other[20] = other[20] == 'A' ? 'B' : 'A';
-    CHECK(join(w, b, other) < 0);
-    CHECK(join(w, b, "") < 0 && join(w, b, "garbage") < 0);
-    CHECK_INT(join(w, b, token), 0);
-    CHECK_INT(join(w, b, token), SYKLI_EEXIST);
+    TRY_TRUE(join(w, b, other) < 0);
+    TRY_TRUE(join(w, b, "") < 0 && join(w, b, "garbage") < 0);
+    TRY_INT(join(w, b, token), 0);
+    TRY_INT(join(w, b, token), SYKLI_EEXIST);
     HAS(sykli_errmsg(b->s), "belongs to a mesh already");
-    CHECK_INT(join(w, c, token), SYKLI_EEXIST);
+    TRY_INT(join(w, c, token), SYKLI_EEXIST);
     HAS(sykli_errmsg(c->s), "the invite was already used by b (");
-    CHECK_INT(call(w, a, NULL, "invite.list", NULL), 0);
+    TRY_INT(call(w, a, NULL, "invite.list", NULL), 0);
     HAS(w->text, "\"role\":\"observer\",\"uses_left\":0");
     HAS(w->text, "\"used_by\":\"b\"");
-    CHECK(!strstr(w->text, token + 30));
+    TRY_TRUE(!strstr(w->text, token + 30));
 
     snprintf(token, sizeof token, "%s", invite(w, a, "{\"expires_ms\":1000}"));
     moved_ms += 5000;
-    CHECK_INT(join(w, c, token), SYKLI_ETIMEOUT);
+    TRY_INT(join(w, c, token), SYKLI_ETIMEOUT);
     HAS(sykli_errmsg(c->s), "the invite expired");
     snprintf(token, sizeof token, "%s", invite(w, a, NULL));
-    CHECK_INT(call(w, a, NULL, "invite.list", NULL), 0);
+    TRY_INT(call(w, a, NULL, "invite.list", NULL), 0);
     const char *last = w->text; // the newest is the last
     for (const char *at = w->text; (at = strstr(at, "\"id\":\"")) != NULL; at++) last = at;
     snprintf(id, sizeof id, "{%.23s}", last);
-    CHECK_INT(call(w, a, NULL, "invite.revoke", id), 0);
-    CHECK_INT(call(w, a, NULL, "invite.revoke", id), SYKLI_ENOENT);
-    CHECK_INT(join(w, c, token), SYKLI_EAUTH);
+    TRY_INT(call(w, a, NULL, "invite.revoke", id), 0);
+    TRY_INT(call(w, a, NULL, "invite.revoke", id), SYKLI_ENOENT);
+    TRY_INT(join(w, c, token), SYKLI_EAUTH);
     HAS(sykli_errmsg(c->s), "does not know this invite");
 
     // A token that leads to another node, and one that names another inviter.
     sykli__roster_invite v;
     sykli_buf out;
-    CHECK_INT(node_up(b), 0);
+    TRY_INT(node_up(b), 0);
     for (int i = 0; i < 2; i++) {
         snprintf(token, sizeof token, "%s", invite(w, a, NULL));
-        CHECK_INT(sykli__roster_invite_decode(&v, token, strlen(token), &t->fault), 0);
+        TRY_INT(sykli__roster_invite_decode(&v, token, strlen(token), &t->fault), 0);
         if (i) v.inviter_exchange[3] ^= 1;
         else snprintf(v.addresses[0], sizeof v.addresses[0], "%s", b->address);
-        sykli_buf_init(&out, &t->mem, SYKLI_TAG_host);
-        CHECK_INT(sykli__roster_invite_encode(&v, &out, &t->fault), 0);
-        CHECK_INT(join(w, c, (const char *)out.data), SYKLI_EAUTH);
-        HAS(sykli_errmsg(c->s), i ? "is not the inviter" : "does not know this invite");
+        sykli_buf_init(&out, &w->calm.mem, SYKLI_TAG_host);
+        int rc = sykli__roster_invite_encode(&v, &out, &t->fault);
+        if (!rc) rc = join(w, c, (const char *)out.data);
         sykli_buf_free(&out);
+        TRY_INT(rc, SYKLI_EAUTH);
+        HAS(sykli_errmsg(c->s), i ? "is not the inviter" : "does not know this invite");
     }
 
     // Beside a node that runs: it learns of it at once.
-    CHECK_INT(node_up(c), 0);
+    TRY_INT(node_up(c), 0);
     place *j = place_add(w, "c", c);
     snprintf(token, sizeof token, "%s", invite(w, a, "{\"role\":\"member\",\"uses\":2}"));
-    CHECK_INT(join(w, j, token), 0);
+    TRY_INT(join(w, j, token), 0);
     UNTIL(alive(c) == 3 && alive(a) == 3);
-    CHECK_TEXT(cells(w, a, NULL, "SELECT name, role FROM nodes ORDER BY name"),
+    TRY_TEXT(cells(w, a, NULL, "SELECT name, role FROM nodes ORDER BY name"),
                "a,admin\r\nb,observer\r\nc,member");
+out:
     world_end(w);
 }
 
@@ -514,9 +540,9 @@ static void strangers_are_not_let_in(test *t)
 {
     world world_, *w = &world_;
     place *n[3];
-    if (!trio(w, t, n)) goto out;
+    if (!trio(w, t, n, "a")) goto out;
     place *s = place_add(w, "stranger", NULL);
-    CHECK_INT(create(w, s), 0); // a mesh of its own: another cookie
+    TRY_INT(create(w, s), 0); // a mesh of its own: another cookie
     size_t strangers = n[0]->m->conn_count;
     for (int i = 0; i < 4; i++) {
         sykli__link_psk psk;
@@ -531,8 +557,8 @@ static void strangers_are_not_let_in(test *t)
         }
         int number = sykli__member_core_dial(&s->m->links, sykli_now_ms(s->s), SYKLI__LINK_NOISE,
                                              purpose, n[0]->address, use);
-        CHECK(number > 0);
-        CHECK(sykli__mesh_dial(s->m, SYKLI__MESH_PEER, number, n[0]->address) != NULL);
+        TRY_TRUE(number > 0);
+        TRY_TRUE(sykli__mesh_dial(s->m, SYKLI__MESH_PEER, number, n[0]->address) != NULL);
         UNTIL(!sykli__mesh_conn_of(s->m, number) && n[0]->m->conn_count == strangers);
         CHECK_INT(n[0]->m->links.table.count, 3);
         CHECK_INT(sykli__mesh_conn_to(n[0]->m, "stranger") != NULL, 0);
@@ -540,16 +566,16 @@ static void strangers_are_not_let_in(test *t)
     HAS(cells(w, n[0], NULL, "SELECT count(*) FROM nodes"), "3");
 
     // A banned node is put out by all, and stays out.
-    CHECK_INT(call(w, n[1], "a", "roster.revoke", "{\"node\":\"c\"}"), SYKLI_EPERM);
-    CHECK_INT(call(w, n[0], NULL, "roster.revoke", "{\"node\":\"a\"}"), SYKLI_EINVAL);
-    CHECK_INT(call(w, n[0], NULL, "roster.revoke", "{\"node\":\"c\"}"), 0);
+    TRY_INT(call(w, n[1], "a", "roster.revoke", "{\"node\":\"c\"}"), SYKLI_EPERM);
+    TRY_INT(call(w, n[0], NULL, "roster.revoke", "{\"node\":\"a\"}"), SYKLI_EINVAL);
+    TRY_INT(call(w, n[0], NULL, "roster.revoke", "{\"node\":\"c\"}"), 0);
     LATER(sessions(n[0]) == 1 && sessions(n[1]) == 1 && sessions(n[2]) == 0);
     int before = n[2]->m->links.last_id;
     pass_ms(w, 5000);
-    CHECK_INT(sessions(n[2]), 0);
-    CHECK(n[2]->m->links.last_id - before < 20); // it does not storm the doors
-    CHECK_INT(call(w, n[2], "a", "roster.get", NULL), SYKLI_ENONODE);
-    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"admin\"}"),
+    TRY_INT(sessions(n[2]), 0);
+    TRY_TRUE(n[2]->m->links.last_id - before < 20); // it does not storm the doors
+    TRY_INT(call(w, n[2], "a", "roster.get", NULL), SYKLI_ENONODE);
+    TRY_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"admin\"}"),
               SYKLI_EPERM);
     HAS(w->text, "is banned, and bans stay");
 out:
@@ -560,18 +586,18 @@ static void a_member_cannot_fill_a_node(test *t)
 {
     world world_, *w = &world_;
     place *n[3];
-    if (!trio(w, t, n)) goto out;
+    if (!trio(w, t, n, "a")) goto out;
     for (int i = 0; i < SYKLI__MESH_CONNS_EACH + 8 && !t->failed; i++) { // as runs of c would
         int number = sykli__member_core_dial(&n[2]->m->links, sykli_now_ms(n[2]->s),
                                              SYKLI__LINK_NOISE, SYKLI__LINK_CLIENT, n[0]->address,
                                              NULL);
-        CHECK(number > 0);
-        CHECK(sykli__mesh_dial(n[2]->m, SYKLI__MESH_PEER, number, n[0]->address) != NULL);
+        TRY_TRUE(number > 0);
+        TRY_TRUE(sykli__mesh_dial(n[2]->m, SYKLI__MESH_PEER, number, n[0]->address) != NULL);
         for (int k = 0; k < 4; k++) turn_all(w, 0);
     }
     UNTIL(sykli__mesh_sessions(n[0]->m, n[2]->m->keys.id) == SYKLI__MESH_CONNS_EACH);
-    CHECK_TEXT(cells(w, n[0], NULL, "SELECT count(*) FROM nodes"), "3");
-    CHECK_INT(call(w, n[1], "a", "roster.get", NULL), 0);
+    TRY_TEXT(cells(w, n[0], NULL, "SELECT count(*) FROM nodes"), "3");
+    TRY_INT(call(w, n[1], "a", "roster.get", NULL), 0);
 
     // Requests over one session: what is too much is refused, the session stays.
     static sykli_handle many[SYKLI__LINK_STREAMS_MAX + 50];
@@ -580,16 +606,16 @@ static void a_member_cannot_fill_a_node(test *t)
         many[i] = sykli_request_open(n[1]->s, &(sykli_request){ .verb = SYKLI_VERB_watch,
             .node = "a", .what = "events" });
         int code = many[i].id ? 0 : sykli_last_error(n[1]->s);
-        CHECK(!code || code == SYKLI_EBUSY || code == SYKLI_ELIMIT);
+        TRY_TRUE(!code || code == SYKLI_EBUSY || code == SYKLI_ELIMIT);
         refused += code != 0;
         if (i % 100 == 99) pass_ms(w, 1000);
     }
-    CHECK(refused >= 50);
-    CHECK(n[0]->m->remote.serving_count >= 200);
+    TRY_TRUE(refused >= 50);
+    TRY_TRUE(n[0]->m->remote.serving_count >= 200);
     for (int i = 0; i < SYKLI__LINK_STREAMS_MAX + 50; i++) sykli_request_close(n[1]->s, many[i]);
     pass_ms(w, 2000);
-    CHECK_INT(n[0]->m->remote.serving_count, 0);
-    CHECK_INT(call(w, n[1], "a", "roster.get", NULL), 0);
+    TRY_INT(n[0]->m->remote.serving_count, 0);
+    TRY_INT(call(w, n[1], "a", "roster.get", NULL), 0);
 out:
     world_end(w);
 }
@@ -639,40 +665,41 @@ static void the_control_socket_is_its_owners(test *t)
 {
     world world_, *w = &world_;
     char path[160], link_to[120];
-    world_begin(w, t);
+    world_begin(w, t, "a");
     place *a = place_add(w, "a", NULL), *c = place_add(w, "c", NULL);
-    CHECK_INT(create(w, a), 0);
-    CHECK_INT(node_up(c), 0);
-    CHECK_INT(client_up(w, place_add(w, "d", a), false), 0);
+    TRY_INT(create(w, a), 0);
+    TRY_INT(node_up(c), 0);
+    TRY_INT(client_up(w, place_add(w, "d", a), false), 0);
 
     // Its socket, with the token of another.
     place *s = place_add(w, "s", NULL);
     mkdir(s->state, 0700);
     snprintf(path, sizeof path, "%s/token", s->state);
     snprintf(link_to, sizeof link_to, "%s/token", c->state);
-    CHECK_INT(client_up(w, s, false), SYKLI_ENONODE);
+    TRY_INT(client_up(w, s, false), SYKLI_ENONODE);
     HAS(sykli_errmsg(s->s), "no node runs in");
-    CHECK(!symlink(link_to, path)); // and no links are followed
+    TRY_TRUE(!symlink(link_to, path)); // and no links are followed
     snprintf(path, sizeof path, "%s/sock", s->state);
     snprintf(link_to, sizeof link_to, "%s/sock", a->state);
-    CHECK(!symlink(link_to, path));
-    CHECK_INT(client_up(w, s, false), SYKLI_EAUTH);
+    TRY_TRUE(!symlink(link_to, path));
+    TRY_INT(client_up(w, s, false), SYKLI_EAUTH);
     snprintf(path, sizeof path, "cd '%s' && cat ../../c/state/token >t && mv t token", s->state);
-    CHECK(!system(path));
-    CHECK_INT(client_up(w, s, false), SYKLI_ENONODE);
+    TRY_TRUE(!system(path));
+    TRY_INT(client_up(w, s, false), SYKLI_ENONODE);
     HAS(sykli_errmsg(s->s), "does not answer");
 
-    CHECK_INT(child_run(w, a->state, ""), 0);
+    TRY_INT(child_run(w, a->state, ""), 0);
 #if !defined(SYKLI_PORTABLE) // POSIX does not say which process is at the other end
-    CHECK_INT(child_run(w, a->state, "SYKLI_TASK_UID=1-1-1"), -SYKLI_EPERM);
+    TRY_INT(child_run(w, a->state, "SYKLI_TASK_UID=1-1-1"), -SYKLI_EPERM);
     // Who has no right to look must not take silence for a no; root may look.
-    CHECK_INT(child_run(w, a->state, "TEST_HIDES=1"), geteuid() ? -SYKLI_EPERM : 0);
-    CHECK_INT(child_run(w, a->state, "TEST_HIDES_LATER=1"), 0); // it was looked at when it came
+    TRY_INT(child_run(w, a->state, "TEST_HIDES=1"), geteuid() ? -SYKLI_EPERM : 0);
+    TRY_INT(child_run(w, a->state, "TEST_HIDES_LATER=1"), 0); // it was looked at when it came
 #endif
 
     place *two = place_add(w, "two", a); // one node a state directory
-    CHECK_INT(node_up(two), SYKLI_EBUSY);
+    TRY_INT(node_up(two), SYKLI_EBUSY);
     HAS(sykli_errmsg(two->s), "a node runs in");
+out:
     world_end(w);
 }
 
@@ -738,23 +765,23 @@ static void results_of_a_peer_are_hits(test *t)
     sykli_task_info info;
     char entry[6000], said[6000], digest[65], size[40];
     const char *command = "cat in.txt > out.txt; echo made >> out.txt";
-    if (!trio(w, t, n)) goto out;
+    if (!trio(w, t, n, "b")) goto out;
     sykli_task made = add_task(n[0], "t", command);
-    CHECK_INT(sykli_start(n[0]->s), 0);
+    TRY_INT(sykli_start(n[0]->s), 0);
     UNTIL(status_of(n[0], made, &info) < SYKLI_ENDINGS);
-    CHECK_INT(info.status, SYKLI_STATUS_passed);
+    TRY_INT(info.status, SYKLI_STATUS_passed);
     char key[65];
     snprintf(key, sizeof key, "%s", info.key);
     snprintf(said, sizeof said, "{\"key\":\"%s\"}", key);
-    CHECK_INT(call(w, n[1], "a", "action.get", said), 0);
+    TRY_INT(call(w, n[1], "a", "action.get", said), 0);
     snprintf(entry, sizeof entry, "%.5000s", w->text);
     HAS(entry, "\"path\":\"out.txt\"");
     if (t->failed) goto out;
     const char *o = strstr(entry, "\"path\":\"out.txt\"");
     snprintf(digest, sizeof digest, "%.64s", strstr(o, "\"digest\":\"") + 10);
     snprintf(size, sizeof size, "\"size\":%d", atoi(strstr(o, "\"size\":") + 7));
-    CHECK_TEXT(size, "\"size\":8");
-    CHECK_INT(call(w, n[1], "a", "action.get", "{\"key\":\"../../../../etc/passwd\"}"),
+    TRY_TEXT(size, "\"size\":8");
+    TRY_INT(call(w, n[1], "a", "action.get", "{\"key\":\"../../../../etc/passwd\"}"),
               SYKLI_EINVAL);
 
     // Whatever a peer says, nothing wrong is believed.
@@ -774,58 +801,58 @@ static void results_of_a_peer_are_hits(test *t)
     // The right entry, with a blob that is not what it says.
     char path[400];
     snprintf(path, sizeof path, "%s/%s", n[0]->cache, sykli__store_blob_path(&id).text);
-    CHECK(!chmod(path, 0600));
+    TRY_TRUE(!chmod(path, 0600));
     FILE *f = fopen(path, "r+");
-    CHECK(f && fputs("IN\nMADE\n", f) >= 0 && !fclose(f));
+    TRY_TRUE(f && fputs("IN\nMADE\n", f) >= 0 && !fclose(f));
     lie = entry;
     uint64_t size_bytes;
     find_begin(n[1], key);
     UNTIL(found_code != 1);
-    CHECK(found_code < 0);
+    TRY_TRUE(found_code < 0);
     CHECK(!sykli_blob_have(n[1]->s, &id, &size_bytes));
     f = fopen(path, "r+");
-    CHECK(f && fputs("in\nmade\n", f) >= 0 && !fclose(f));
+    TRY_TRUE(f && fputs("in\nmade\n", f) >= 0 && !fclose(f));
 
     for (size_t i = 0; i < sizeof lies / sizeof *lies && !t->failed; i++) {
         lie = changed(entry, lies[i][0], lies[i][1], said);
         find_begin(n[1], key);
         UNTIL(found_code != 1);
-        CHECK(found_code < 0);
         if (found_code >= 0) printf("  lie %d: %s\n", (int)i, said);
-        CHECK_TEXT(cells(w, n[1], NULL, "SELECT count(*) FROM actions"), "0");
+        CHECK(found_code < 0);
+        TRY_TEXT(cells(w, n[1], NULL, "SELECT count(*) FROM actions"), "0");
     }
     lie = "";
     find_begin(n[1], key);
     UNTIL(found_code != 1);
-    CHECK(found_code < 0);
+    TRY_TRUE(found_code < 0);
 
     ((sykli_op *)(uintptr_t)sykli__op_find(&n[0]->s->ops, "action.get"))->handler = honest;
 
     // A peer that hangs costs no more than the time for an answer; the others are heard.
     n[2]->still = true;
     sykli_task hit = add_task(n[1], "t", command);
-    CHECK_INT(sykli_start(n[1]->s), 0);
+    TRY_INT(sykli_start(n[1]->s), 0);
     uint64_t began = moved_ms;
     LATER(status_of(n[1], hit, &info) < SYKLI_ENDINGS);
-    CHECK(moved_ms - began <= 400);
-    CHECK_TEXT(sykli_status_names[info.status], "cached");
-    CHECK_TEXT(info.from, "a@127.0.0.1");
+    TRY_TRUE(moved_ms - began <= 400);
+    TRY_TEXT(sykli_status_names[info.status], "cached");
+    TRY_TEXT(info.from, "a@127.0.0.1");
     n[2]->still = false;
     pass_ms(w, 500);
 
     // A run beside a node looks through it.
     place *run = place_add(w, "run", n[2]);
-    CHECK_INT(client_up(w, run, true), 0);
+    TRY_INT(client_up(w, run, true), 0);
     hit = add_task(run, "t", command);
-    CHECK_INT(sykli_start(run->s), 0);
+    TRY_INT(sykli_start(run->s), 0);
     UNTIL(status_of(run, hit, &info) < SYKLI_ENDINGS);
-    CHECK_TEXT(sykli_status_names[info.status], "cached");
+    TRY_TEXT(sykli_status_names[info.status], "cached");
     HAS(info.from, "@127.0.0.1");
 
     // A peer that is gone in the middle.
     static char large[3 << 20];
     memset(large, 'x', sizeof large);
-    CHECK_INT(sykli__store_put_bytes(&n[0]->s->store, large, sizeof large, &id, &t->fault), 0);
+    TRY_INT(sykli__store_put_bytes(&n[0]->s->store, large, sizeof large, &id, &t->fault), 0);
     char hex[65], sized[40];
     sykli_hex(hex, id.bytes, 32);
     snprintf(sized, sizeof sized, "\"size\":%d", (int)sizeof large);
@@ -839,14 +866,15 @@ static void results_of_a_peer_are_hits(test *t)
     lie_at(n[0]);
     find_begin(n[1], key);
     sykli__mesh_conn *to_a = sykli__mesh_conn_to(n[1]->m, "a");
+    TRY_NOT_NULL(to_a);
     uint64_t in = sykli__mesh_link(n[1]->m, to_a)->bytes_in;
     UNTIL(sykli__mesh_link(n[1]->m, to_a)->bytes_in > in + 100000);
-    CHECK_INT(found_code, 1);
+    TRY_INT(found_code, 1);
     place_crash(n[0]);
     UNTIL(found_code != 1);
-    CHECK_INT(found_code, SYKLI_ECLOSED);
+    TRY_INT(found_code, SYKLI_ECLOSED);
     CHECK(!sykli_blob_have(n[1]->s, &id, &size_bytes));
-    CHECK(!n[1]->m->finds && !n[1]->m->jobs);
+    TRY_TRUE(!n[1]->m->finds && !n[1]->m->jobs);
 out:
     world_end(w);
 }
@@ -870,73 +898,73 @@ static void a_push_reaches_the_mesh(test *t)
 {
     world world_, *w = &world_;
     place *n[3];
-    if (!trio(w, t, n)) goto out;
-    for (int i = 0; i < 2; i++) CHECK_INT(sykli_config_key_add(n[i]->s, &colour_key), 0);
-    CHECK_INT(sykli_config_key_add(n[0]->s, &door_key), 0);
+    if (!trio(w, t, n, "a")) goto out;
+    for (int i = 0; i < 2; i++) TRY_INT(sykli_config_key_add(n[i]->s, &colour_key), 0);
+    TRY_INT(sykli_config_key_add(n[0]->s, &door_key), 0);
 
-    CHECK_INT(push(w, n[0], "{\\\"kill.grace\\\":\\\"3s\\\"}"), 0);
+    TRY_INT(push(w, n[0], "{\\\"kill.grace\\\":\\\"3s\\\"}"), 0);
     HAS(w->text, "{\"version\":1,\"nodes\":[{\"node\":\"a\",\"state\":\"updated\"");
-    for (int i = 0; i < 3; i++) CHECK_TEXT(sykli_config_get(n[i]->s, "kill.grace"), "3s");
+    for (int i = 0; i < 3; i++) TRY_TEXT(sykli_config_get(n[i]->s, "kill.grace"), "3s");
     HAS(n[2]->events, "config:pushed:v0 -> v1");
-    CHECK_INT(push(w, n[0], "{\\\"workers\\\":\\\"many\\\"}"), SYKLI_EINVAL);
+    TRY_INT(push(w, n[0], "{\\\"workers\\\":\\\"many\\\"}"), SYKLI_EINVAL);
     HAS(w->text, "workers must be");
-    CHECK_INT(push(w, n[0], "{\\\"no.such\\\":1}"), SYKLI_ENOENT);
-    CHECK_INT(push(w, n[0], "{\\\"demo.door\\\":\\\"open\\\"}"), SYKLI_EPERM);
+    TRY_INT(push(w, n[0], "{\\\"no.such\\\":1}"), SYKLI_ENOENT);
+    TRY_INT(push(w, n[0], "{\\\"demo.door\\\":\\\"open\\\"}"), SYKLI_EPERM);
     HAS(w->text, "demo.door is local");
-    CHECK_INT(push(w, n[0], "{\\\"kill.grace\\\":[]}"), SYKLI_EINVAL);
-    CHECK(push(w, n[0], "[") < 0 && push(w, n[0], "") < 0);
-    CHECK_INT(push(w, n[1], "{\\\"workers\\\":3}"), SYKLI_EPERM);
+    TRY_INT(push(w, n[0], "{\\\"kill.grace\\\":[]}"), SYKLI_EINVAL);
+    TRY_TRUE(push(w, n[0], "[") < 0 && push(w, n[0], "") < 0);
+    TRY_INT(push(w, n[1], "{\\\"workers\\\":3}"), SYKLI_EPERM);
     HAS(w->text, "this node's key is no admin of the mesh");
-    CHECK_INT(call(w, n[2], "a", "config.push", "{\"values\":\"{}\"}"), SYKLI_EPERM);
+    TRY_INT(call(w, n[2], "a", "config.push", "{\"values\":\"{}\"}"), SYKLI_EPERM);
     HAS(w->text, "needs the role admin, the caller has member");
 
     // A node that does not know a key says so, and keeps what it has.
-    CHECK_INT(push(w, n[0], "{\\\"demo.colour\\\":\\\"blue\\\"}"), 0);
+    TRY_INT(push(w, n[0], "{\\\"demo.colour\\\":\\\"blue\\\"}"), 0);
     HAS(w->text, "{\"node\":\"c\",\"state\":\"refused\"");
     HAS(w->text, "demo.colour");
     HAS(w->text, "{\"node\":\"b\",\"state\":\"updated\"");
-    CHECK_TEXT(sykli_config_get(n[1]->s, "demo.colour"), "blue");
+    TRY_TEXT(sykli_config_get(n[1]->s, "demo.colour"), "blue");
     pass_ms(w, 2500);
     HAS(n[2]->events, "config:refused:config of");
-    CHECK_INT(n[2]->m->config.version, 1);
-    CHECK_INT(call(w, n[0], NULL, "config.push", "{\"all_or_nothing\":true,"
+    TRY_INT(n[2]->m->config.version, 1);
+    TRY_INT(call(w, n[0], NULL, "config.push", "{\"all_or_nothing\":true,"
                    "\"values\":\"{\\\"demo.colour\\\":\\\"green\\\"}\"}"), 0);
     HAS(w->text, "{\"node\":\"c\",\"state\":\"refused\"");
-    CHECK(!strstr(w->text, "updated"));
-    for (int i = 0; i < 2; i++) CHECK_TEXT(sykli_config_get(n[i]->s, "demo.colour"), "blue");
-    CHECK_INT(push(w, n[0], "{\\\"demo.colour\\\":null}"), 0);
-    CHECK(!strstr(w->text, "refused"));
-    CHECK_INT(n[2]->m->config.version, 3);
-    CHECK_TEXT(sykli_config_get(n[1]->s, "demo.colour"), "red");
+    TRY_TRUE(!strstr(w->text, "updated"));
+    for (int i = 0; i < 2; i++) TRY_TEXT(sykli_config_get(n[i]->s, "demo.colour"), "blue");
+    TRY_INT(push(w, n[0], "{\\\"demo.colour\\\":null}"), 0);
+    TRY_TRUE(!strstr(w->text, "refused"));
+    TRY_INT(n[2]->m->config.version, 3);
+    TRY_TEXT(sykli_config_get(n[1]->s, "demo.colour"), "red");
 
     // A node that was down catches up; a node that restarts has what it had.
     place_crash(n[2]);
-    CHECK_INT(push(w, n[0], "{\\\"kill.grace\\\":\\\"4s\\\"}"), 0);
+    TRY_INT(push(w, n[0], "{\\\"kill.grace\\\":\\\"4s\\\"}"), 0);
     HAS(w->text, "{\"node\":\"c\",\"state\":\"offline\"");
-    CHECK_INT(place_open(w, n[2]), 0);
-    CHECK_INT(node_up(n[2]), 0);
-    CHECK_TEXT(sykli_config_get(n[2]->s, "kill.grace"), "3s");
+    TRY_INT(place_open(w, n[2]), 0);
+    TRY_INT(node_up(n[2]), 0);
+    TRY_TEXT(sykli_config_get(n[2]->s, "kill.grace"), "3s");
     LATER(n[2]->m->config.version == 4);
-    CHECK_TEXT(sykli_config_get(n[2]->s, "kill.grace"), "4s");
+    TRY_TEXT(sykli_config_get(n[2]->s, "kill.grace"), "4s");
 
     // A rollback is a new version.
-    CHECK_INT(call(w, n[0], NULL, "config.rollback", "{\"version\":99}"), SYKLI_ENOENT);
-    CHECK_INT(call(w, n[0], NULL, "config.rollback", "{\"version\":1}"), 0);
+    TRY_INT(call(w, n[0], NULL, "config.rollback", "{\"version\":99}"), SYKLI_ENOENT);
+    TRY_INT(call(w, n[0], NULL, "config.rollback", "{\"version\":1}"), 0);
     HAS(w->text, "{\"version\":5");
-    for (int i = 0; i < 3; i++) CHECK_TEXT(sykli_config_get(n[i]->s, "kill.grace"), "3s");
-    CHECK_INT(call(w, n[1], NULL, "config.history", NULL), 0);
+    for (int i = 0; i < 3; i++) TRY_TEXT(sykli_config_get(n[i]->s, "kill.grace"), "3s");
+    TRY_INT(call(w, n[1], NULL, "config.history", NULL), 0);
     HAS(w->text, "\"version\":5,\"epoch\":1,\"author\":\"a\"");
     HAS(w->text, "\"state\":\"current\"},{\"version\":4");
 
     // Two admins push apart from each other: the higher version wins, and the loser hears of it.
-    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"b\",\"role\":\"admin\"}"), 0);
+    TRY_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"b\",\"role\":\"admin\"}"), 0);
     LATER(sykli__roster_role(&n[1]->m->roster, n[1]->m->keys.id) == SYKLI_ROLE_admin
           && sykli__roster_role(&n[2]->m->roster, n[1]->m->keys.id) == SYKLI_ROLE_admin);
     place_crash(n[0]);
-    CHECK_INT(push(w, n[1], "{\\\"workers\\\":3}"), 0);
+    TRY_INT(push(w, n[1], "{\\\"workers\\\":3}"), 0);
     n[1]->still = n[2]->still = true; // a is back and does not hear of it
-    CHECK_INT(place_open(w, n[0]), 0);
-    CHECK_INT(node_up(n[0]), 0);
+    TRY_INT(place_open(w, n[0]), 0);
+    TRY_INT(node_up(n[0]), 0);
     for (int i = 0; i < 2; i++) {
         sykli_handle r = sykli_request_open(n[0]->s, &(sykli_request){ .verb = SYKLI_VERB_call,
             .what = "config.push", .args = "{\"values\":\"{\\\"workers\\\":7}\"}" });
@@ -946,14 +974,14 @@ static void a_push_reaches_the_mesh(test *t)
             pass_ms(w, 100);
             got = sykli_request_read(n[0]->s, r, answer, sizeof answer);
         }
-        CHECK(got > 0);
+        TRY_TRUE(got > 0);
         sykli_request_close(n[0]->s, r);
     }
-    CHECK_INT(n[0]->m->config.version, 7);
-    CHECK_INT(n[1]->m->config.version, 6);
+    TRY_INT(n[0]->m->config.version, 7);
+    TRY_INT(n[1]->m->config.version, 6);
     n[1]->still = n[2]->still = false;
     LATER(n[1]->m->config.version == 7 && n[2]->m->config.version == 7);
-    CHECK_TEXT(sykli_config_get(n[1]->s, "workers"), "7");
+    TRY_TEXT(sykli_config_get(n[1]->s, "workers"), "7");
     HAS(n[1]->events, "config:conflict:");
 out:
     world_end(w);
@@ -963,19 +991,19 @@ static void roles_spread_and_hold(test *t)
 {
     world world_, *w = &world_;
     place *n[3];
-    if (!trio(w, t, n)) goto out;
-    CHECK_INT(call(w, n[2], "b", "workers.scale", "{\"count\":3}"), SYKLI_EPERM);
-    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"nobody\",\"role\":\"member\"}"),
+    if (!trio(w, t, n, "b")) goto out;
+    TRY_INT(call(w, n[2], "b", "workers.scale", "{\"count\":3}"), SYKLI_EPERM);
+    TRY_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"nobody\",\"role\":\"member\"}"),
               SYKLI_ENOENT);
-    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"king\"}"),
+    TRY_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"king\"}"),
               SYKLI_EINVAL);
-    CHECK_INT(call(w, n[1], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"operator\"}"),
+    TRY_INT(call(w, n[1], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"operator\"}"),
               SYKLI_EPERM);
     HAS(w->text, "the mesh key is not on this machine");
-    CHECK_TEXT(cells(w, n[1], NULL, "SELECT role FROM nodes WHERE name = 'c'"), "member");
-    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"operator\"}"), 0);
+    TRY_TEXT(cells(w, n[1], NULL, "SELECT role FROM nodes WHERE name = 'c'"), "member");
+    TRY_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"operator\"}"), 0);
     LATER(strstr(cells(w, n[1], NULL, "SELECT role FROM nodes WHERE name = 'c'"), "operator"));
-    CHECK_INT(call(w, n[2], "b", "workers.scale", "{\"count\":3}"), 0);
+    TRY_INT(call(w, n[2], "b", "workers.scale", "{\"count\":3}"), 0);
     HAS(w->text, "{\"before\":2,\"after\":3}");
     HAS(cells(w, n[2], "b", "SELECT name, role FROM peers WHERE name = 'c'"), "c,operator");
 
@@ -985,28 +1013,28 @@ static void roles_spread_and_hold(test *t)
     sykli_handle r = sykli_request_open(n[2]->s, &(sykli_request){ .verb = SYKLI_VERB_watch,
         .node = "b", .what = "events" });
     UNTIL(got > 0 || (got = sykli_request_read(n[2]->s, r, text, sizeof text)) != 0);
-    CHECK(got > 0);
-    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"member\"}"), 0);
+    TRY_TRUE(got > 0);
+    TRY_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"member\"}"), 0);
     LATER((got = sykli_request_read(n[2]->s, r, text, sizeof text)) < 0);
-    CHECK_INT(got, SYKLI_EPERM);
-    CHECK_TEXT(sykli_request_message(n[2]->s, r), "the role of this node was changed");
+    TRY_INT(got, SYKLI_EPERM);
+    TRY_TEXT(sykli_request_message(n[2]->s, r), "the role of this node was changed");
     sykli_request_close(n[2]->s, r);
 
     // A node that takes the name of another is neither asked nor granted in its place.
     place *false_b = place_add(w, "b2", NULL);
-    CHECK_INT(join(w, false_b, invite(w, n[0], "{\"role\":\"member\"}")), 0);
-    CHECK_INT(sykli_node_rename(false_b->s, "b"), 0);
+    TRY_INT(join(w, false_b, invite(w, n[0], "{\"role\":\"member\"}")), 0);
+    TRY_INT(sykli_node_rename(false_b->s, "b"), 0);
     place *like = place_add(w, "like", NULL);
-    CHECK_INT(join(w, like, invite(w, n[0], "{\"role\":\"member\"}")), 0);
-    CHECK_INT(sykli_node_rename(like->s, "c2"), 0);
-    CHECK_INT(node_up(false_b), 0);
-    CHECK_INT(node_up(like), 0);
+    TRY_INT(join(w, like, invite(w, n[0], "{\"role\":\"member\"}")), 0);
+    TRY_INT(sykli_node_rename(like->s, "c2"), 0);
+    TRY_INT(node_up(false_b), 0);
+    TRY_INT(node_up(like), 0);
     UNTIL(alive(n[0]) == 5 && sessions(n[0]) == 4);
-    CHECK_TEXT(cells(w, n[0], "b", "SELECT address FROM nodes LIMIT 1"), n[1]->address);
-    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"b\",\"role\":\"operator\"}"),
+    TRY_TEXT(cells(w, n[0], "b", "SELECT address FROM nodes LIMIT 1"), n[1]->address);
+    TRY_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"b\",\"role\":\"operator\"}"),
               SYKLI_EINVAL);
     HAS(w->text, "more than one node is named 'b'");
-    CHECK_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c2\",\"role\":\"operator\"}"), 0);
+    TRY_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c2\",\"role\":\"operator\"}"), 0);
 out:
     world_end(w);
 }
@@ -1043,63 +1071,70 @@ static void borrower(const char *state, const char *cache, int ready_fd)
 static void runs_share_the_workers_of_a_node(test *t)
 {
     world world_, *w = &world_;
-    int fds[2], most = 0;
+    int fds[2] = { -1, -1 }, most = 0;
+    pid_t pid = -1;
     uint32_t limit = 2;
     char byte;
-    world_begin(w, t);
+    world_begin(w, t, "a");
     place *a = place_add(w, "a", NULL);
-    CHECK_INT(create(w, a), 0);
+    TRY_INT(create(w, a), 0);
     place *runs[2] = { place_add(w, "r1", a), place_add(w, "r2", a) };
     for (int i = 0; i < 2; i++) {
-        CHECK_INT(client_up(w, runs[i], true), 0);
+        TRY_INT(client_up(w, runs[i], true), 0);
         for (int k = 0; k < 5; k++) {
             char name[16];
             snprintf(name, sizeof name, "t%d", k);
             sykli_add(runs[i]->s, &(sykli_task_desc){ .name = name, .command = "sleep 0.03" });
         }
-        CHECK_INT(sykli_start(runs[i]->s), 0);
+        TRY_INT(sykli_start(runs[i]->s), 0);
     }
-    for (int i = 0; i < TURNS && runs[0]->begun + runs[1]->begun < 10; i++) {
+    for (int i = 0; i < turns_of(w) && runs[0]->begun + runs[1]->begun < 10; i++) {
         turn(w);
         int now = runs[0]->running + runs[1]->running;
         if (now > most) most = now;
         CHECK(now <= (int)limit && busy(a) <= limit);
         if (limit == 2 && runs[0]->begun + runs[1]->begun >= 5) {
-            CHECK_INT(call(w, a, NULL, "workers.scale", "{\"count\":3}"), 0);
+            TRY_INT(call(w, a, NULL, "workers.scale", "{\"count\":3}"), 0);
             limit = 3;
         }
     }
-    CHECK_INT(most, 3);
-    CHECK(runs[0]->begun == 5 && runs[1]->begun == 5);
+    if (!test_failing(t)) CHECK_INT(most, 3); // under load it may not come to that
+    TRY_TRUE(runs[0]->begun == 5 && runs[1]->begun == 5);
     UNTIL(!busy(a) && !runs[0]->running && !runs[1]->running);
-    CHECK_INT(call(w, a, NULL, "workers.scale", "{\"count\":2}"), 0);
+    TRY_INT(call(w, a, NULL, "workers.scale", "{\"count\":2}"), 0);
 
     // Killed without a word, it gives back all it had.
-    CHECK(!pipe(fds));
+    TRY_TRUE(!pipe(fds));
     fcntl(fds[0], F_SETFL, O_NONBLOCK);
-    pid_t pid = fork();
+    pid = fork();
     if (!pid) borrower(a->state, a->cache, fds[1]);
-    for (int i = 0; i < TURNS && read(fds[0], &byte, 1) != 1; i++) turn(w);
-    CHECK_INT(busy(a), 2);
-    CHECK_TEXT(cells(w, a, NULL, "SELECT count(*) FROM workers WHERE state = 'busy'"), "2");
+    for (int i = 0; i < turns_of(w) && read(fds[0], &byte, 1) != 1; i++) turn(w);
+    TRY_INT(busy(a), 2);
+    TRY_TEXT(cells(w, a, NULL, "SELECT count(*) FROM workers WHERE state = 'busy'"), "2");
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
+    pid = -1;
     UNTIL(!busy(a));
-    close(fds[0]);
-    close(fds[1]);
 
     // Without the node the run goes on alone.
     place *alone = place_add(w, "r3", a);
-    CHECK_INT(client_up(w, alone, true), 0);
+    TRY_INT(client_up(w, alone, true), 0);
     for (int k = 0; k < 4; k++) {
         char name[16];
         snprintf(name, sizeof name, "t%d", k);
         sykli_add(alone->s, &(sykli_task_desc){ .name = name, .command = "sleep 0.03" });
     }
-    CHECK_INT(sykli_start(alone->s), 0);
+    TRY_INT(sykli_start(alone->s), 0);
     UNTIL(alone->begun > 0);
     place_crash(a);
     UNTIL(alone->begun == 4 && !alone->running);
+out:
+    if (pid > 0) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0) close(fds[i]);
     world_end(w);
 }
 
@@ -1111,12 +1146,12 @@ static void a_task_is_watched_and_killed_from_afar(test *t)
     char text[2000] = "";
     size_t used = 0;
     int64_t got = 0;
-    if (!trio(w, t, n)) goto out;
+    if (!trio(w, t, n, "b")) goto out;
     place *run = place_add(w, "run", n[1]);
-    CHECK_INT(client_up(w, run, true), 0);
+    TRY_INT(client_up(w, run, true), 0);
     sykli_task talk = sykli_add(run->s, &(sykli_task_desc){ .name = "talk",
         .command = "echo first; while [ ! -e go ]; do sleep 0.02; done; echo last" });
-    CHECK_INT(sykli_start(run->s), 0);
+    TRY_INT(sykli_start(run->s), 0);
     UNTIL(run->running == 1);
     HAS(cells(w, n[0], "b", "SELECT name, status FROM tasks"), "talk,running");
     sykli_handle r = sykli_request_open(n[0]->s, &(sykli_request){ .verb = SYKLI_VERB_watch,
@@ -1130,34 +1165,34 @@ static void a_task_is_watched_and_killed_from_afar(test *t)
     HAS(text, "\"text\":\"first\"");
     HAS(text, "task_started");
     size_t size;
-    CHECK_INT(ask_more(w, n[2], &(sykli_request){ .verb = SYKLI_VERB_watch, .node = "b",
+    TRY_INT(ask_more(w, n[2], &(sykli_request){ .verb = SYKLI_VERB_watch, .node = "b",
         .what = "output", .args = "{\"task\":\"talk\"}" }, &size), SYKLI_EPERM);
     HAS(w->text, "needs a higher role than member");
-    CHECK_INT(call(w, n[2], "b", "task.kill", "{\"task\":\"talk\"}"), SYKLI_EPERM);
-    CHECK_INT(call(w, n[0], "b", "task.kill", "{\"task\":\"nothing\"}"), SYKLI_ENOENT);
+    TRY_INT(call(w, n[2], "b", "task.kill", "{\"task\":\"talk\"}"), SYKLI_EPERM);
+    TRY_INT(call(w, n[0], "b", "task.kill", "{\"task\":\"nothing\"}"), SYKLI_ENOENT);
     HAS(w->text, "no task 'nothing' runs on b");
-    CHECK_INT(status_of(run, talk, &info), SYKLI_STATUS_running);
-    CHECK_INT(call(w, n[0], "b", "task.kill", "{\"task\":\"talk\"}"), 0);
-    for (int i = 0; i < TURNS && got >= 0; i++) {
+    TRY_INT(status_of(run, talk, &info), SYKLI_STATUS_running);
+    TRY_INT(call(w, n[0], "b", "task.kill", "{\"task\":\"talk\"}"), 0);
+    for (int i = 0; i < turns_of(w) && got >= 0; i++) {
         turn(w);
         got = sykli_request_read(n[0]->s, r, text + used, sizeof text - 1 - used);
         if (got > 0) text[used += (size_t)got] = 0;
     }
     sykli_request_close(n[0]->s, r);
-    CHECK_INT(got, SYKLI_EOF);
+    TRY_INT(got, SYKLI_EOF);
     HAS(text, "\"status\":\"cancelled\"");
-    CHECK(!strstr(text, "last"));
+    TRY_TRUE(!strstr(text, "last"));
 
     // A name that two runs have needs the run's number.
     for (int i = 0; i < 2; i++) {
         place *two = place_add(w, i ? "r2" : "r1", n[1]);
-        CHECK_INT(client_up(w, two, false), 0);
+        TRY_INT(client_up(w, two, false), 0);
         sykli_add(two->s, &(sykli_task_desc){ .name = "same",
             .command = "while [ ! -e go ]; do sleep 0.02; done" });
-        CHECK_INT(sykli_start(two->s), 0);
+        TRY_INT(sykli_start(two->s), 0);
         UNTIL(two->running == 1);
     }
-    CHECK_INT(call(w, n[0], "b", "task.kill", "{\"task\":\"same\"}"), SYKLI_EINVAL);
+    TRY_INT(call(w, n[0], "b", "task.kill", "{\"task\":\"same\"}"), SYKLI_EINVAL);
     HAS(w->text, "'same' is in more than one run, say which:");
     HAS(w->text, "/same");
 out:
@@ -1171,7 +1206,7 @@ static void requests_to_the_dead_end(test *t)
     world world_, *w = &world_;
     place *n[3];
     char byte;
-    if (!trio(w, t, n)) goto out;
+    if (!trio(w, t, n, "a")) goto out;
     sykli_handle r = sykli_request_open(n[0]->s, &(sykli_request){ .verb = SYKLI_VERB_watch,
         .node = "b", .what = "events" });
     pass_ms(w, 200);
@@ -1183,11 +1218,11 @@ static void requests_to_the_dead_end(test *t)
         pass_ms(w, 100);
         got = sykli_request_read(n[0]->s, r, text, sizeof text);
     }
-    CHECK_INT(got, SYKLI_ECLOSED);
-    CHECK(moved_ms - began <= 300);
-    CHECK(*sykli_request_message(n[0]->s, r) != 0);
+    TRY_INT(got, SYKLI_ECLOSED);
+    TRY_TRUE(moved_ms - began <= 300);
+    TRY_TRUE(*sykli_request_message(n[0]->s, r) != 0);
     sykli_request_close(n[0]->s, r);
-    CHECK_INT(call(w, n[0], "b", "roster.get", NULL), SYKLI_ENONODE);
+    TRY_INT(call(w, n[0], "b", "roster.get", NULL), SYKLI_ENONODE);
 
     // One that hangs: at the deadline, or when nothing was heard for too long. The others answer.
     n[2]->still = true;
@@ -1195,19 +1230,19 @@ static void requests_to_the_dead_end(test *t)
     for (int i = 0; i < 2; i++) {
         r = sykli_request_open(n[0]->s, &(sykli_request){ .verb = SYKLI_VERB_query, .node = "c",
             .what = "SELECT * FROM nodes", .deadline_ms = deadlines[i] });
-        CHECK(r.id);
+        TRY_TRUE(r.id);
         began = moved_ms;
         do {
             pass_ms(w, 100);
             got = sykli_request_read(n[0]->s, r, &byte, 1);
         } while (!got && moved_ms - began < 60000);
-        CHECK_INT(got, i ? SYKLI_ECLOSED : SYKLI_ETIMEOUT);
-        CHECK(moved_ms - began <= (i ? 20000u : 500u));
-        CHECK(*sykli_request_message(n[0]->s, r) != 0);
+        TRY_INT(got, i ? SYKLI_ECLOSED : SYKLI_ETIMEOUT);
+        TRY_TRUE(moved_ms - began <= (i ? 20000u : 500u));
+        TRY_TRUE(*sykli_request_message(n[0]->s, r) != 0);
         sykli_request_close(n[0]->s, r);
-        CHECK_TEXT(cells(w, n[0], "a", "SELECT count(*) FROM nodes"), "3");
+        TRY_TEXT(cells(w, n[0], "a", "SELECT count(*) FROM nodes"), "3");
     }
-    CHECK(!n[0]->m->remote.askings);
+    TRY_TRUE(!n[0]->m->remote.askings);
 out:
     world_end(w);
 }
@@ -1216,25 +1251,25 @@ static void nodes_come_and_go(test *t)
 {
     world world_, *w = &world_;
     place *n[3];
-    if (!trio(w, t, n)) goto out;
+    if (!trio(w, t, n, "c")) goto out;
     HAS(n[0]->events, "linkup:b:joining nodeup:b:alive");
     HAS(n[0]->events, "linkup:c:joining nodeup:c:alive");
     place_close(n[1]);
     UNTIL(strstr(n[0]->events, "nodedown:b:left"));
-    CHECK_TEXT(cells(w, n[0], NULL, "SELECT state FROM nodes WHERE name = 'b'"), "left");
+    TRY_TEXT(cells(w, n[0], NULL, "SELECT state FROM nodes WHERE name = 'b'"), "left");
     place_crash(n[2]);
     UNTIL(strstr(n[0]->events, "linkdown:c"));
     LATER(strstr(n[0]->events, "nodedown:c:dead"));
-    CHECK_TEXT(cells(w, n[0], NULL, "SELECT name, state FROM nodes ORDER BY name"),
+    TRY_TEXT(cells(w, n[0], NULL, "SELECT name, state FROM nodes ORDER BY name"),
                "a,alive\r\nb,left\r\nc,dead");
     n[0]->events[0] = 0;
     for (int i = 1; i < 3; i++) {
-        CHECK_INT(place_open(w, n[i]), 0);
-        CHECK_INT(node_up(n[i]), 0);
+        TRY_INT(place_open(w, n[i]), 0);
+        TRY_INT(node_up(n[i]), 0);
     }
     LATER(strstr(n[0]->events, "nodeup:b:alive") && strstr(n[0]->events, "nodeup:c:alive"));
     LATER(alive(n[1]) == 3);
-    CHECK_INT(n[0]->m->links.table.count, 3);
+    TRY_INT(n[0]->m->links.table.count, 3);
 out:
     world_end(w);
 }
@@ -1244,7 +1279,7 @@ out:
 static void a_node_begins_and_ends_cleanly(test *t)
 {
     world world_, *w = &world_;
-    world_begin(w, t);
+    world_begin(w, t, "a");
     place *p = place_add(w, "a", NULL);
     TRY_NOT_NULL(p->s);
     TRY(sykli_error(p->s));
@@ -1257,9 +1292,9 @@ static void a_node_begins_and_ends_cleanly(test *t)
     TRY_THAT(strstr(cells(w, p, NULL, "SELECT name, role FROM nodes"), "a,admin"), "its row");
 out:
     if (p->s && !p->m) { // what failed has left nothing behind
-        t->fail_at = 0;
+        test_calm(t);
         cells(w, p, NULL, "SELECT name, state FROM nodes");
-        if (!sykli_error(p->s)) HAS(w->text, "a,alive");
+        CHECK(sykli_error(p->s) || strstr(w->text, "a,alive"));
         CHECK(sykli_error(p->s) || call(w, p, NULL, "invite.list", NULL) == SYKLI_ENOENT);
     }
     world_end(w);
@@ -1268,23 +1303,17 @@ out:
 static void a_session_begins_and_ends_cleanly(test *t)
 {
     world world_, *w = &world_;
-    test calm;
-    test_begin(&calm, 0);
-    world_begin(w, t);
-    w->sys = world_sys(&calm);
+    world_begin(w, t, "run");
     place *a = place_add(w, "a", NULL);
     CHECK_INT(node_up(a), 0);
-    w->sys = world_sys(t);
     place *p = place_add(w, "run", a);
     TRY_NOT_NULL(p->s);
     TRY(sykli_error(p->s));
     TRY(client_up(w, p, true));
     TRY_THAT(strstr(cells(w, p, "@", "SELECT name FROM nodes"), "a"), "its row");
 out:
-    t->fail_at = 0;
+    test_calm(t);
     world_end(w);
-    CHECK_INT(calm.bytes, 0);
-    CHECK_INT(calm.open_fds, 0);
 }
 
 int main(int argc, char **argv)
@@ -1295,21 +1324,21 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc == 4 && !strcmp(argv[1], "--client")) return child_client(argv[2], argv[3]);
-    TEST_ONCE(own_tables_and_ops_are_on_every_node);
-    TEST_ONCE(a_token_is_used_once);
-    TEST_ONCE(strangers_are_not_let_in);
-    TEST_ONCE(a_member_cannot_fill_a_node);
-    TEST_ONCE(the_control_socket_is_its_owners);
-    TEST_ONCE(results_of_a_peer_are_hits);
-    TEST_ONCE(a_push_reaches_the_mesh);
-    TEST_ONCE(roles_spread_and_hold);
-    TEST_ONCE(runs_share_the_workers_of_a_node);
+    TEST_SOME(4, own_tables_and_ops_are_on_every_node);
+    TEST_SOME(4, a_token_is_used_once);
+    TEST_SOME(4, strangers_are_not_let_in);
+    TEST_SOME(4, a_member_cannot_fill_a_node);
+    TEST_SOME(4, the_control_socket_is_its_owners);
+    TEST_SOME(4, results_of_a_peer_are_hits);
+    TEST_SOME(4, a_push_reaches_the_mesh);
+    TEST_SOME(4, roles_spread_and_hold);
+    TEST_SOME(4, runs_share_the_workers_of_a_node);
 #if !defined(SYKLI_PORTABLE) // POSIX does not say which process is at the other end
-    TEST_ONCE(a_task_is_watched_and_killed_from_afar);
+    TEST_SOME(4, a_task_is_watched_and_killed_from_afar);
 #endif
-    TEST_ONCE(requests_to_the_dead_end);
-    TEST_ONCE(nodes_come_and_go);
-    TEST_EVERY(3, a_node_begins_and_ends_cleanly);
-    TEST_EVERY(3, a_session_begins_and_ends_cleanly);
+    TEST_SOME(4, requests_to_the_dead_end);
+    TEST_SOME(4, nodes_come_and_go);
+    TEST_SOME(30, a_node_begins_and_ends_cleanly);
+    TEST_SOME(30, a_session_begins_and_ends_cleanly);
     return test_end(argc, argv);
 }

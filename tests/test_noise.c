@@ -101,7 +101,8 @@ out:
 static void one_spoilt(test *t, pair *p, int at, size_t bit, size_t cut)
 {
     sykli_mem *mem = &t->mem;
-    if (pair_begin(p, mem, "XXpsk0", "hello")) test_fail(t, __FILE__, __LINE__, "pair_begin");
+    if (t->injected) return; // once is enough
+    TRY(pair_begin(p, mem, "XXpsk0", "hello"));
     for (int i = 0; i <= at; i++) {
         TRY(pair_write(p, i));
         if (i < at) TRY(pair_read(p, i));
@@ -364,7 +365,7 @@ static void published_vectors_are_met(test *t)
         for (uint32_t row = sykli_json_first(&v.doc, list); row && !t->failed;
              row = sykli_json_next(&v.doc, list, row), done++)
             one_vector(t, &v, row);
-        CHECK(done >= 12);
+        CHECK(done >= 12 || t->injected);
     }
     vectors_close(&v);
 }
@@ -372,13 +373,13 @@ static void published_vectors_are_met(test *t)
 int main(int argc, char **argv)
 {
     TEST_STORY(xxpsk0_gives_each_side_the_other);
-    TEST_ONCE(every_changed_bit_is_noticed);
+    TEST_SOME(6, every_changed_bit_is_noticed);
     TEST_STORY(both_sides_must_agree);
     TEST_STORY(strangers_cost_no_curve);
     TEST_STORY(old_messages_are_of_no_use);
     TEST_STORY(patterns_must_fit_their_keys);
     TEST_STORY(ciphers_run_out_and_turn_over);
     TEST_STORY(large_payloads_are_bounded);
-    TEST_ONCE(published_vectors_are_met);
+    TEST_STORY(published_vectors_are_met);
     return test_end(argc, argv);
 }

@@ -208,14 +208,14 @@ out:
 
 int main(int argc, char **argv)
 {
-    TEST_ONCE(each_number_is_done_once);
-    TEST_ONCE(there_are_no_more_threads_than_work);
+    TEST_STORY(each_number_is_done_once);
+    TEST_STORY(there_are_no_more_threads_than_work);
 #if !defined(SYKLI_NO_THREADS)
-    TEST_ONCE(threads_work_at_once_and_take_no_signal);
+    TEST_STORY(threads_work_at_once_and_take_no_signal);
 #endif
-    TEST_ONCE(the_first_error_ends_it);
-    TEST_ONCE(a_file_is_cut_in_powers_of_two);
-    TEST_ONCE(a_digest_does_not_tell_how_many_made_it);
+    TEST_STORY(the_first_error_ends_it);
+    TEST_STORY(a_file_is_cut_in_powers_of_two);
+    TEST_STORY(a_digest_does_not_tell_how_many_made_it);
     TEST_STORY(a_failure_is_an_error_and_leaves_nothing);
     return test_end(argc, argv);
 }

@@ -188,13 +188,13 @@ static void conditions_select_rows(test *t)
     bench b;
     TRY(begin(&b, t));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        CHECK_TEXT(names(&b, t, rows[i][0]), rows[i][1]);
+        TRY_TEXT(names(&b, t, rows[i][0]), rows[i][1]);
     static const job umlauts[] = { { .name = "\xc3\xbc" "ber" }, { .name = "ber" } };
     b.rows.jobs = umlauts;
     b.rows.count = 2;
-    CHECK_TEXT(names(&b, t, "name LIKE '_ber'"), umlauts[0].name);
-    CHECK_TEXT(names(&b, t, "name LIKE '%___r'"), umlauts[0].name);
-    CHECK_TEXT(names(&b, t, "name LIKE '%____r'"), "");
+    TRY_TEXT(names(&b, t, "name LIKE '_ber'"), umlauts[0].name);
+    TRY_TEXT(names(&b, t, "name LIKE '%___r'"), umlauts[0].name);
+    TRY_TEXT(names(&b, t, "name LIKE '%____r'"), "");
 out:
     end(&b);
 }
@@ -344,31 +344,31 @@ static void queries_have_limits(test *t)
     TRY(begin(&b, t));
     memset(text, ' ', SYKLI_QUERY_MAX + 1);
     memcpy(text, "jobs", 4);
-    CHECK_INT(run(&b, t, text, false), SYKLI_ELIMIT);
-    CHECK_TEXT(t->fault.text, "1:1: a query has at most 4096 bytes");
+    TRY_INT(run(&b, t, text, false), SYKLI_ELIMIT);
+    TRY_TEXT(t->fault.text, "1:1: a query has at most 4096 bytes");
     for (int depth = 31; depth <= 32; depth++) {
         memset(text, 0, sizeof text);
         snprintf(text, sizeof text, "jobs WHERE ");
         for (int i = 0; i < depth; i++) strcat(text, "(");
         strcat(text, "cached");
         for (int i = 0; i < depth; i++) strcat(text, ")");
-        CHECK_INT(run(&b, t, text, false), depth == 31 ? 0 : SYKLI_ELIMIT);
+        TRY_INT(run(&b, t, text, false), depth == 31 ? 0 : SYKLI_ELIMIT);
     }
-    CHECK_TEXT(t->fault.text, "1:44: a condition is nested at most 32 deep");
+    TRY_TEXT(t->fault.text, "1:44: a condition is nested at most 32 deep");
     snprintf(text, sizeof text, "jobs WHERE cached");
     for (int i = 0; i < 127; i++) strcat(text, " OR cached");
-    CHECK_INT(run(&b, t, text, false), 0);
+    TRY_INT(run(&b, t, text, false), 0);
     strcat(text, " AND cached");
-    CHECK_INT(run(&b, t, text, false), SYKLI_ELIMIT);
-    CHECK_TEXT(t->fault.text, "1:1299: a condition has at most 256 parts");
+    TRY_INT(run(&b, t, text, false), SYKLI_ELIMIT);
+    TRY_TEXT(t->fault.text, "1:1299: a condition has at most 256 parts");
     snprintf(text, sizeof text, "jobs WHERE pid IN (0");
     for (int i = 1; i < 256; i++) strcat(text, ",0");
-    CHECK_INT(run(&b, t, text, false), SYKLI_EPARSE); // the ')' is missing
+    TRY_INT(run(&b, t, text, false), SYKLI_EPARSE); // the ')' is missing
     strcat(text, ",0)");
-    CHECK_INT(run(&b, t, text, false), SYKLI_ELIMIT);
-    CHECK_INT(run(&b, t, "jobs ORDER BY pid,pid,pid,pid,pid,pid,pid,pid,pid", false),
+    TRY_INT(run(&b, t, text, false), SYKLI_ELIMIT);
+    TRY_INT(run(&b, t, "jobs ORDER BY pid,pid,pid,pid,pid,pid,pid,pid,pid", false),
               SYKLI_ELIMIT);
-    CHECK_TEXT(t->fault.text, "1:47: at most 8 columns here");
+    TRY_TEXT(t->fault.text, "1:47: at most 8 columns here");
 out:
     end(&b);
 }
@@ -567,17 +567,18 @@ static void damaged_results_are_harmless(test *t)
             if (c < 256) copy[1 + i] = (uint8_t)c;
             sykli_result *r = sykli_result_decode(&t->mem, copy + 1, size, &t->fault);
             free(copy);
-            if (!r) CHECK_INT(t->fault.code, SYKLI_ECORRUPT);
+            if (!r) TRY_INT(t->fault.code, SYKLI_ECORRUPT);
             if (c == 256) CHECK(!r);
             if (!r) continue;
             sykli_result *all = sykli_result_merge(&t->mem, query, &r, 1, &t->fault);
-            CHECK(all != NULL);
+            CHECK(all || t->injected);
             for (int format = 0; all && format <= SYKLI_FORMAT_csv; format++) {
                 sykli_buf_reset(&b.out);
-                TRY(sykli_result_render(all, (sykli_format)format, &b.out));
+                if (sykli_result_render(all, (sykli_format)format, &b.out)) CHECK(t->injected);
             }
             sykli_result_free(all);
             sykli_result_free(r);
+            if (t->injected) goto out;
         }
 out:
     end(&b);
@@ -650,19 +651,19 @@ int main(int argc, char **argv)
 {
     TEST_STORY(a_table_is_shown_to_people);
     TEST_STORY(a_table_is_written_for_programs);
-    TEST_ONCE(conditions_select_rows);
+    TEST_STORY(conditions_select_rows);
     TEST_STORY(groups_are_counted);
     TEST_STORY(sums_leave_their_range_as_doubles);
     TEST_STORY(what_is_refused_says_where);
     TEST_STORY(a_role_sees_its_columns_only);
-    TEST_ONCE(queries_have_limits);
+    TEST_STORY(queries_have_limits);
     TEST_STORY(nesting_stays_within_the_stack);
     TEST_STORY(a_scan_stops_when_it_may);
-    TEST_ONCE(the_best_of_many_is_found);
-    TEST_ONCE(many_nodes_answer_as_one);
+    TEST_STORY(the_best_of_many_is_found);
+    TEST_SOME(5, many_nodes_answer_as_one);
     TEST_STORY(few_nodes_answer_as_one);
     TEST_STORY(a_part_of_another_version_fits);
-    TEST_ONCE(damaged_results_are_harmless);
+    TEST_SOME(3, damaged_results_are_harmless);
     TEST_STORY(a_result_that_lies_is_refused);
     TEST_STORY(values_keep_their_range_on_the_wire);
     TEST_STORY(output_cannot_drive_a_terminal);

@@ -240,12 +240,12 @@ static void a_changed_roster_is_refused(test *t)
     // Signed rightly, by the key of another mesh.
     sykli_buf_reset(&out);
     TRY(sykli__roster_publish(&r, &crypto, other_secret, &out));
-    CHECK_INT(sykli__roster_decode(&again, &crypto, out.data, out.size, &t->fault), SYKLI_EAUTH);
-    CHECK_TEXT(t->fault.text, "the signature of the roster is not valid");
+    TRY_INT(sykli__roster_decode(&again, &crypto, out.data, out.size, &t->fault), SYKLI_EAUTH);
+    TRY_TEXT(t->fault.text, "the signature of the roster is not valid");
     mesh_of(mesh, other_secret);
     sykli__roster_init(&again, &t->mem, mesh);
-    CHECK_INT(sykli__roster_decode(&again, &crypto, out.data, out.size, &t->fault), SYKLI_EAUTH);
-    CHECK_TEXT(t->fault.text, "the roster is that of another mesh");
+    TRY_INT(sykli__roster_decode(&again, &crypto, out.data, out.size, &t->fault), SYKLI_EAUTH);
+    TRY_TEXT(t->fault.text, "the roster is that of another mesh");
 out:
     sykli_buf_free(&out);
     sykli__roster_free(&r);
@@ -366,7 +366,7 @@ static void config_is_signed_by_an_admin(test *t)
     CHECK(who && !strcmp(who->name, "n00"));
     sykli__roster_envelope_put(&out, &e);
     TRY(out.error);
-    CHECK_INT(out.size, SYKLI__ROSTER_ENVELOPE);
+    TRY_INT(out.size, SYKLI__ROSTER_ENVELOPE);
     for (size_t bit = 0; bit <= 8 * out.size; bit++) { // each bit changed, then none
         uint8_t mask = (uint8_t)(bit < 8 * out.size ? 1 << bit % 8 : 0);
         if (mask) out.data[bit / 8] ^= mask;
@@ -589,10 +589,10 @@ int main(int argc, char **argv)
     TEST_STORY(ids_depend_on_every_key);
     TEST_STORY(rosters_come_back);
     TEST_STORY(a_ban_stays);
-    TEST_ONCE(a_changed_roster_is_refused);
+    TEST_SOME(5, a_changed_roster_is_refused);
     TEST_STORY(a_signed_body_is_still_checked);
     TEST_STORY(only_newer_rosters_win);
-    TEST_ONCE(config_is_signed_by_an_admin);
+    TEST_STORY(config_is_signed_by_an_admin);
     TEST_STORY(invites_come_back);
     TEST_STORY(invites_say_what_is_wrong);
     TEST_STORY(a_token_is_used_once);

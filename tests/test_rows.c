@@ -195,32 +195,33 @@ out:
 
 static void texts_are_kept_once_and_dropped(test *t)
 {
-    sykli__rows r;
+    sykli__rows r = { 0 };
     int rc, slot;
     char dir[32];
     folder_make(dir);
-    CHECK_INT(lamps_open(t, &r, dir, 40, 300), 0);
+    TRY(lamps_open(t, &r, dir, 40, 300));
     uint64_t ref = sykli__rows_text(&r, "corridor", 8);
-    CHECK(ref && ref == sykli__rows_text(&r, "corridor", 8));
+    TRY_TRUE(ref && ref == sykli__rows_text(&r, "corridor", 8));
     CHECK_INT(sykli__rows_text(&r, "", 0), 0);
     static const char long_text[301] = "x";
     CHECK_INT(sykli__rows_text(&r, long_text, 301), 0);
     // More names pass through than the heap holds; what is shown is right or missing, never wrong.
     int missing = 0;
     for (int i = 0; i < 4000; i++) {
-        CHECK((slot = lamp_add(&r, (uint64_t)i)) >= 0);
+        TRY(slot = lamp_add(&r, (uint64_t)i));
         missing += !((lamp *)sykli__rows_at(&r, 0, (uint32_t)slot))->name;
         sykli__rows_flush(&r);
         if (i % 10 == 9) {
             seen s = see_all(t, dir, &lamp_table, NULL, false, &rc);
-            CHECK_INT(s.rows, 1);
+            TRY_INT(s.rows, 1);
             CHECK_INT(s.odd, 0);
-            CHECK_INT(s.last.power, i);
+            TRY_INT(s.last.power, i);
         }
         sykli__rows_release(&r, 0, (uint32_t)slot);
     }
-    CHECK(missing < 3800);
-    CHECK(r.header.epoch > 10 && !(r.header.epoch & 1) && !r.error);
+    TRY_TRUE(missing < 3800);
+    TRY_TRUE(r.header.epoch > 10 && !(r.header.epoch & 1) && !r.error);
+out:
     sykli__rows_close(&r);
     folder_remove(dir);
 }
@@ -232,26 +233,27 @@ static void wrong_descriptions_are_refused(test *t)
     sykli__rows r;
     sykli__rows_pool_desc pool = { &texts, 10 };
     sykli__rows_desc desc = { NULL, "attic", "run", &pool, 1, 100 };
-    CHECK_INT(sykli__rows_open(&r, &t->mem, &desc, &t->fault), SYKLI_EINVAL);
-    CHECK_TEXT(t->fault.text, "rows of texts: column a is TEXT, which means nothing in another "
+    TRY_INT(sykli__rows_open(&r, &t->mem, &desc, &t->fault), SYKLI_EINVAL);
+    TRY_TEXT(t->fault.text, "rows of texts: column a is TEXT, which means nothing in another "
                "process; make it REF or STR");
     pool.table = &lamp_table, pool.capacity = 0;
-    CHECK_INT(sykli__rows_open(&r, &t->mem, &desc, &t->fault), SYKLI_ELIMIT);
+    TRY_INT(sykli__rows_open(&r, &t->mem, &desc, &t->fault), SYKLI_ELIMIT);
     pool.capacity = 1, desc.state_dir = "/proc/nonesuch";
-    CHECK(sykli__rows_open(&r, &t->mem, &desc, &t->fault) < 0);
-    CHECK(strstr(t->fault.text, "rows of this process in /proc/nonesuch/rows: ") != NULL);
+    TRY_TRUE(sykli__rows_open(&r, &t->mem, &desc, &t->fault) < 0);
+    TRY_TRUE(strstr(t->fault.text, "rows of this process in /proc/nonesuch/rows: ") != NULL);
+out:;
 }
 
 // Numbers only ever rise, also when the counter lost some in a power cut or was damaged.
 static void serials_are_never_reused(test *t)
 {
     char dir[32], path[64];
-    sykli__rows r;
+    sykli__rows r = { 0 };
     folder_make(dir);
     uint64_t last = 0;
     for (int i = 0; i < 4; i++) {
-        CHECK_INT(lamps_open(t, &r, dir, 1, 8), 0);
-        CHECK(r.boot == last + 1);
+        TRY_INT(lamps_open(t, &r, dir, 1, 8), 0);
+        TRY_TRUE(r.boot == last + 1);
         last = r.boot;
         sykli__rows_close(&r);
     }
@@ -261,22 +263,23 @@ static void serials_are_never_reused(test *t)
         fputs("0000000007 another-boot-of-the-machine-entirely ", file);
         fclose(file);
     }
-    CHECK_INT(lamps_open(t, &r, dir, 1, 8), 0);
-    CHECK_INT(r.boot, 8 + SYKLI__ROWS_REBOOT_GAP);
+    TRY_INT(lamps_open(t, &r, dir, 1, 8), 0);
+    TRY_INT(r.boot, 8 + SYKLI__ROWS_REBOOT_GAP);
     sykli__rows_close(&r);
     file = fopen(path, "w");
     if (file) {
         fputs("garbage", file);
         fclose(file);
     }
-    CHECK_INT(lamps_open(t, &r, dir, 1, 8), 0);
-    CHECK(r.boot >= 1u << 31);
+    TRY_INT(lamps_open(t, &r, dir, 1, 8), 0);
+    TRY_TRUE(r.boot >= 1u << 31);
     sykli__rows_close(&r);
-    CHECK_INT(lamps_open(t, &r, NULL, 1, 8), 0);
+    TRY_INT(lamps_open(t, &r, NULL, 1, 8), 0);
     r.counter = UINT32_MAX;
     uint64_t serial, boot = r.boot;
-    CHECK(sykli__rows_take(&r, 0, &serial) >= 0);
-    CHECK(serial >> 32 == r.boot && boot != r.boot && (uint32_t)serial == 1);
+    TRY_TRUE(sykli__rows_take(&r, 0, &serial) >= 0);
+    TRY_TRUE(serial >> 32 == r.boot && boot != r.boot && (uint32_t)serial == 1);
+out:
     sykli__rows_close(&r);
     folder_remove(dir);
 }
@@ -285,28 +288,30 @@ static void a_killed_writer_leaves_its_rows(test *t)
 {
     char dir[32];
     int rc, status;
+    sykli__rows live = { 0 };
     folder_make(dir);
     int pid = fork();
     if (!pid) {
         sykli__rows r;
+        test_calm(t);
         if (lamps_open(t, &r, dir, 10, 1000)) _exit(1);
         for (int i = 0; i < 5; i++) lamp_add(&r, (uint64_t)i);
         sykli__rows_flush(&r);
         raise(SIGKILL);
     }
     CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
-    CHECK_INT(see_all(t, dir, &lamp_table, NULL, false, &rc).rows, 0);
+    TRY_INT(see_all(t, dir, &lamp_table, NULL, false, &rc).rows, 0);
     seen s = see_all(t, dir, &lamp_table, NULL, true, &rc);
-    CHECK_INT(s.rows, 5);
-    CHECK_TEXT(s.name, "lamp 4");
-    sykli__rows live;
-    CHECK_INT(lamps_open(t, &live, dir, 10, 1000), 0);
-    CHECK_INT(sykli__rows_sweep(&t->mem, dir, 3600000), 0); // too young
-    CHECK_INT(sykli__rows_sweep(&t->mem, dir, -10000), 1);  // the dead one, not the live one
-    CHECK_INT(see_all(t, dir, &lamp_table, NULL, true, &rc).rows, 0);
+    TRY_INT(s.rows, 5);
+    TRY_TEXT(s.name, "lamp 4");
+    TRY_INT(lamps_open(t, &live, dir, 10, 1000), 0);
+    TRY_INT(sykli__rows_sweep(&t->mem, dir, 3600000), 0); // too young
+    TRY_INT(sykli__rows_sweep(&t->mem, dir, -10000), 1);  // the dead one, not the live one
+    TRY_INT(see_all(t, dir, &lamp_table, NULL, true, &rc).rows, 0);
     lamp_add(&live, 7);
     sykli__rows_flush(&live);
-    CHECK_INT(see_all(t, dir, &lamp_table, NULL, false, &rc).rows, 1);
+    TRY_INT(see_all(t, dir, &lamp_table, NULL, false, &rc).rows, 1);
+out:
     sykli__rows_close(&live);
     folder_remove(dir);
 }
@@ -316,15 +321,15 @@ static void a_killed_writer_leaves_its_rows(test *t)
 static void tampering_does_not_reach_the_writer(test *t)
 {
     char dir[32], path[128];
-    sykli__rows r;
+    sykli__rows r = { 0 };
     uint32_t x = 1;
-    int rc;
+    int rc, fd = -1;
     folder_make(dir);
-    CHECK_INT(lamps_open(t, &r, dir, 64, 4000), 0);
+    TRY(lamps_open(t, &r, dir, 64, 4000));
     file_path(path, dir, &r);
-    for (int i = 0; i < 64; i++) CHECK_INT(lamp_add(&r, (uint64_t)i), i);
+    for (int i = 0; i < 64; i++) TRY_INT(lamp_add(&r, (uint64_t)i), i);
     sykli__rows_flush(&r);
-    int fd = open(path, O_RDWR);
+    fd = open(path, O_RDWR);
     CHECK(fd >= 0);
     off_t size = lseek(fd, 0, SEEK_END);
     for (int round = 0; round < 3000; round++) {
@@ -350,7 +355,8 @@ static void tampering_does_not_reach_the_writer(test *t)
     CHECK_INT(s.rows, 64);
     CHECK_INT(s.odd, 0);
     CHECK_INT(s.last.on, 2943);
-    close(fd);
+out:
+    if (fd >= 0) close(fd);
     sykli__rows_close(&r);
     folder_remove(dir);
 }
@@ -359,13 +365,13 @@ static void tampering_does_not_reach_the_writer(test *t)
 static void lies_with_good_checksums_are_bounded(test *t)
 {
     char dir[32], path[128];
-    sykli__rows r;
+    sykli__rows r = { 0 };
     uint32_t x = 7;
     int rc, shown = 0;
     folder_make(dir);
-    CHECK_INT(lamps_open(t, &r, dir, 16, 500), 0);
+    TRY(lamps_open(t, &r, dir, 16, 500));
     file_path(path, dir, &r);
-    for (int i = 0; i < 16; i++) lamp_add(&r, (uint64_t)i);
+    for (int i = 0; i < 16; i++) TRY(lamp_add(&r, (uint64_t)i));
     sykli__rows_flush(&r);
     for (int round = 0; round < 3000; round++) {
         sykli__rows_header h = r.header;
@@ -387,7 +393,8 @@ static void lies_with_good_checksums_are_bounded(test *t)
         CHECK(all.last.status < SYKLI_STATUS_COUNT || all.last.status == SYKLI_NULL_ENUM);
         shown += all.rows;
     }
-    CHECK(shown > 16000);
+    TRY_TRUE(shown > 16000);
+out:
     sykli__rows_close(&r);
     folder_remove(dir);
 }
@@ -402,6 +409,7 @@ static void a_hammering_writer_is_read_whole(test *t)
     int pid = fork();
     if (!pid) {
         sykli__rows r;
+        test_calm(t);
         if (lamps_open(t, &r, dir, 64, 1500)) _exit(1);
         for (uint64_t i = 0;; i++) {
             if (i >= 64) sykli__rows_release(&r, 0, (uint32_t)(i % 64));
@@ -409,7 +417,7 @@ static void a_hammering_writer_is_read_whole(test *t)
             if (i % 3 == 0) sykli__rows_flush(&r);
         }
     }
-    uint64_t until = t->real.now_ns(NULL) + 300000000u;
+    uint64_t until = t->real.now_ns(NULL) + (test_failing(t) ? 30000000u : 300000000u);
     while (t->real.now_ns(NULL) < until) {
         seen s = see_all(t, dir, &lamp_table, NULL, false, &rc);
         rows += s.rows, odd += s.odd, scans++;
@@ -417,10 +425,10 @@ static void a_hammering_writer_is_read_whole(test *t)
     kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
     CHECK_INT(odd, 0);
-    CHECK(scans > 10 && rows > 100);
+    CHECK(test_failing(t) || (scans > 10 && rows > 100));
     seen s = see_all(t, dir, &lamp_table, NULL, true, &rc); // killed at any point
     CHECK_INT(s.odd, 0);
-    CHECK(s.rows >= 62);
+    CHECK(s.rows >= 62 || test_failing(t));
     folder_remove(dir);
 }
 
@@ -428,12 +436,12 @@ int main(int argc, char **argv)
 {
     TEST_STORY(rows_are_read_by_others);
     TEST_STORY(memory_alone_is_enough);
-    TEST_ONCE(texts_are_kept_once_and_dropped);
-    TEST_ONCE(wrong_descriptions_are_refused);
-    TEST_ONCE(serials_are_never_reused);
-    TEST_ONCE(a_killed_writer_leaves_its_rows);
-    TEST_ONCE(tampering_does_not_reach_the_writer);
-    TEST_ONCE(lies_with_good_checksums_are_bounded);
-    TEST_ONCE(a_hammering_writer_is_read_whole);
+    TEST_SOME(10, texts_are_kept_once_and_dropped);
+    TEST_STORY(wrong_descriptions_are_refused);
+    TEST_SOME(30, serials_are_never_reused);
+    TEST_STORY(a_killed_writer_leaves_its_rows);
+    TEST_SOME(20, tampering_does_not_reach_the_writer);
+    TEST_SOME(5, lies_with_good_checksums_are_bounded);
+    TEST_SOME(10, a_hammering_writer_is_read_whole);
     return test_end(argc, argv);
 }

@@ -73,17 +73,18 @@ static void a_bad_desc_is_told(test *t)
     place p;
     place_make(&p);
     sykli *s = open_in(t, &p, (sykli_desc){ .log_max_bytes = 7 });
-    CHECK_INT(sykli_error(s), SYKLI_EINVAL);
-    CHECK(strstr(sykli_errmsg(s), "log.max_bytes"));
-    poke(t, s, SYKLI_EINVAL);
+    TRY_INT(sykli_error(s), SYKLI_EINVAL);
+    TRY_TRUE(strstr(sykli_errmsg(s), "log.max_bytes"));
+    if (!t->injected) poke(t, s, SYKLI_EINVAL);
     sykli_close(s);
     s = sykli_open(&(sykli_desc){ .sys = &t->sys, .node_name = "No Name" });
-    CHECK(strstr(sykli_errmsg(s), "No Name"));
-    poke(t, s, SYKLI_EINVAL);
+    TRY_TRUE(strstr(sykli_errmsg(s), "No Name"));
+    if (!t->injected) poke(t, s, SYKLI_EINVAL);
     sykli_close(s);
     sykli_close(NULL);
     s = sykli_open(NULL);
-    CHECK(s && !sykli_error(s));
+    TRY_TRUE(s && !sykli_error(s));
+out:
     sykli_close(s);
     place_end(t, &p);
 }
@@ -143,12 +144,14 @@ out:
 static void refuse(test *t, const place *p, sykli_task_desc desc, int code, const char *words)
 {
     sykli *s = open_in(t, p, (sykli_desc){ .tasks_max = 2, .no_history = true });
+    TRY_NOT_NULL(s);
     sykli_add(s, &(sykli_task_desc){ .name = "one", .command = "true" });
     CHECK(!sykli_add(s, &desc).id);
-    CHECK_INT(sykli_error(s), code);
+    TRY_INT(sykli_error(s), code);
     explain(t, s);
-    CHECK(strstr(sykli_errmsg(s), words));
-    CHECK_INT(sykli_run(s), code);
+    TRY_TRUE(strstr(sykli_errmsg(s), words));
+    TRY_INT(sykli_run(s), code);
+out:
     sykli_close(s);
 }
 
@@ -169,13 +172,16 @@ static void bad_tasks_are_refused(test *t)
     refuse(t, &p, (sykli_task_desc){ .name = "two", .command = "true", .input_list = missing,
                                      .input_count = 1 }, SYKLI_EINVAL, "task 'two'");
     sykli *s = open_in(t, &p, (sykli_desc){ .tasks_max = 1, .no_history = true });
+    TRY_NOT_NULL(s);
     sykli_add(s, &(sykli_task_desc){ .name = "one", .command = "true" });
     CHECK(!sykli_add(s, &(sykli_task_desc){ .name = "two", .command = "true" }).id);
-    CHECK(strstr(sykli_errmsg(s), "raise tasks_max"));
+    TRY_TRUE(strstr(sykli_errmsg(s), "raise tasks_max"));
     sykli_close(s);
     s = open_in(t, &p, (sykli_desc){ .no_history = true });
+    TRY_NOT_NULL(s);
     CHECK(!sykli_add(s, NULL).id);
-    CHECK_INT(sykli_error(s), SYKLI_EINVAL);
+    TRY_INT(sykli_error(s), SYKLI_EINVAL);
+out:
     sykli_close(s);
     place_end(t, &p);
 }
@@ -221,10 +227,12 @@ static void a_task_cannot_follow_itself(test *t)
     place p;
     place_make(&p);
     sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true });
+    TRY_NOT_NULL(s);
     sykli_task a = sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "true" });
-    CHECK_INT(sykli_add_after(s, a, a), SYKLI_ECYCLE);
-    CHECK_TEXT(sykli_errmsg(s), "task 'a' comes after itself");
-    CHECK_INT(sykli_run(s), SYKLI_ECYCLE);
+    TRY_INT(sykli_add_after(s, a, a), SYKLI_ECYCLE);
+    TRY_TEXT(sykli_errmsg(s), "task 'a' comes after itself");
+    TRY_INT(sykli_run(s), SYKLI_ECYCLE);
+out:
     sykli_close(s);
     place_end(t, &p);
 }
@@ -408,11 +416,13 @@ static void a_changed_input_misses(test *t)
     place_make(&p);
     put(&p, "in", "first");
     sykli *s = copying(t, &p);
-    CHECK_INT(sykli_run(s), 0);
+    TRY_NOT_NULL(s);
+    if (!run_all(t, s, 0)) goto out;
     sykli_close(s);
     put(&p, "in", "second");
     s = copying(t, &p);
-    CHECK_INT(sykli_run(s), 0);
+    TRY_NOT_NULL(s);
+    if (!run_all(t, s, 0)) goto out;
     CHECK_STATUS(s, "copy", passed);
     CHECK_INT(sykli_task_get(s, sykli_find(s, "copy"), &info), 0);
     CHECK_TEXT(info.changed, "input in changed");
@@ -420,9 +430,11 @@ static void a_changed_input_misses(test *t)
     sykli_close(s);
     put(&p, "in", "first"); // back again: the old result is still there
     s = copying(t, &p);
-    CHECK_INT(sykli_run(s), 0);
+    TRY_NOT_NULL(s);
+    if (!run_all(t, s, 0)) goto out;
     CHECK_STATUS(s, "copy", cached);
     CHECK_TEXT(said(&p, "out", text), "first");
+out:
     sykli_close(s);
     place_end(t, &p);
 }
@@ -471,13 +483,15 @@ static void what_is_explained_stays_as_it_is(test *t)
     place_make(&p);
     put(&p, "in", "first");
     sykli *s = copying(t, &p);
-    CHECK(explained(s, "copy", text));
+    TRY_NOT_NULL(s);
+    TRY_TRUE(explained(s, "copy", text));
     CHECK(!sykli_add(s, &(sykli_task_desc){ .name = "more", .command = "true" }).id);
-    CHECK_INT(sykli_error(s), SYKLI_EINVAL);
-    CHECK(strstr(sykli_errmsg(s), "'more'"));
+    TRY_INT(sykli_error(s), SYKLI_EINVAL);
+    TRY_TRUE(strstr(sykli_errmsg(s), "'more'"));
     CHECK(!explained(s, "copy", text));
     CHECK(!explained(s, "more", text));
-    CHECK_INT(sykli_run(s), SYKLI_EINVAL);
+    TRY_INT(sykli_run(s), SYKLI_EINVAL);
+out:
     sykli_close(s);
     place_end(t, &p);
 }
@@ -531,11 +545,13 @@ static void a_lost_cache_costs_no_build(test *t)
     place_make(&p);
     put(&p, "in", "x");
     sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true });
+    TRY_NOT_NULL(s);
     snprintf(command, sizeof command, "cp in out; rm -rf %s", p.cache);
     sykli_add(s, &(sykli_task_desc){ .name = "a", .command = command, .inputs = { "in" },
                                      .outputs = { { "o", "out" } } });
-    CHECK_INT(sykli_run(s), 0);
+    if (!run_all(t, s, 0)) goto out;
     CHECK_STATUS(s, "a", passed);
+out:
     sykli_close(s);
     place_end(t, &p);
 }
@@ -847,9 +863,9 @@ static void workers_scale_during_a_run(test *t)
     TRY_NOT_NULL(h.s);
     TRY_IT(h.s, sykli_config_set(h.s, "kill.grace", "50ms") >= 0);
     // The one that fails to be scaled up for gives up by its timeout.
-    sykli_add(h.s, &(sykli_task_desc){ .name = "a", .timeout_ms = t->fail_at ? 300 : 20000,
+    sykli_add(h.s, &(sykli_task_desc){ .name = "a", .timeout_ms = test_failing(t) ? 300 : 20000,
         .command = ": >a; until test -e b; do sleep 0.01; done" });
-    sykli_add(h.s, &(sykli_task_desc){ .name = "b", .timeout_ms = t->fail_at ? 300 : 20000,
+    sykli_add(h.s, &(sykli_task_desc){ .name = "b", .timeout_ms = test_failing(t) ? 300 : 20000,
         .command = ": >b; until test -e a; do sleep 0.01; done" });
     if (!run_all(t, h.s, 0)) goto out;
     sykli_workers(h.s, &busy, &total);
@@ -999,7 +1015,7 @@ out:
 // ---- large graphs ---------------------------------------------------------------------------
 enum { MANY = 2000 };
 
-static void many(test *t, int shape, int first_real)
+static void many(test *t, int shape, int first_real, int count)
 {
     static sykli_task tasks[MANY];
     place p;
@@ -1008,7 +1024,8 @@ static void many(test *t, int shape, int first_real)
     place_make(&p);
     sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true,
                                             .workers_max = 4 });
-    for (int i = 0; i < MANY; i++) {
+    TRY_NOT_NULL(s);
+    for (int i = 0; i < count; i++) {
         sykli_task_desc desc = { .name = name, .command = "/bin/true" };
         snprintf(name, sizeof name, "t%d", i);
         if (i >= first_real) desc.skip_reason = "enough of it";
@@ -1018,20 +1035,22 @@ static void many(test *t, int shape, int first_real)
             desc.after[edge] = tasks[(random >> 8) % (uint32_t)i];
         }
         tasks[i] = sykli_add(s, &desc);
-        CHECK(tasks[i].id);
+        TRY_TRUE(tasks[i].id);
     }
     uint64_t begun = sykli_now_ms(s);
-    CHECK_INT(sykli_run(s), 0);
+    if (!run_all(t, s, 0)) goto out;
     CHECK(sykli_now_ms(s) - begun < 60000);
-    CHECK_STATUS(s, "t1999", skipped);
+    CHECK_STATUS(s, name, skipped);
     CHECK_STATUS(s, "t0", passed);
+out:
     sykli_close(s);
     place_end(t, &p);
 }
 
-static void a_wide_graph(test *t) { many(t, 0, 600); }
-static void a_deep_graph(test *t) { many(t, 1, 200); }
-static void a_random_graph(test *t) { many(t, 2, 300); }
+static void a_wide_graph(test *t) { many(t, 0, 600, MANY); }
+static void a_deep_graph(test *t) { many(t, 1, 200, MANY); }
+static void a_random_graph(test *t) { many(t, 2, 300, MANY); }
+static void graphs_of_all_shapes(test *t) { for (int i = 0; i < 3; i++) many(t, i, 4, 40); }
 
 // ---- inside a host --------------------------------------------------------------------------
 static int write_number(void *user)
@@ -1199,47 +1218,48 @@ int main(int argc, char **argv)
 {
     alarm(280); // a story that hangs is a failure too
     TEST_STORY(opens_and_closes);
-    TEST_ONCE(a_bad_desc_is_told);
-    TEST_EVERY(2, ten_lines_run);
+    TEST_STORY(a_bad_desc_is_told);
+    TEST_SOME(30, ten_lines_run);
     TEST_STORY(a_failed_add_sticks);
-    TEST_ONCE(bad_tasks_are_refused);
+    TEST_STORY(bad_tasks_are_refused);
     TEST_STORY(a_cycle_is_named);
-    TEST_ONCE(a_task_cannot_follow_itself);
-    TEST_EVERY(3, handles_belong_to_a_context);
-    TEST_EVERY(3, two_contexts_share_a_process);
-    TEST_EVERY(5, runs_in_one_folder_take_turns);
-    TEST_EVERY(3, a_second_run_hits);
-    TEST_EVERY(7, a_hit_shows_what_its_task_printed);
-    TEST_ONCE(a_changed_input_misses);
-    TEST_EVERY(3, a_run_is_explained_before_it_starts);
-    TEST_ONCE(what_is_explained_stays_as_it_is);
-    TEST_EVERY(3, a_missing_output_is_a_failure);
-    TEST_EVERY(5, a_failure_is_never_cached);
-    TEST_ONCE(a_lost_cache_costs_no_build);
-    TEST_EVERY(61, a_function_is_a_task);
-    TEST_EVERY(19, a_crash_is_a_failed_task);
-    TEST_EVERY(9, a_host_takes_the_end_of_a_task);
-    TEST_ONCE(each_thread_has_a_context);
+    TEST_STORY(a_task_cannot_follow_itself);
+    TEST_SOME(30, handles_belong_to_a_context);
+    TEST_SOME(30, two_contexts_share_a_process);
+    TEST_SOME(30, runs_in_one_folder_take_turns);
+    TEST_SOME(30, a_second_run_hits);
+    TEST_SOME(30, a_hit_shows_what_its_task_printed);
+    TEST_SOME(20, a_changed_input_misses);
+    TEST_SOME(30, a_run_is_explained_before_it_starts);
+    TEST_SOME(30, what_is_explained_stays_as_it_is);
+    TEST_SOME(30, a_missing_output_is_a_failure);
+    TEST_SOME(30, a_failure_is_never_cached);
+    TEST_SOME(30, a_lost_cache_costs_no_build);
+    TEST_SOME(30, a_function_is_a_task);
+    TEST_SOME(30, a_crash_is_a_failed_task);
+    TEST_SOME(30, a_host_takes_the_end_of_a_task);
+    TEST_ONCE(each_thread_has_a_context); // with the system as it is, as hosts do
     TEST_STORY(members_of_the_format_are_refused);
     TEST_STORY(secrets_stay_secret);
-    TEST_EVERY(11, a_timeout_ends_the_stubborn);
-    TEST_EVERY(17, a_silent_task_is_ended);
-    TEST_EVERY(5, a_task_may_have_a_terminal);
-    TEST_EVERY(9, tokens_come_back);
-    TEST_EVERY(29, a_make_around_lends_workers);
-    TEST_EVERY(7, a_flood_is_cut_in_the_middle);
-    TEST_EVERY(2, a_retry_may_pass);
-    TEST_EVERY(3, programs_that_are_not_there);
-    TEST_EVERY(3, a_task_is_killed);
-    TEST_EVERY(3, a_run_is_cancelled);
-    TEST_EVERY(7, workers_scale_during_a_run);
-    TEST_EVERY(3, a_failure_ends_the_run);
-    TEST_EVERY(5, a_failure_blocks_what_follows);
-    TEST_EVERY(3, a_close_ends_what_runs);
-    TEST_ONCE(no_path_leaves_the_project);
-    TEST_EVERY(5, callbacks_may_call_back);
-    TEST_ONCE(a_wide_graph);
+    TEST_SOME(30, a_timeout_ends_the_stubborn);
+    TEST_SOME(30, a_silent_task_is_ended);
+    TEST_SOME(30, a_task_may_have_a_terminal);
+    TEST_SOME(30, tokens_come_back);
+    TEST_SOME(30, a_make_around_lends_workers);
+    TEST_SOME(30, a_flood_is_cut_in_the_middle);
+    TEST_SOME(30, a_retry_may_pass);
+    TEST_SOME(30, programs_that_are_not_there);
+    TEST_SOME(30, a_task_is_killed);
+    TEST_SOME(30, a_run_is_cancelled);
+    TEST_SOME(30, workers_scale_during_a_run);
+    TEST_SOME(30, a_failure_ends_the_run);
+    TEST_SOME(30, a_failure_blocks_what_follows);
+    TEST_SOME(30, a_close_ends_what_runs);
+    TEST_SOME(20, no_path_leaves_the_project);
+    TEST_SOME(30, callbacks_may_call_back);
+    TEST_ONCE(a_wide_graph); // these by their size; the same with few tasks is swept
     TEST_ONCE(a_deep_graph);
     TEST_ONCE(a_random_graph);
+    TEST_SOME(20, graphs_of_all_shapes);
     return test_end(argc, argv);
 }

@@ -312,7 +312,7 @@ out:
 static void random_graphs_end(test *t)
 {
     uint64_t r = 88172645463325252u;
-    for (int round = 0; round < 300 && !t->failed; round++) {
+    for (int round = 0; round < 300 && !t->failed && !t->injected; round++) {
         bench b;
         begin(&b, t, 1 + (uint32_t)(round % 4));
         b.s.keep_going = round & 1;
@@ -362,9 +362,9 @@ static void random_graphs_end(test *t)
         }
         sykli__sched_action a;
         while (sykli__sched_next(&b.s, &a)) ended += a.kind == SYKLI__SCHED_FINISH;
-        CHECK_INT(b.s.unfinished, 0);
-        CHECK_INT(ended, n);
-        CHECK_INT(b.s.running, 0);
+        TRY_INT(b.s.unfinished, 0);
+        TRY_INT(ended, n);
+        TRY_INT(b.s.running, 0);
     out:
         sykli__sched_free(&b.s);
     }
@@ -386,6 +386,6 @@ int main(int argc, char **argv)
     TEST_STORY(workers_change_while_running);
     TEST_STORY(longest_path_first);
     TEST_STORY(what_has_ended_is_left_alone);
-    TEST_ONCE(random_graphs_end);
+    TEST_STORY(random_graphs_end);
     return test_end(argc, argv);
 }

@@ -121,9 +121,9 @@ static void hashes_agree(test *t)
 int main(int argc, char **argv)
 {
     if (sodium_init() < 0) return 1;
-    TEST_ONCE(x25519_agrees);
-    TEST_ONCE(ed25519_agrees);
-    TEST_ONCE(aead_agrees);
-    TEST_ONCE(hashes_agree);
+    TEST_STORY(x25519_agrees);
+    TEST_STORY(ed25519_agrees);
+    TEST_STORY(aead_agrees);
+    TEST_STORY(hashes_agree);
     return test_end(argc, argv);
 }

@@ -74,12 +74,21 @@ static int zoo(const char *kind)
 }
 
 // ---- helpers --------------------------------------------------------------------------------
+// Attempts of this process: another may be at the same tests.
+static const char *attempt_uid(const char *more)
+{
+    static char uids[2][40];
+    char *uid = uids[*more != 0];
+    snprintf(uid, sizeof *uids, "test-%d%s", (int)getpid(), more);
+    return uid;
+}
+
 typedef struct ran { int code, signal, rc; char out[8192], err[8192]; } ran;
 
 static int start_in(test *t, const char *command, const char *workdir, sykli__spawn_proc *proc)
 {
     sykli__spawn_desc desc = { .command = command, .env = plain_env, .workdir = workdir,
-                               .uid = "test-1" };
+                               .uid = attempt_uid("") };
     return sykli__spawn_start(&t->mem, &desc, proc, &t->fault);
 }
 
@@ -140,6 +149,9 @@ static int await_none(test *t, sykli__spawn_proc *proc)
         t->real.poll(NULL, NULL, 0, 2);
     }
 }
+
+// Whatever failed, no child stays behind.
+static void none_left(test *t) { CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD); }
 
 static ran run_in(test *t, const char *command, const char *workdir)
 {
@@ -220,7 +232,9 @@ static void workdir_and_environment_arrive(test *t)
 {
     ran r = run_in(t, "pwd; echo $SYKLI_TASK_UID; echo $LC_ALL", "/usr");
     TRY(r.rc);
-    CHECK_TEXT(r.out, "/usr\ntest-1\nC\n");
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "/usr\n%s\nC\n", attempt_uid(""));
+    CHECK_TEXT(r.out, wanted);
 out:;
 }
 
@@ -228,38 +242,41 @@ out:;
 static void exec_failures_end_like_in_a_shell(test *t)
 {
     char folder[] = "/tmp/sykli-spawn-XXXXXX", path[80];
-    CHECK(mkdtemp(folder) != NULL);
+    if (!mkdtemp(folder)) abort();
     snprintf(path, sizeof path, "%s/script", folder);
     FILE *file = fopen(path, "w");
-    if (!file) return;
+    if (!file) abort();
     fputs("echo from script $1\n", file);
     fclose(file);
     ran r = run_in(t, "nonesuch-command a", folder);
-    CHECK_INT(r.code, 127);
-    CHECK_TEXT(r.err, "nonesuch-command: not found\n");
-    CHECK_TEXT(t->fault.text, "nonesuch-command: not found");
+    TRY_INT(r.code, 127);
+    TRY_TEXT(r.err, "nonesuch-command: not found\n");
+    TRY_TEXT(t->fault.text, "nonesuch-command: not found");
     r = run_in(t, "./script", folder); // not executable
-    CHECK_INT(r.code, 126);
-    CHECK_TEXT(r.err, "./script: Permission denied\n");
-    CHECK_INT(run_in(t, "./script/x", folder).code, 127);
-    CHECK_INT(run_in(t, "/tmp", folder).code, 126);
+    TRY_INT(r.code, 126);
+    TRY_TEXT(r.err, "./script: Permission denied\n");
+    TRY_INT(run_in(t, "./script/x", folder).code, 127);
+    TRY_INT(run_in(t, "/tmp", folder).code, 126);
     chmod(path, 0755);
     r = run_in(t, "./script one", folder); // executable, but without #!
-    CHECK_INT(r.code, 0);
-    CHECK_TEXT(r.out, "from script one\n");
+    TRY_INT(r.code, 0);
+    TRY_TEXT(r.out, "from script one\n");
     r = run_in(t, "ls", "/nonesuch");
-    CHECK_INT(r.rc, SYKLI_ENOENT);
-    CHECK_TEXT(t->fault.text, "working folder /nonesuch: No such file or directory");
+    TRY_INT(r.rc, SYKLI_ENOENT);
+    TRY_TEXT(t->fault.text, "working folder /nonesuch: No such file or directory");
     char *large = (char *)malloc(400000);
     if (large) {
         memset(large, 'a', 399999);
         memcpy(large, "ls ", 3);
         large[399999] = 0;
-        CHECK_INT(run_in(t, large, folder).code, 126); // E2BIG: one argument has 128 KiB at most
+        r = run_in(t, large, folder);
         free(large);
+        TRY_INT(r.code, 126); // E2BIG: one argument has 128 KiB at most
     }
+out:
     remove(path);
     remove(folder);
+    none_left(t);
 }
 
 static void signals_are_told_from_codes(test *t)
@@ -270,12 +287,15 @@ static void signals_are_told_from_codes(test *t)
         char kind[16];
         sykli__spawn_proc proc;
         snprintf(kind, sizeof kind, "die%d", signals[i]);
-        if (zoo_start(t, kind, &proc) < 0) CHECK(false);
-        CHECK_INT(await_exit(t, &proc), 1);
+        TRY(zoo_start(t, kind, &proc));
+        int rc = await_exit(t, &proc);
+        sykli__spawn_close(&t->mem, &proc);
+        TRY_INT(rc, 1);
         CHECK_INT(proc.exit.signal, signals[i]);
         CHECK_INT(proc.exit.code, -1);
-        sykli__spawn_close(&t->mem, &proc);
     }
+out:
+    none_left(t);
 }
 
 // Neither the host's open files nor its signal habits reach a task.
@@ -292,41 +312,47 @@ static void nothing_is_inherited(test *t)
     sigemptyset(&some);
     sigaddset(&some, SIGTERM);
     sigprocmask(SIG_BLOCK, &some, &before);
-    CHECK(zoo_start(t, "inherits", &proc) >= 0);
-    CHECK_INT(drain(t, &proc, &r), 0);
-    CHECK_INT(await_exit(t, &proc), 1);
+    int started = zoo_start(t, "inherits", &proc);
+    TRY(started);
+    TRY(drain(t, &proc, &r));
+    TRY_INT(await_exit(t, &proc), 1);
 #if defined(SYKLI__SYS_LINUX)
-    CHECK_TEXT(r.out, "leader\nstdin 0\n");
+    TRY_TEXT(r.out, "leader\nstdin 0\n");
 #else
-    CHECK(strstr(r.out, "leader\nstdin 0\n") != NULL && !strstr(r.out, "signal"));
+    TRY_TRUE(strstr(r.out, "leader\nstdin 0\n") != NULL && !strstr(r.out, "signal"));
 #endif
+out:;
     sigset_t after;
     sigprocmask(SIG_SETMASK, &before, &after);
     CHECK(sigismember(&after, SIGTERM) && !sigismember(&after, SIGINT));
     signal(SIGPIPE, SIG_DFL);
     signal(SIGUSR1, SIG_DFL);
-    sykli__spawn_close(&t->mem, &proc);
+    if (started >= 0) sykli__spawn_close(&t->mem, &proc);
     close(fds[0]);
     close(fds[1]);
+    none_left(t);
 }
 
 static void terminated_then_killed(test *t)
 {
     sykli__spawn_proc proc;
-    CHECK(zoo_start(t, "stubborn", &proc) >= 0);
-    CHECK_INT(await_ready(t, &proc), 0);
-    CHECK_INT(sykli__spawn_signal(&t->mem, &proc, SIGTERM), 0);
-    CHECK_INT(sykli__spawn_reap(&t->mem, &proc), 0);
+    int started = zoo_start(t, "stubborn", &proc);
+    TRY(started);
+    TRY_INT(await_ready(t, &proc), 0);
+    TRY_INT(sykli__spawn_signal(&t->mem, &proc, SIGTERM), 0);
+    TRY_INT(sykli__spawn_reap(&t->mem, &proc), 0);
     uint64_t memory, cpu;
     sykli__spawn_sample(&t->mem, &proc, &memory, &cpu);
     if (proc.containment == SYKLI__SPAWN_scan)
-        CHECK(memory > 100000 && memory != SYKLI_NULL_U64 && cpu < 10000);
-    CHECK_INT(sykli__spawn_signal(&t->mem, &proc, SIGKILL), 0);
-    CHECK_INT(await_exit(t, &proc), 1);
-    CHECK_INT(proc.exit.signal, SIGKILL);
+        TRY_TRUE(memory > 100000 && memory != SYKLI_NULL_U64 && cpu < 10000);
+    TRY_INT(sykli__spawn_signal(&t->mem, &proc, SIGKILL), 0);
+    TRY_INT(await_exit(t, &proc), 1);
+    TRY_INT(proc.exit.signal, SIGKILL);
     sykli__spawn_sample(&t->mem, &proc, &memory, &cpu);
     CHECK(memory == SYKLI_NULL_U64 && cpu == SYKLI_NULL_U64);
-    sykli__spawn_close(&t->mem, &proc);
+out:
+    if (started >= 0) sykli__spawn_close(&t->mem, &proc);
+    none_left(t);
 }
 
 // Every animal of the zoo: seen while it lives, gone a second after KILL at the latest.
@@ -337,36 +363,44 @@ static void nothing_survives(test *t)
         { "stopped", 0, 0 }, { "bomb", 0, 60 } };
     for (size_t i = 0; i < sizeof animals / sizeof *animals; i++) {
         sykli__spawn_proc proc;
-        CHECK(zoo_start(t, animals[i].kind, &proc) >= 0);
+        int started = zoo_start(t, animals[i].kind, &proc);
+        TRY(started);
         if (proc.containment != SYKLI__SPAWN_scan && animals[i].count > 1) {
             sykli__spawn_close(&t->mem, &proc);
             continue;
         }
-        if (animals[i].leader_ends) CHECK_INT(await_exit(t, &proc), 1);
-        else CHECK_INT(await_ready(t, &proc), 0);
-        for (int tries = 0; tries < 500; tries++) { // a grandchild may not be born yet
+        if (animals[i].leader_ends) TRY_INT(await_exit(t, &proc), 1);
+        else TRY_INT(await_ready(t, &proc), 0);
+        // A grandchild may not be born yet.
+        for (int tries = 0; tries < 500 && !t->injected; tries++) {
             if (sykli__spawn_survivors(&t->mem, &proc) == animals[i].count) break;
             t->real.poll(NULL, NULL, 0, 2);
         }
         if (proc.containment == SYKLI__SPAWN_scan)
-            CHECK_INT(sykli__spawn_survivors(&t->mem, &proc), animals[i].count);
-        CHECK_INT(sykli__spawn_signal(&t->mem, &proc, SIGKILL), 0);
-        if (await_none(t, &proc) < 0) CHECK_TEXT(animals[i].kind, "gone");
-        sykli__spawn_close(&t->mem, &proc);
-        if (t->failed) break;
+            TRY_INT(sykli__spawn_survivors(&t->mem, &proc), animals[i].count);
+        TRY_INT(sykli__spawn_signal(&t->mem, &proc, SIGKILL), 0);
+        if (await_none(t, &proc) < 0) TRY_TEXT(animals[i].kind, "gone");
+    out:
+        if (started >= 0) sykli__spawn_close(&t->mem, &proc);
+        if (t->failed || t->injected) break;
     }
+    none_left(t);
 }
 
 static void closing_kills(test *t)
 {
     sykli__spawn_proc proc;
-    CHECK(zoo_start(t, "bomb", &proc) >= 0);
-    CHECK_INT(await_ready(t, &proc), 0);
+    int started = zoo_start(t, "bomb", &proc);
+    TRY(started);
+    TRY_INT(await_ready(t, &proc), 0);
+out:
+    if (started < 0) return;
     int pid = proc.pid;
     sykli__spawn_close(&t->mem, &proc);
     CHECK_INT(kill(pid, 0), -1);
     CHECK_INT(proc.out_fd, -1);
     sykli__spawn_close(&t->mem, &proc); // again: nothing happens
+    none_left(t);
 }
 
 // While the group of an ended task is being looked after, its number stays taken; afterwards nobody
@@ -374,19 +408,24 @@ static void closing_kills(test *t)
 static void an_ended_pid_is_not_reused(test *t)
 {
     sykli__spawn_proc proc;
-    CHECK(start_in(t, "ls", "/", &proc) >= 0);
-    CHECK_INT(await_exit(t, &proc), 1);
-    int pid = proc.pid;
+    int started = start_in(t, "ls", "/", &proc), pid = 0;
+    TRY(started);
+    TRY_INT(await_exit(t, &proc), 1);
+    pid = proc.pid;
 #if defined(SYKLI__SYS_LINUX)
     CHECK_INT(kill(pid, 0), 0); // still ours, though ended
-    CHECK_INT(sykli__spawn_survivors(&t->mem, &proc), 0);
+    TRY_INT(sykli__spawn_survivors(&t->mem, &proc), 0);
 #endif
+out:
+    if (started < 0) return;
+    pid = proc.pid;
     sykli__spawn_close(&t->mem, &proc);
     CHECK_INT(kill(pid, 0), -1);
     CHECK_INT(sykli__spawn_signal(&t->mem, &proc, SIGKILL), SYKLI_ENOENT);
     CHECK_INT(t->real.signal(NULL, 1, 0, 0), -EINVAL);
     CHECK_INT(t->real.signal(NULL, 0, SIGKILL, 1), -EINVAL);
     CHECK_INT(t->real.signal(NULL, -1, SIGKILL, 0), -EINVAL);
+    none_left(t);
 }
 
 // A stranger with the same group number but another start, or without the mark, is no part of it.
@@ -395,28 +434,33 @@ static void strangers_are_left_alone(test *t)
     sykli__spawn_proc ours, theirs;
     // It begins alike.
     sykli__spawn_desc other = { .command = "sleep 30", .env = plain_env, .workdir = "/",
-                                .uid = "test-10" };
-    CHECK(start_in(t, "ls", "/", &ours) >= 0);
-    CHECK_INT(await_exit(t, &ours), 1);
-    CHECK(sykli__spawn_start(&t->mem, &other, &theirs, &t->fault) >= 0);
-    CHECK_INT(sykli__spawn_survivors(&t->mem, &ours), 0);
+                                .uid = attempt_uid("0") };
+    int started = start_in(t, "ls", "/", &ours), more = -1;
+    TRY(started);
+    TRY_INT(await_exit(t, &ours), 1);
+    TRY(more = sykli__spawn_start(&t->mem, &other, &theirs, &t->fault));
+    TRY_INT(sykli__spawn_survivors(&t->mem, &ours), 0);
     sykli__spawn_signal(&t->mem, &ours, SIGKILL);
     t->real.poll(NULL, NULL, 0, 20);
-    CHECK_INT(sykli__spawn_reap(&t->mem, &theirs), 0);
-    sykli__spawn_close(&t->mem, &theirs);
-    sykli__spawn_close(&t->mem, &ours);
+    TRY_INT(sykli__spawn_reap(&t->mem, &theirs), 0);
+out:
+    if (more >= 0) sykli__spawn_close(&t->mem, &theirs);
+    if (started >= 0) sykli__spawn_close(&t->mem, &ours);
+    none_left(t);
 }
 
 static void a_host_that_reaps_everything(test *t)
 {
     sykli__spawn_proc proc;
-    CHECK(start_in(t, "ls", "/", &proc) >= 0);
+    int started = start_in(t, "ls", "/", &proc);
+    TRY(started);
     int status;
     while (waitpid(-1, &status, 0) > 0) {}
-    CHECK_INT(sykli__spawn_reap(&t->mem, &proc), SYKLI_ECLOSED);
+    TRY_INT(sykli__spawn_reap(&t->mem, &proc), SYKLI_ECLOSED);
     CHECK(proc.exited);
     CHECK_INT(proc.exit.code, -1);
-    sykli__spawn_close(&t->mem, &proc);
+out:
+    if (started >= 0) sykli__spawn_close(&t->mem, &proc);
 }
 
 // Runs a command directly and by a shell: both say and end the same. A shell that waits for what
@@ -427,6 +471,7 @@ static void agree(test *t, const char *direct, const char *workdir)
     snprintf(shell, sizeof shell, ":; %s", direct);
     CHECK(sykli__spawn_plain(direct) && !sykli__spawn_plain(shell));
     ran a = run_in(t, direct, workdir), b = run_in(t, shell, workdir);
+    if (t->injected) return;
     int code_a = a.signal ? 128 + a.signal : a.code, code_b = b.signal ? 128 + b.signal : b.code;
     bool refused = code_a == 126 || code_a == 127;
     CHECK_INT(a.rc, b.rc);
@@ -445,7 +490,7 @@ static void both_ways_agree(test *t)
         "/etc/passwd", "a,b", "--", "3 = 4", "/etc/", "./x", "%d", "@", "-", "a b c", "0", "1:2",
         "+1", "./a/../b", "_", "A=1", "--version", "/nonesuch" };
     for (size_t i = 0; i < 10; i++)
-        for (size_t j = 0; j < 25 && !t->failed; j++) {
+        for (size_t j = 0; j < (test_failing(t) ? 2 : 25) && !t->failed && !t->injected; j++) {
             char command[128];
             snprintf(command, sizeof command, "%s %s", programs[i], words[j]);
             agree(t, command, "/");
@@ -492,32 +537,34 @@ static void both_ways_agree_on_what_cannot_start(test *t)
     if (!mkdtemp(folder)) abort();
     tools_make(folder);
     for (int i = 0; i < TOOL_COUNT; i++)
-        for (size_t j = 0; j < 20 && !t->failed; j++) {
+        for (size_t j = 0; j < (test_failing(t) ? 2 : 20) && !t->failed && !t->injected; j++) {
             snprintf(command, sizeof command, "./%s %s", tools[i].name, words[j]);
             agree(t, command, folder);
         }
     snprintf(command, sizeof command, "rm -rf %s", folder);
+    test_calm(t);
     CHECK_INT(run_in(t, command, "/").code, 0);
+    none_left(t);
 }
 
 int main(int argc, char **argv)
 {
     zoo_program = argv[0];
     if (argc > 2 && !strcmp(argv[1], "--zoo")) return zoo(argv[2]);
-    TEST_ONCE(plain_words_are_told_from_shell);
+    TEST_STORY(plain_words_are_told_from_shell);
     TEST_STORY(environment_is_inherited_less_secrets);
     TEST_STORY(output_and_status_come_back);
     TEST_STORY(workdir_and_environment_arrive);
-    TEST_ONCE(exec_failures_end_like_in_a_shell);
-    TEST_ONCE(signals_are_told_from_codes);
-    TEST_ONCE(nothing_is_inherited);
-    TEST_ONCE(terminated_then_killed);
-    TEST_ONCE(nothing_survives);
-    TEST_ONCE(closing_kills);
-    TEST_ONCE(an_ended_pid_is_not_reused);
-    TEST_ONCE(strangers_are_left_alone);
-    TEST_ONCE(a_host_that_reaps_everything);
-    TEST_ONCE(both_ways_agree);
-    TEST_ONCE(both_ways_agree_on_what_cannot_start);
+    TEST_SOME(30, exec_failures_end_like_in_a_shell);
+    TEST_STORY(signals_are_told_from_codes);
+    TEST_STORY(nothing_is_inherited);
+    TEST_STORY(terminated_then_killed);
+    TEST_SOME(15, nothing_survives);
+    TEST_SOME(15, closing_kills);
+    TEST_STORY(an_ended_pid_is_not_reused);
+    TEST_STORY(strangers_are_left_alone);
+    TEST_STORY(a_host_that_reaps_everything);
+    TEST_SOME(10, both_ways_agree);
+    TEST_SOME(10, both_ways_agree_on_what_cannot_start);
     return test_end(argc, argv);
 }

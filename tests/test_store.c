@@ -461,13 +461,13 @@ static void a_flipped_bit_is_a_miss(test *t)
     for (int i = 0; i < 200; i++) {
         snprintf(name, sizeof name, "out%d", i);
         snprintf(key, sizeof key, "%064x", (unsigned)i);
-        CHECK_INT(restore(&p, key, &t->fault), SYKLI_ECORRUPT);
+        TRY_INT(restore(&p, key, &t->fault), SYKLI_ECORRUPT);
         CHECK(holds(p.root, name, "mine", 4)); // nothing wrong was put in place
-        CHECK_INT(restore(&p, key, &t->fault), SYKLI_ENOENT); // from now on it is known
+        TRY_INT(restore(&p, key, &t->fault), SYKLI_ENOENT); // from now on it is known
     }
-    CHECK_INT(files_in(p.cache, "quarantine"), 200);
-    CHECK_INT(files_in(p.cache, "blobs"), 0);
-    CHECK_INT(files_in(p.base, "project"), 200);
+    TRY_INT(files_in(p.cache, "quarantine"), 200);
+    TRY_INT(files_in(p.cache, "blobs"), 0);
+    TRY_INT(files_in(p.base, "project"), 200);
     snprintf(content, sizeof content, "content of output %d", 7);
     put(p.root, "out7", content, strlen(content));
     TRY(publish(&p, key_a, "out7", false, &t->fault)); // a new put heals
@@ -499,10 +499,10 @@ static void a_damaged_entry_is_set_aside(test *t)
     TRY(sykli__tree_slurp(&t->mem, p.store.dir_fd, path, 1 << 20, &good));
     for (size_t i = 0; i < good.size; i++) {
         flip(p.cache, path, i, (int)(i % 8));
-        CHECK_INT(restore(&p, key_a, &t->fault), SYKLI_ENOENT);
-        CHECK_INT(files_in(p.cache, "entries"), 0);
+        TRY_INT(restore(&p, key_a, &t->fault), SYKLI_ENOENT);
+        TRY_INT(files_in(p.cache, "entries"), 0);
         put(p.cache, path, (const char *)good.data, i); // cut short
-        CHECK_INT(restore(&p, key_a, &t->fault), SYKLI_ENOENT);
+        TRY_INT(restore(&p, key_a, &t->fault), SYKLI_ENOENT);
         put(p.cache, path, (const char *)good.data, good.size);
         if (i % 16) i += 6; // each byte would take long
     }
@@ -510,7 +510,7 @@ static void a_damaged_entry_is_set_aside(test *t)
     char other[192];
     snprintf(other, sizeof other, "entries/bb/%s/0123456789abcdef.json", key_b);
     put(p.cache, other, (const char *)good.data, good.size); // put under a key not its own
-    CHECK_INT(restore(&p, key_b, &t->fault), SYKLI_ENOENT);
+    TRY_INT(restore(&p, key_b, &t->fault), SYKLI_ENOENT);
 out:
     sykli_buf_free(&good);
     place_remove(&p);
@@ -534,8 +534,8 @@ static void what_another_boot_left_is_read_through_once(test *t)
     put(p.cache, sykli__store_blob_path(&id).text, "\0\0\0\0\0", 5); // as after a power cut
     snprintf(p.store.boot, sizeof p.store.boot, "after");
     sykli__store_entry e;
-    CHECK_INT(sykli__store_entry_get(&p.store, key_b, &e, &t->fault), SYKLI_ENOENT);
-    CHECK_INT(files_in(p.cache, "quarantine"), 2); // blob and entry
+    TRY_INT(sykli__store_entry_get(&p.store, key_b, &e, &t->fault), SYKLI_ENOENT);
+    TRY_INT(files_in(p.cache, "quarantine"), 2); // blob and entry
     TRY(sykli__store_entry_get(&p.store, key_a, &e, &t->fault));
     sykli__store_entry_free(&e);
     sykli_tree_of("sound", 5, &id);
@@ -543,7 +543,7 @@ static void what_another_boot_left_is_read_through_once(test *t)
     TRY(sykli__store_entry_get(&p.store, key_a, &e, &t->fault)); // believed in this boot
     sykli__store_entry_free(&e);
     p.store.boot[0] = 0; // no name: never believed unread
-    CHECK_INT(sykli__store_entry_get(&p.store, key_a, &e, &t->fault), SYKLI_ENOENT);
+    TRY_INT(sykli__store_entry_get(&p.store, key_a, &e, &t->fault), SYKLI_ENOENT);
 out:
     place_remove(&p);
 }
@@ -599,7 +599,8 @@ static void paths_do_not_escape(test *t, bool walk)
         CHECK(t->injected || rc == SYKLI_EPERM);
         sykli_stat stat; // to read, the link itself may be named, nothing through it
         rc = digest_of(&p.tree, bad[i], &stat, &escape, &t->fault);
-        CHECK_INT(rc < 0, strcmp(bad[i], "away/") != 0);
+        if (strcmp(bad[i], "away/")) CHECK(rc < 0);
+        else TRY(rc);
     }
     memset(long_path, 'a', sizeof long_path);
     long_path[256] = 0;
@@ -732,10 +733,10 @@ static void a_full_disk_is_an_error_and_leaves_nothing(test *t)
         if (!publish(&p, key_a, "out", false, &t->fault)) break;
         CHECK(t->injected || strstr(t->fault.text, "No space left on device"));
         CHECK(t->injected || files_in(p.cache, "tmp") == 0);
-        CHECK_INT(restore(&p, key_a, &t->fault), SYKLI_ENOENT);
+        TRY_INT(restore(&p, key_a, &t->fault), SYKLI_ENOENT);
         if (t->injected) goto out;
     }
-    CHECK(failed > 20);
+    CHECK(failed > 20 || t->injected);
 out:
     place_remove(&p);
 }
@@ -968,11 +969,12 @@ static void a_flipped_byte_anywhere_is_a_miss(test *t)
         snprintf(key, sizeof key, "%064x", i);
         int rc = restore(&p, key, &t->fault);
         hits += rc == 0;
-        wrong += (rc != SYKLI_ENOENT && rc != SYKLI_ECORRUPT) || !holds(p.root, name, "", 0);
+        wrong += (rc != SYKLI_ENOENT && rc != SYKLI_ECORRUPT && !t->injected)
+              || !holds(p.root, name, "", 0);
     }
     CHECK_INT(hits, 0);
-    CHECK_INT(wrong, 0);
-    CHECK_INT(files_in(p.cache, "quarantine"), COUNT);
+    TRY_INT(wrong, 0);
+    TRY_INT(files_in(p.cache, "quarantine"), COUNT);
 out:
     place_remove(&p);
 }
@@ -1055,18 +1057,18 @@ int main(int argc, char **argv)
     TEST_STORY(the_newest_entry_that_is_accepted_is_found);
     TEST_STORY(an_entry_without_its_blob_is_none);
     TEST_STORY(a_writer_checks_what_it_is_given);
-    TEST_ONCE(a_large_output_takes_several);
-    TEST_ONCE(a_flipped_bit_is_a_miss);
-    TEST_ONCE(a_damaged_entry_is_set_aside);
-    TEST_ONCE(what_another_boot_left_is_read_through_once);
-    TEST_ONCE(paths_do_not_escape_the_kernel);
-    TEST_ONCE(paths_do_not_escape_the_walk);
+    TEST_ONCE(a_large_output_takes_several); // by threads, whose calls come in any order
+    TEST_SOME(10, a_flipped_bit_is_a_miss);
+    TEST_SOME(30, a_damaged_entry_is_set_aside);
+    TEST_STORY(what_another_boot_left_is_read_through_once);
+    TEST_STORY(paths_do_not_escape_the_kernel);
+    TEST_STORY(paths_do_not_escape_the_walk);
     TEST_STORY(the_collector_takes_the_oldest);
     TEST_STORY(a_store_of_another_version_is_left_alone);
-    TEST_ONCE(a_full_disk_is_an_error_and_leaves_nothing);
-    TEST_ONCE(killed_at_any_call_nothing_torn_is_believed);
-    TEST_ONCE(processes_share_a_store);
-    TEST_ONCE(a_flipped_byte_anywhere_is_a_miss);
-    TEST_EVERY(11, the_quota_is_kept);
+    TEST_STORY(a_full_disk_is_an_error_and_leaves_nothing);
+    TEST_ONCE(killed_at_any_call_nothing_torn_is_believed); // dies at each call as it is
+    TEST_ONCE(processes_share_a_store); // a storm of processes with the system as it is
+    TEST_SOME(10, a_flipped_byte_anywhere_is_a_miss);
+    TEST_SOME(30, the_quota_is_kept);
     return test_end(argc, argv);
 }

@@ -360,15 +360,15 @@ static void clocks_and_chance(test *t)
 
 int main(int argc, char **argv)
 {
-    TEST_ONCE(paths_stay_beneath);
-    TEST_ONCE(files_are_described);
-    TEST_ONCE(allocated_is_not_sparse);
-    TEST_ONCE(locks_exclude);
-    TEST_ONCE(broken_pipes_are_errors);
-    TEST_ONCE(sockets_converse);
-    TEST_ONCE(addresses_are_checked);
-    TEST_ONCE(many_are_polled);
-    TEST_ONCE(processes_are_told_apart);
-    TEST_ONCE(clocks_and_chance);
+    TEST_STORY(paths_stay_beneath);
+    TEST_STORY(files_are_described);
+    TEST_STORY(allocated_is_not_sparse);
+    TEST_STORY(locks_exclude);
+    TEST_STORY(broken_pipes_are_errors);
+    TEST_STORY(sockets_converse);
+    TEST_STORY(addresses_are_checked);
+    TEST_STORY(many_are_polled);
+    TEST_STORY(processes_are_told_apart);
+    TEST_STORY(clocks_and_chance);
     return test_end(argc, argv);
 }

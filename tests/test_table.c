@@ -190,13 +190,13 @@ static void roles_see_what_they_may(test *t)
 
 int main(int argc, char **argv)
 {
-    TEST_ONCE(the_macro_describes_the_struct);
-    TEST_ONCE(values_come_out_as_they_went_in);
-    TEST_ONCE(nothing_is_null);
-    TEST_ONCE(a_scribbled_row_leads_nowhere);
+    TEST_STORY(the_macro_describes_the_struct);
+    TEST_STORY(values_come_out_as_they_went_in);
+    TEST_STORY(nothing_is_null);
+    TEST_STORY(a_scribbled_row_leads_nowhere);
     TEST_STORY(a_table_is_found_by_name);
     TEST_STORY(what_is_wrong_is_named);
     TEST_STORY(tables_have_a_limit);
-    TEST_ONCE(roles_see_what_they_may);
+    TEST_STORY(roles_see_what_they_may);
     return test_end(argc, argv);
 }

@@ -1,17 +1,24 @@
 #!/bin/sh
-# tests/torture.sh PROGRAM...: sweeps the long stories whole, each n-th allocation and call failing
-# in turn; make test fails a sample of them. A story is a process, a processor's worth at a time.
+# tests/torture.sh PROGRAM...: fails each place of the long stories; make test takes some of them.
+# A processor's share of a program is a process. TORTURE=every fails each single call: for a night.
 set -u
+export TORTURE="${TORTURE-full}"
 if [ "${1-}" = --one ]; then
-    log=$2.$3.torture.log
-    TORTURE=full timeout 600 "$2" "$3" >"$log" 2>&1 && { tail -n 1 "$log"; exit; }
+    log=$2.${3%/*}.torture.log
+    TEST_SHARE=$3 timeout "${TORTURE_SECONDS-900}" "$2" >"$log" 2>&1 && { tail -n 1 "$log"; exit; }
     tail -n 40 "$log"
     echo "$2 $3: 0 passed, 1 failed"
     exit
 fi
+shares=$(nproc)
 for program in "$@"; do
-    "$program" --long 2>/dev/null | sed "s,^,$program ,"
-done | xargs -P "$(nproc)" -L 1 "$0" --one | awk '
+    [ -n "$("$program" --long 2>/dev/null)" ] || continue
+    share=0
+    while [ "$share" -lt "$shares" ]; do
+        echo "$program $share/$shares"
+        share=$((share + 1))
+    done
+done | xargs -P "$shares" -L 1 "$0" --one | awk '
     { print }
     / passed, [0-9]+ failed/ { passed += $2; failed += $4; points += substr($6, 2) }
     END {
