@@ -17094,9 +17094,11 @@ static bool sykli__drive_named(const char *name, const char *list)
 static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
 {
     sykli__drive_task *t = &d->tasks[job->task];
-    char uid[64];
-    snprintf(uid, sizeof uid, "%016llx.%llu.%u", (unsigned long long)d->run_id,
-             (unsigned long long)t->serial, (unsigned)d->sched.tasks[job->task].attempt);
+    const sykli_sys *sys = d->mem->sys;
+    char uid[64]; // serials are those of a state directory: another may have the same ones
+    snprintf(uid, sizeof uid, "%d.%llx.%llu.%u", sys->pid(sys->user),
+             (unsigned long long)sys->now_ns(sys->user), (unsigned long long)t->serial,
+             (unsigned)d->sched.tasks[job->task].attempt);
     sykli__spawn_block env;
     sykli_buf workdir;
     sykli_buf_init(&workdir, d->mem, SYKLI_TAG_drive);

@@ -1197,6 +1197,29 @@ static void each_thread_has_a_context(test *t)
     }
 }
 
+// What a task leaves behind is known by its name: another state directory must not give it again.
+static bool name_of_attempt(test *t, char uid[256])
+{
+    place p;
+    char state[128];
+    place_make(&p);
+    snprintf(state, sizeof state, "%s/state", p.base);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .state_dir = state });
+    if (s) sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "echo $SYKLI_TASK_UID > uid" });
+    bool on = s && run_all(t, s, 0);
+    said(&p, "uid", uid);
+    sykli_close(s);
+    place_end(t, &p);
+    return on;
+}
+
+static void no_two_attempts_are_named_alike(test *t)
+{
+    char uid[2][256];
+    if (!name_of_attempt(t, uid[0]) || !name_of_attempt(t, uid[1])) return;
+    CHECK(strlen(uid[0]) > 3 && strlen(uid[1]) > 3 && strcmp(uid[0], uid[1]));
+}
+
 // What only `sykli run` understands is not silently left out.
 static void members_of_the_format_are_refused(test *t)
 {
@@ -1238,6 +1261,7 @@ int main(int argc, char **argv)
     TEST_SOME(30, a_function_is_a_task);
     TEST_SOME(30, a_crash_is_a_failed_task);
     TEST_SOME(30, a_host_takes_the_end_of_a_task);
+    TEST_SOME(10, no_two_attempts_are_named_alike);
     TEST_ONCE(each_thread_has_a_context); // with the system as it is, as hosts do
     TEST_STORY(members_of_the_format_are_refused);
     TEST_STORY(secrets_stay_secret);
