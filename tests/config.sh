@@ -189,6 +189,7 @@ cache:
 mesh:
   port: 70000
   listen: nowhere
+  seeds: [a@b:4370, "[::1]", "[::1]:4370", c, "d:99999", "@e", "fe80::1"]
   cookie: abc
 run.jobserver: maybe
 emit.timeout: long
@@ -197,13 +198,15 @@ Y
 for text in ':2:10: wrokers: there is no such key, did you mean workers?' \
     ':3:16: kill.grace must be a duration' ', not "soon"' ':6:13: cache.max_size must be a size' \
     ':8:9: mesh.port: a port is wanted' ':9:11: mesh.listen: ADDR:PORT is wanted' \
-    ':10:11: mesh.cookie: ' ':11:16: run.jobserver must be true or false' \
-    ':12:15: emit.timeout: a duration is wanted'; do
+    ':10:47: mesh.seeds: NAME@HOST:PORT, HOST:PORT or HOST is wanted' ':10:58: mesh.seeds: ' \
+    ':10:64: mesh.seeds: ' \
+    ':11:11: mesh.cookie: ' ':12:16: run.jobserver must be true or false' \
+    ':13:15: emit.timeout: a duration is wanted'; do
     if grep -qF "sykli: $work/sykli.yaml:" err && grep -qF "$text" err; then ok; else fail "$text"; fi
 done
-if [ "$(grep -c '^sykli: ' err)" = 9 ]; then ok; else fail "nine findings, no more"; fi
+if [ "$(grep -c '^sykli: ' err)" = 12 ]; then ok; else fail "twelve findings, no more"; fi
 if "$sykli" config get workers --json >out 2>err || [ "$(wc -l <out)" != 1 ] \
-    || ! grep -qF ':12:15: emit.timeout' out; then fail "all of it as JSON"; else ok; fi
+    || ! grep -qF ':13:15: emit.timeout' out; then fail "all of it as JSON"; else ok; fi
 { for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23; do echo "no.$n: 1"; done; } \
     | refused "and 3 more"
 

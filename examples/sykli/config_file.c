@@ -334,13 +334,13 @@ int config_file_limit(cli *c, const char *variable, const char *key, uint32_t fa
 
 // Keys of the file that are not live: what a node starts with, limits of other programs, what has
 // no effect yet, and what is refused with what to write instead.
-typedef enum fate { START, PORT, ADDRESS, LIMIT, NOTED, REFUSED } fate;
+typedef enum fate { START, PORT, ADDRESS, SEED, LIMIT, NOTED, REFUSED } fate;
 static const struct { const char *key; fate fate; const char *text; } own_keys[] = {
     { "node.name", START, NULL },
     { "mesh.listen", ADDRESS, NULL },
     { "mesh.advertise", ADDRESS, NULL },
     { "mesh.port", PORT, NULL },
-    { "mesh.seeds", START, NULL },
+    { "mesh.seeds", SEED, NULL },
     { "reviews", START, NULL },
     { "emit.timeout", LIMIT, NULL },
     { "vault.timeout", LIMIT, NULL },
@@ -473,7 +473,15 @@ static bool is_port(const char *text, unsigned long least)
     return *text >= '0' && *text <= '9' && !*end && port >= least && port <= 65535;
 }
 
-// The value of an own key.
+// NAME@HOST:PORT, of which the host alone is needed; one with colons of its own stands in brackets.
+static bool is_seed(const char *text)
+{
+    const char *at = strrchr(text, '@'), *host = at ? at + 1 : text, *end = strchr(host, ']');
+    const char *colon = strchr(end ? end : host, ':');
+    return *host && colon != host && at != text && (!colon || is_port(colon + 1, 1));
+}
+
+// The value of an own key, or one of them.
 static void check_own(cli *c, findings *f, const config_item *item, int own)
 {
     uint64_t ms;
@@ -485,6 +493,11 @@ static void check_own(cli *c, findings *f, const config_item *item, int own)
     case ADDRESS:
         if (!port || port == item->value || !is_port(port + 1, 0))
             refuse(c, f, item, "ADDR:PORT is wanted, as 0.0.0.0:4370");
+        break;
+    case SEED:
+        if (!is_seed(item->value))
+            refuse(c, f, item, "NAME@HOST:PORT, HOST:PORT or HOST is wanted; ports are 1 to 65535, "
+                   "IPv6 stands in brackets");
         break;
     case LIMIT:
         if (sykli_parse_duration(item->value, &ms) || ms > UINT32_MAX)
@@ -531,7 +544,8 @@ char *config_file_json(cli *c, const config_file *file, sykli *s, bool push, int
             put_member(&b, item->key, value);
             check_live(c, &f, item, value, s, push);
         } else if (!key && own < 0) unknown_key(c, &f, item, &keys);
-        else if (!key) check_own(c, &f, item, own);
+        else if (!key)
+            for (; item < &file->items[i]; item++) check_own(c, &f, item, own);
     }
     if (f.count) *exit = tell(c, &f);
     sykli_buf_text(&b, "}");
