@@ -203,6 +203,79 @@ E2
     check "no client: what make closed is not taken for it" [ "$(most)" -ge 4 ]
 fi
 
+# The form of make 4.4: a fifo with a name, which the test keeps open in its place. Whoever takes a
+# byte has to give that byte back, however its task ends.
+mkfifo tokens
+exec 7<>tokens
+export MAKEFLAGS=" -j3 --jobserver-auth=fifo:$work/tokens"
+left() { timeout 5 dd bs=64 count=1 <&7 2>/dev/null | fold -w 1 | sort | tr -d '\n'; }
+fifo() { # WHAT HOW-MANY-AT-ONCE: what is in the fifo is there again; so many ran at once
+    check "fifo, $1: every token is back" [ "$(left)" = "ab" ]
+    check "fifo, $1: no more at once than it allows" [ "$(most)" -le $2 ]
+    printf ab >&7
+}
+pipeline <<'E2'
+a|sh job a|
+b|sh job b|
+c|sh job c|
+d|sh job d|
+e|sh job e; echo $MAKEFLAGS >flags|
+E2
+printf ab >&7
+again
+run -j 8
+check "fifo: all pass" [ $code = 0 ]
+check "fifo: as many at once as it allows" [ "$(most)" -ge 2 ]
+check "fifo: the tasks are told of it" grep -q -- "--jobserver-auth=fifo:$work/tokens" flags
+fifo "passed" 3
+again
+taken=$(dd bs=1 count=2 <&7 2>/dev/null) # by somebody else, all the time
+run -j 8
+check "fifo: with no token there is one task at once" [ "$(most)" = 1 ]
+printf %s "$taken" >&7
+fifo "none free" 1
+
+pipeline <<'E2'
+a|sh job a; kill -9 $$|
+b|sh job b; kill -9 $$|
+c|sh job c; kill -9 $$|
+slow|sh job slow; exec sleep 30|,"timeout":1
+gone|./nonesuch|
+E2
+again
+SYKLI_KILL_GRACE=0ms run -k -j 8 --events
+check "fifo: killed" task a '"signal":9'
+check "fifo: too slow" task slow timeout
+fifo "tasks that are killed" 3
+
+pipeline <<'E2'
+a|: >running/a; exec sleep 30|
+b|: >running/b; exec sleep 30|
+c|: >running/c; exec sleep 30|
+d|: >running/d; exec sleep 30|
+E2
+for signal in INT TERM HUP; do
+    again
+    echo 3 >seen
+    "$sykli" run -j 8 >out 2>err </dev/null &
+    pid=$!
+    tries=0
+    until set -- running/* && [ $# = 3 ] || [ $tries -gt 400 ]; do
+        tries=$((tries + 1))
+        sleep 0.02
+    done
+    check "fifo, $signal: three run" [ $tries -le 400 ]
+    kill -$signal $pid
+    code=0
+    wait $pid || code=$?
+    check "fifo, $signal: the run ends" [ $code -gt 128 ]
+    set -- running/*
+    check "fifo, $signal: the fourth has not begun" [ $# = 3 ]
+    fifo "$signal" 3
+done
+unset MAKEFLAGS
+exec 7>&-
+
 # ---- a run that is killed ----
 pipeline <<'E2'
 first|echo x >>first-ran|,"inputs":["job"]
