@@ -815,6 +815,7 @@ struct sykli_buf {
     uint8_t *data;
     size_t size, capacity, max_bytes; // max 0: no limit
     int tag, error;
+    bool secret;                      // set after init: memory is wiped before it is given back
 };
 void sykli_buf_init(sykli_buf *b, sykli_mem *m, int tag);
 void sykli_buf_free(sykli_buf *b);
@@ -1245,6 +1246,15 @@ int sykli_fail_sys(sykli_fault *f, int64_t rc, const char *format, ...)
     return code;
 }
 
+// A plain memset of memory that is then given back is removed by compilers that see it go.
+static void sykli__base_wipe(void *data, size_t size)
+{
+    memset(data, 0, size);
+#if defined(__GNUC__)
+    __asm__ __volatile__("" : : "r"(data) : "memory");
+#endif
+}
+
 SYKLI__APART void sykli_buf_init(sykli_buf *b, sykli_mem *m, int tag)
 {
     memset(b, 0, sizeof *b);
@@ -1254,6 +1264,7 @@ SYKLI__APART void sykli_buf_init(sykli_buf *b, sykli_mem *m, int tag)
 
 SYKLI__APART void sykli_buf_free(sykli_buf *b)
 {
+    if (b->secret && b->data) sykli__base_wipe(b->data, b->capacity);
     if (b->data) sykli_mem_resize(b->mem, b->tag, b->data, b->capacity, 0);
     sykli_buf_init(b, b->mem, b->tag);
 }
@@ -1275,11 +1286,17 @@ SYKLI__APART uint8_t *sykli_buf_grow(sykli_buf *b, size_t more)
     if (need <= b->capacity && b->data) return b->data + b->size;
     size_t capacity = b->capacity ? b->capacity : 64;
     while (capacity < need) capacity *= 2;
-    uint8_t *grown = (uint8_t *)sykli__base_resize(b->mem, b->tag, b->data, b->capacity,
-                                                   capacity);
+    uint8_t *old = b->secret ? b->data : NULL; // by hand, so that nothing of it stays behind
+    uint8_t *grown = (uint8_t *)sykli__base_resize(b->mem, b->tag, old ? NULL : b->data,
+                                                   old ? 0 : b->capacity, capacity);
     if (!grown) {
         b->error = SYKLI_ENOMEM;
         return NULL;
+    }
+    if (old) {
+        memcpy(grown, old, b->size + (b->size < b->capacity)); // and the NUL behind it
+        sykli__base_wipe(old, b->capacity);
+        sykli_mem_resize(b->mem, b->tag, old, b->capacity, 0);
     }
     b->data = grown;
     b->capacity = capacity;
@@ -6658,11 +6675,11 @@ static void sykli__log_mask_init(sykli__log_mask *mask, sykli_mem *m)
     mask->mem = m;
     sykli_buf_init(&mask->text, m, SYKLI_TAG_log);
     mask->text.max_bytes = SYKLI__LOG_MASK_MAX;
+    mask->text.secret = true;
 }
 
 static void sykli__log_mask_free(sykli__log_mask *mask)
 {
-    if (mask->text.data) memset(mask->text.data, 0, mask->text.size);
     sykli_buf_free(&mask->text);
     if (mask->patterns)
         sykli_mem_resize(mask->mem, SYKLI_TAG_log, mask->patterns,
@@ -6928,8 +6945,9 @@ static int sykli__log_mask_add(sykli__log_mask *mask, const char *value, size_t 
     copy[size] = '\n';
     sykli__log_secret secret = { mask, (const uint8_t *)copy, size, { 0 } };
     sykli_buf_init(&secret.out, mask->mem, SYKLI_TAG_log);
+    secret.out.secret = true;
     int rc = sykli__log_spell_all(&secret);
-    memset(copy, 0, size);
+    sykli__base_wipe(copy, size);
     sykli_mem_resize(mask->mem, SYKLI_TAG_log, copy, size + 1, 0);
     sykli_buf_free(&secret.out);
     if (rc == SYKLI_ELIMIT) return sykli_fail(f, rc, "too many secrets to mask");
@@ -6949,6 +6967,7 @@ static void sykli__log_masker_init(sykli__log_masker *m, const sykli__log_mask *
     memset(m, 0, sizeof *m);
     m->mask = mask;
     sykli_buf_init(&m->held, mask->mem, SYKLI_TAG_log);
+    m->held.secret = true;
 }
 
 static void sykli__log_masker_free(sykli__log_masker *m) { sykli_buf_free(&m->held); }
@@ -13457,6 +13476,7 @@ static int sykli__spawn_env(sykli__spawn_block *out, sykli_mem *mem, const char 
     sykli_buf_init(&out->text, mem, SYKLI_TAG_spawn);
     sykli_buf_init(&out->list, mem, SYKLI_TAG_spawn);
     out->text.max_bytes = SYKLI__SPAWN_ENV_MAX;
+    out->text.secret = true;
     for (size_t i = 0; inherited && inherited[i]; i++) {
         if (!sykli__spawn_env_kept(inherited[i], drop, drop_count, add, add_count)) continue;
         sykli_buf_add(&out->text, inherited[i], strlen(inherited[i]) + 1);
@@ -17908,9 +17928,13 @@ static void sykli__drive_free(sykli__drive *d)
                                        (tasks + 2) * sizeof *d->before_at, 0);
     if (d->tasks) sykli_mem_resize(d->mem, SYKLI_TAG_drive, d->tasks,
                                    d->task_capacity * sizeof *d->tasks, 0);
+    bool secrets = d->secret_names.count != 0; // then they are in here, and in what was read last
+    if (secrets) sykli__base_wipe(d->buffer, sizeof d->buffer);
     for (sykli__drive_block *block = d->arena, *next; block; block = next) {
+        size_t size = block->size;
         next = block->next;
-        sykli_mem_resize(d->mem, SYKLI_TAG_drive, block, block->size, 0);
+        if (secrets) sykli__base_wipe(block, size);
+        sykli_mem_resize(d->mem, SYKLI_TAG_drive, block, size, 0);
     }
     sykli_map_free(&d->names);
     sykli_map_free(&d->secret_names);

@@ -602,6 +602,46 @@ out:
     place_end(t, &p);
 }
 
+// Looks at every block of memory that is given back, or left because it has grown elsewhere.
+static int traces; // of the secret in any spelling
+static void *looking_resize(void *user, void *ptr, size_t old, size_t fresh, int tag)
+{
+    static const char *const spellings[] = { "hunter2-", "68756e7465", "68756E7465", "aHVudGVy" };
+    char *moved = NULL;
+    if (fresh > old && !(moved = test_resize(user, NULL, 0, fresh, tag))) return NULL;
+    if (moved && old) memcpy(moved, ptr, old);
+    for (const char *at = ptr, *end = at + old; fresh != old && at + 10 < end; at++)
+        for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+            if (*at == *spellings[i] && !memcmp(at, spellings[i], strlen(spellings[i]))) traces++;
+    if (fresh && fresh <= old) return test_resize(user, ptr, old, fresh, tag);
+    if (old) test_resize(user, ptr, old, 0, tag);
+    return moved;
+}
+
+static void no_secret_is_left_in_memory(test *t)
+{
+    place p;
+    place_make(&p);
+    traces = 0;
+    t->sys.resize = looking_resize;
+    setenv("STORY_SECRET", "hunter2-hunter2\nhunter2-in-a-second-line", 1);
+    sykli *s = open_in(t, &p, (sykli_desc){ .keep_going = true, .workers_max = 1 });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "env", .secrets = { "STORY_SECRET" },
+        .command = "for i in 1 2 3 4 5 6 7 8; do echo \"$STORY_SECRET\"; done; echo hunter" });
+    const sykli_secret given[] = { { "OTHER", "hunter2-too", "vault a" } };
+    sykli_add(s, &(sykli_task_desc){ .name = "given", .command = "echo $OTHER; printf hunter2",
+                                     .given_list = given, .given_count = 1 });
+    if (!run_all(t, s, 0)) goto out;
+    CHECK_STATUS(s, "env", passed);
+    CHECK_STATUS(s, "given", passed);
+out:
+    sykli_close(s);
+    unsetenv("STORY_SECRET");
+    CHECK_INT(traces, 0);
+    place_end(t, &p);
+}
+
 // ---- how tasks end --------------------------------------------------------------------------
 static void a_timeout_ends_the_stubborn(test *t)
 {
@@ -1265,6 +1305,7 @@ int main(int argc, char **argv)
     TEST_ONCE(each_thread_has_a_context); // with the system as it is, as hosts do
     TEST_STORY(members_of_the_format_are_refused);
     TEST_STORY(secrets_stay_secret);
+    TEST_SOME(30, no_secret_is_left_in_memory);
     TEST_SOME(30, a_timeout_ends_the_stubborn);
     TEST_SOME(30, a_silent_task_is_ended);
     TEST_SOME(30, a_task_may_have_a_terminal);

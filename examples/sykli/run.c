@@ -293,6 +293,7 @@ static int run_chosen(run *r, uint64_t timeout_ms)
     if (!code && !cli_has(r->c, "dry-run")) secret_find(r->c, r->p, r->source->dir);
     if (!code && pipeline_add(r->c, r->p, r->s, r->source->dir, (uint32_t)timeout_ms) < 0)
         code = cli_fail_sykli(r->c, sykli_error(r->s), sykli_errmsg(r->s));
+    secret_drop(r->p);
     if (!code) code = cli_has(r->c, "dry-run") ? dry_run(r) : run_added(r);
     signal_context = NULL;
     sykli_mesh_close(r->mesh);

@@ -179,6 +179,15 @@ static void find(cli *c, pipeline_secret *ref, const char *dir)
     else not_found(ref, "the variable is not set");
 }
 
+void secret_drop(pipeline *p)
+{
+    for (size_t i = 0; i < p->task_count; i++)
+        for (size_t k = 0; k < p->tasks[i].ref_count; k++) {
+            const pipeline_secret *ref = &p->tasks[i].refs[k];
+            if (ref->value && strcmp(ref->source, "env")) wipe((char *)(uintptr_t)ref->value);
+        }
+}
+
 void secret_find(cli *c, pipeline *p, const char *dir)
 {
     size_t total = 0, seen_count = 0;

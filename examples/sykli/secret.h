@@ -8,6 +8,9 @@
 // makes its task errored when it would start.     dir  the project folder
 void secret_find(cli *c, pipeline *p, const char *dir);
 
+// Wipes what was read from files and vaults, once the tasks are added.
+void secret_drop(pipeline *p);
+
 // Whether any task names a secret.
 bool secret_named(const pipeline *p);
 
