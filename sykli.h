@@ -10939,7 +10939,10 @@ SYKLI_FAST_END
 // and renamed into place, so it is whole or absent; an entry carries a checksum and the boot it was
 // written in, and one from another boot is read through once before it is believed, so nothing has
 // to be synced that can be built again. A blob is checked whenever it is copied out. Use is noted
-// in the file's modification time, which is what the collector goes by.
+// in the file's modification time, which is what the collector goes by. A hold is such a time in
+// the future, and not a lock: it needs no descriptor a blob, makes no collector wait for a slow
+// reader, and ends by itself when its process does not. Who is stopped for longer than it lasts may
+// find the blob gone, which is a miss, and one that is open can be read to its end in any case.
 
 enum {
     SYKLI__STORE_VERSION = 1,
@@ -15404,7 +15407,9 @@ static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
 #define SYKLI__DRIVE_LOOK_MS 100u       // what was seen of folders and programs explains so long
 #define SYKLI__DRIVE_POLL_MS 10u        // where the host has no descriptor for a process's end
 #define SYKLI__DRIVE_LOOKUP_MS 250u     // a lookup elsewhere may cost a start this much
-#define SYKLI__DRIVE_HOLD_MS 60000u     // what is being restored is not collected so long
+// What is being restored is not collected for a minute, and a second more for each so many bytes.
+#define SYKLI__DRIVE_HOLD_MS 60000u
+#define SYKLI__DRIVE_HOLD_BYTES (4u << 20)
 #define SYKLI__DRIVE_SLACK_BYTES (64u << 20)   // added by a run before the quota is looked at
 
 typedef enum sykli__drive_phase {
@@ -16541,13 +16546,23 @@ static int sykli__drive_remove_outputs(sykli__drive *d, const sykli__drive_task 
     return rc;
 }
 
+// How long the copying of an entry's outputs may take before the last of them is reached.
+static uint64_t sykli__drive_hold_ms(const sykli__store_entry *entry)
+{
+    uint64_t seconds = 0;
+    for (size_t i = 0; i < entry->output_count; i++)
+        seconds += entry->outputs[i].size_bytes / SYKLI__DRIVE_HOLD_BYTES;
+    return SYKLI__DRIVE_HOLD_MS + 1000 * (seconds < 86400 ? seconds : 86400);
+}
+
 static int sykli__drive_restore_entry(sykli__drive *d, sykli__drive_task *t,
                                       const sykli__store_entry *entry)
 {
     if (sykli__drive_in_place(d, t, entry)) return 0;
+    uint64_t hold_ms = sykli__drive_hold_ms(entry);
     int rc = 0;
     for (size_t i = 0; !rc && i < entry->output_count; i++)
-        rc = sykli__store_hold(d->store, &entry->outputs[i].digest, SYKLI__DRIVE_HOLD_MS);
+        rc = sykli__store_hold(d->store, &entry->outputs[i].digest, hold_ms);
     if (!rc) rc = sykli__drive_remove_outputs(d, t);
     for (size_t i = 0; !rc && i < entry->output_count; i++) {
         const sykli__store_output *o = &entry->outputs[i];

@@ -642,6 +642,18 @@ out:
     place_end(t, &p);
 }
 
+// ---- what is restored -----------------------------------------------------------------------
+static void large_results_are_held_for_longer(test *t)
+{
+    sykli__store_output outputs[2] = { { .size_bytes = 100 }, { .size_bytes = 0 } };
+    const sykli__store_entry entry = { .outputs = outputs, .output_count = 2 };
+    CHECK(sykli__drive_hold_ms(&entry) == 60000);
+    outputs[1].size_bytes = UINT64_C(40) << 30;
+    CHECK(sykli__drive_hold_ms(&entry) == 60000 + 10240 * 1000);
+    outputs[1].size_bytes = UINT64_MAX;
+    CHECK(sykli__drive_hold_ms(&entry) == 60000 + 86400 * 1000);
+}
+
 // ---- how tasks end --------------------------------------------------------------------------
 static void a_timeout_ends_the_stubborn(test *t)
 {
@@ -1306,6 +1318,7 @@ int main(int argc, char **argv)
     TEST_STORY(members_of_the_format_are_refused);
     TEST_STORY(secrets_stay_secret);
     TEST_SOME(30, no_secret_is_left_in_memory);
+    TEST_STORY(large_results_are_held_for_longer);
     TEST_SOME(30, a_timeout_ends_the_stubborn);
     TEST_SOME(30, a_silent_task_is_ended);
     TEST_SOME(30, a_task_may_have_a_terminal);
