@@ -10,9 +10,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#if defined(__linux__)
-#include <sys/prctl.h>
-#endif
 
 enum { SEEDS_MAX = 64, PORT_DEFAULT = 4370, GOODBYE_MS = 100, STOP_MS = 10000,
        OP_STATUS = 100, OP_STOP = 101 };
@@ -289,9 +286,6 @@ static int run_node(cli *c, int ready_fd)
     static const char *const keep[] = { "SYKLI_*", "HOME", "PATH", "LANG", "LC_*", "TZ", NULL };
     node n = { .c = c, .ready_fd = ready_fd };
     secret_hide(true); // it has the keys of the mesh
-#if defined(__linux__)
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-#endif
     int code = open_node(&n);
     if (!code) {
         secret_forget_environment(keep);
