@@ -6021,6 +6021,8 @@ int sykli_event_json(const sykli_event *e, sykli_buf *out)
       "time from TERM to KILL when a task is ended")                                               \
     X(leftover_grace, "leftover.grace", U64, ms, "1s", 0, 3600000,                                 \
       "the same for what a finished task leaves running")                                          \
+    X(run_processes, "run.processes", U64, none, "0", 0, 1 << 22,                                  \
+      "a task that has more processes at once is killed; 0: no limit")                             \
     X(run_stall, "run.stall", U64, ms, "0", 0, 0,                                                  \
       "a task that prints nothing for so long is ended; 0: never")                                 \
     X(run_jobserver, "run.jobserver", BOOL, none, "on", 0, 0,                                      \
@@ -7197,6 +7199,7 @@ typedef enum sykli__sched_fact_kind {
     SYKLI__SCHED_DECIDED,       // ok: a held task goes on; else value: its last status
     SYKLI__SCHED_KILL,          // somebody wants this task ended
     SYKLI__SCHED_STALLED,       // it is silent for too long: errored
+    SYKLI__SCHED_CROWDED,       // it has too many processes: errored, and no time to say goodbye
     SYKLI__SCHED_CANCEL,        // somebody wants the run ended
     SYKLI__SCHED_WORKERS,       // value: their new number
     SYKLI__SCHED_TICK
@@ -7227,7 +7230,8 @@ typedef enum sykli__sched_why {
     SYKLI__SCHED_WHY_none, SYKLI__SCHED_WHY_dependency, SYKLI__SCHED_WHY_fail_fast,
     SYKLI__SCHED_WHY_timeout, SYKLI__SCHED_WHY_killed, SYKLI__SCHED_WHY_cancelled,
     SYKLI__SCHED_WHY_start, SYKLI__SCHED_WHY_exit, SYKLI__SCHED_WHY_outputs,
-    SYKLI__SCHED_WHY_aborted, SYKLI__SCHED_WHY_condition, SYKLI__SCHED_WHY_stalled
+    SYKLI__SCHED_WHY_aborted, SYKLI__SCHED_WHY_condition, SYKLI__SCHED_WHY_stalled,
+    SYKLI__SCHED_WHY_crowded
 } sykli__sched_why;
 
 // What the graph says of a task.
@@ -7614,11 +7618,12 @@ static uint32_t sykli__sched_pause(sykli__sched *s, uint32_t attempt)
 static void sykli__sched_kill(sykli__sched *s, uint64_t now_ms, uint32_t task, uint8_t why)
 {
     sykli__sched_task *t = &s->tasks[task];
-    if (t->ending) return;
-    t->ending = 1;
-    t->why = why;
+    bool at_once = why == SYKLI__SCHED_WHY_crowded;
+    if (t->ending >= (at_once ? 2 : 1)) return;
+    if (!t->ending) t->why = why;
+    t->ending = at_once ? 2 : 1;
     sykli__sched_time(s, task, now_ms + s->grace_ms);
-    sykli__sched_push(s, SYKLI__SCHED_SIGNAL, task, 15 /* SIGTERM */);
+    sykli__sched_push(s, SYKLI__SCHED_SIGNAL, task, at_once ? 9 /* SIGKILL */ : 15 /* SIGTERM */);
 }
 
 static void sykli__sched_exited(sykli__sched *s, uint64_t now_ms, uint32_t task, bool ok)
@@ -7626,7 +7631,8 @@ static void sykli__sched_exited(sykli__sched *s, uint64_t now_ms, uint32_t task,
     sykli__sched_task *t = &s->tasks[task];
     s->running--;
     sykli__sched_untime(s, task);
-    bool late = t->why == SYKLI__SCHED_WHY_timeout || t->why == SYKLI__SCHED_WHY_stalled;
+    bool late = t->why == SYKLI__SCHED_WHY_timeout || t->why == SYKLI__SCHED_WHY_stalled
+             || t->why == SYKLI__SCHED_WHY_crowded;
     if (t->ending)
         sykli__sched_finish(s, task, late ? SYKLI_STATUS_errored : SYKLI_STATUS_cancelled, 0);
     else if (ok) {
@@ -7733,11 +7739,12 @@ static void sykli__sched_step(sykli__sched *s, uint64_t now_ms, const sykli__sch
         sykli__sched_finish(s, task, SYKLI_STATUS_errored, SYKLI__SCHED_WHY_aborted);
         break;
     case SYKLI__SCHED_DECIDED: sykli__sched_decided(s, task, fact->ok, fact->value); break;
-    case SYKLI__SCHED_KILL: case SYKLI__SCHED_STALLED:
+    case SYKLI__SCHED_KILL: case SYKLI__SCHED_STALLED: case SYKLI__SCHED_CROWDED:
         if (t->status == SYKLI_STATUS_running)
             sykli__sched_kill(s, now_ms, task,
                               fact->kind == SYKLI__SCHED_KILL ? SYKLI__SCHED_WHY_killed
-                                                              : SYKLI__SCHED_WHY_stalled);
+                              : fact->kind == SYKLI__SCHED_STALLED ? SYKLI__SCHED_WHY_stalled
+                                                                   : SYKLI__SCHED_WHY_crowded);
         break;
     default: break;
     }
@@ -13428,6 +13435,7 @@ typedef struct sykli__spawn_proc {
     bool exited, reaped, group_gone;
     sykli__spawn_containment containment;
     uint64_t started_ns, ticks;     // ticks: /proc's start time, 0 until it was needed
+    int counted, counted_at;        // processes when the newest pid was that; 0: never counted
     sykli__spawn_host *host;
     struct sykli__spawn_proc *next; // of the live ones of the host
     char mark[sizeof SYKLI__SPAWN_UID + SYKLI__SPAWN_UID_MAX]; // "SYKLI_TASK_UID=..."
@@ -14214,6 +14222,42 @@ static int sykli__spawn_survivors(sykli_mem *mem, sykli__spawn_proc *proc)
         s.found = !proc->group_gone;
     }
     return s.found;
+}
+
+// How many lines a file of a cgroup has.
+static int sykli__spawn_cgroup_lines(const sykli_sys *sys, int dir, const char *name)
+{
+    char text[4096];
+    int lines = 0, fd = sys->open(sys->user, dir, name, SYKLI_OPEN_read, 0);
+    if (fd < 0) return 0;
+    for (int64_t got; (got = sys->read(sys->user, fd, text, sizeof text)) > 0;)
+        for (int64_t i = 0; i < got; i++) lines += text[i] == '\n';
+    sys->close(sys->user, fd);
+    return lines;
+}
+
+// Whether the tree has more processes than that. Pids count upwards: since they were counted last
+// there can be as many more as the newest pid has grown by, so mostly none has to be looked at.
+static bool sykli__spawn_crowded(sykli_mem *mem, sykli__spawn_proc *proc, uint64_t most)
+{
+    char path[32];
+    int newest = sykli__spawn_newest(mem, proc->host);
+    if (!proc->pid || proc->containment == SYKLI__SPAWN_group) return false;
+    if (!proc->counted) proc->counted = 1, proc->counted_at = proc->pid;
+    if (newest >= proc->counted_at
+        && (uint64_t)(newest - proc->counted_at) + (uint64_t)proc->counted <= most)
+        return false;
+    sykli__spawn_search s = { mem, proc, 0, 0, false };
+    snprintf(path, sizeof path, "%d/cgroup.procs", proc->cgroup);
+    if (proc->containment == SYKLI__SPAWN_cgroup)
+        s.found = sykli__spawn_cgroup_lines(mem->sys, proc->host->cgroup_fd, path);
+    else {
+        sykli__spawn_each(&s);
+        s.found += !proc->exited;
+    }
+    proc->counted = s.found > 0 ? s.found : 1;
+    proc->counted_at = newest;
+    return (uint64_t)s.found > most;
 }
 
 // Sends a signal to the whole tree.   returns  0, ENOENT: nothing of it was there
@@ -15404,6 +15448,7 @@ static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
 #define SYKLI__DRIVE_TAIL_BYTES (16u << 10) // kept of what a log's cap cuts
 #define SYKLI__DRIVE_PIPE_BYTES (1 << 20)   // room in the pipe of a task that floods it
 #define SYKLI__DRIVE_SAMPLE_MS 1000u
+#define SYKLI__DRIVE_CROWD_MS 50u // so often processes are counted that are limited
 #define SYKLI__DRIVE_LOOK_MS 100u       // what was seen of folders and programs explains so long
 #define SYKLI__DRIVE_POLL_MS 10u        // where the host has no descriptor for a process's end
 #define SYKLI__DRIVE_LOOKUP_MS 250u     // a lookup elsewhere may cost a start this much
@@ -15449,6 +15494,8 @@ typedef struct sykli__drive_job {
     bool wide[2];             // its pipe has been widened
     int token;                // the byte that it holds of the jobserver, or one of these
     uint64_t heard_ms, stall_ms; // when it last printed; 0: it may be silent
+    uint64_t crowd_max, crowd_at_ms; // processes at once, 0: any; when they are counted
+    bool crowded;             // there were more
     sykli_buf tail;           // the last of what the cap of the log cuts
     int log_fd;               // -1 until there is output
     uint64_t phase_deadline_ms, sample_at_ms, started_ms;
@@ -17038,6 +17085,7 @@ static sykli__drive_job *sykli__drive_job_new(sykli__drive *d, uint32_t task)
     job->cap.max_bytes = sykli__config_u64(job->config, SYKLI__CONFIG_log_max);
     job->stall_ms = d->tasks[task].stall_ms ? d->tasks[task].stall_ms
                   : sykli__config_u64(job->config, SYKLI__CONFIG_run_stall);
+    job->crowd_max = sykli__config_u64(job->config, SYKLI__CONFIG_run_processes);
     sykli_buf_init(&job->tail, d->mem, SYKLI_TAG_log);
     for (int stream = 0; stream < 2; stream++) {
         job->sink[stream] = (sykli__drive_sink){ d, job, stream + 1 };
@@ -17273,7 +17321,17 @@ static void sykli__drive_signal(sykli__drive *d, uint32_t task, int sig)
     else sykli__spawn_signal(d->mem, &job->proc, sig);
 }
 
-// The main process ended: whatever it left behind gets TERM, then KILL, then is given up on.
+// Whether a job has more processes than it may, or had.
+static bool sykli__drive_crowded(sykli__drive *d, sykli__drive_job *job)
+{
+    uint64_t now = sykli__drive_now(d);
+    if (!job->crowd_max || job->crowded || now < job->crowd_at_ms) return job->crowded;
+    job->crowd_at_ms = now + SYKLI__DRIVE_CROWD_MS;
+    return job->crowded = sykli__spawn_crowded(d->mem, &job->proc, job->crowd_max);
+}
+
+// The main process ended: whatever it left behind gets TERM, then KILL, then is given up on. A
+// crowd gets KILL.
 static void sykli__drive_leftover(sykli__drive *d, sykli__drive_job *job)
 {
     uint64_t now = sykli__drive_now(d);
@@ -17283,6 +17341,7 @@ static void sykli__drive_leftover(sykli__drive *d, sykli__drive_job *job)
         return;
     }
     uint64_t grace = sykli__config_u64(job->config, SYKLI__CONFIG_leftover_grace);
+    if (sykli__drive_crowded(d, job)) sykli__spawn_signal(d->mem, &job->proc, 9);
     if (job->phase == SYKLI__DRIVE_RUNNING) {
         job->phase = SYKLI__DRIVE_LEFTOVER;
         job->phase_deadline_ms = now + grace;
@@ -17339,6 +17398,8 @@ static void sykli__drive_serve(sykli__drive *d, sykli__drive_job *job, const syk
         sykli__drive_leftover(d, job);
     } else {
         sykli__drive_sample(d, job);
+        if (!job->crowded && sykli__drive_crowded(d, job))
+            sykli__drive_fact(d, SYKLI__SCHED_CROWDED, job->task, true);
         bool stalled = job->stall_ms && sykli__drive_now(d) >= job->heard_ms + job->stall_ms;
         if (stalled) sykli__drive_fact(d, SYKLI__SCHED_STALLED, job->task, true);
         if (stalled) job->heard_ms = UINT64_MAX / 2; // that was all there is to say
@@ -17385,6 +17446,11 @@ static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, s
         snprintf(out, size, "stalled: no output for %s",
                  sykli_format_duration(time, t->stall_ms ? t->stall_ms
                      : sykli__config_u64(d->config->current, SYKLI__CONFIG_run_stall)));
+        break;
+    case SYKLI__SCHED_WHY_crowded:
+        snprintf(out, size, "more than %llu processes at once (run.processes)",
+                 (unsigned long long)sykli__config_u64(d->config->current,
+                                                       SYKLI__CONFIG_run_processes));
         break;
     case SYKLI__SCHED_WHY_killed: return "killed";
     case SYKLI__SCHED_WHY_cancelled: return "the run was cancelled";
@@ -17504,6 +17570,9 @@ static uint64_t sykli__drive_deadline(const sykli__drive *d)
         if (job->phase == SYKLI__DRIVE_RUNNING && job->stall_ms
             && job->heard_ms + job->stall_ms < due)
             due = job->heard_ms + job->stall_ms;
+        if (job->phase == SYKLI__DRIVE_RUNNING && job->crowd_max && !job->crowded
+            && job->crowd_at_ms < due)
+            due = job->crowd_at_ms;
         if (due < first) first = due;
     }
     return first;
@@ -17667,6 +17736,10 @@ static int sykli__drive_open_parts(sykli__drive *d)
     sykli__spawn_host_open(&d->host, d->mem, d->desc->subreaper,
                            d->desc->cgroups && sykli__config_u64(d->config->current,
                                                                  SYKLI__CONFIG_kill_cgroups));
+    if (d->host.containment == SYKLI__SPAWN_group
+        && sykli__config_u64(d->config->current, SYKLI__CONFIG_run_processes))
+        return sykli_fail(d->fault, SYKLI_EUNSUPPORTED, "run.processes: the processes of a task "
+                          "cannot be counted here, there is no /proc of this machine");
     sykli_buf_init(&d->project, d->mem, SYKLI_TAG_drive);
     sykli_buf_init(&d->platform, d->mem, SYKLI_TAG_drive);
     if (d->desc->project) rc = sykli_buf_text(&d->project, d->desc->project);

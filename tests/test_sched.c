@@ -150,6 +150,25 @@ out:
     sykli__sched_free(&b.s);
 }
 
+static void a_crowd_is_killed_at_once(test *t)
+{
+    bench b;
+    begin(&b, t, 2);
+    TRY(add(&b, 0, 3, false));
+    TRY(add(&b, 0, 3, false));
+    TRY(start(&b));
+    drain(&b);
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_CROWDED, 0, true), "signal 0 9; ");
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_CROWDED, 0, true), "");
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_KILL, 1, true), "signal 1 15; ");
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_CROWDED, 1, true), "signal 1 9; "); // its grace is over
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_EXITED, 0, false), "finish 0 errored; ");
+    CHECK_INT(b.s.tasks[0].why, SYKLI__SCHED_WHY_crowded);
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_EXITED, 1, false), "finish 1 cancelled; ");
+out:
+    sykli__sched_free(&b.s);
+}
+
 static void retries_back_off(test *t)
 {
     bench b;
@@ -377,6 +396,7 @@ int main(int argc, char **argv)
     TEST_STORY(damaged_hit_runs_after_all);
     TEST_STORY(timeout_counts_wall_time);
     TEST_STORY(silence_is_an_error);
+    TEST_STORY(a_crowd_is_killed_at_once);
     TEST_STORY(retries_back_off);
     TEST_STORY(failure_blocks_everything_by_default);
     TEST_STORY(keep_going_blocks_descendants_only);

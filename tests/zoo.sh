@@ -107,6 +107,27 @@ for way in cgroup scan; do
     done
     echo "$way: at most $(cat memory) KiB"
 done
+
+# ---- bombs under a limit: many more than it fork until nobody lets them ----
+: >list
+add bomb "./zoo bomb $mark 5000"
+add leaver "./zoo bomb $mark 5000 & exit 0" # nobody is left whom to ask for the end
+add under "./zoo bomb $mark 20 & sleep 1; kill -9 0" # no more than it may
+add calm "sleep 1.9; echo calm"
+add family "sleep 1.8 & wait \$!; echo calm"
+tasks list >sykli.json
+for way in cgroup scan; do
+    [ $way = cgroup ] && SYKLI_KILL_CGROUPS=on || SYKLI_KILL_CGROUPS=off
+    SYKLI_RUN_PROCESSES=100 "$sykli" run --events --output none --keep-going -j 64 \
+        >events 2>errors
+    found=$(left)
+    [ "$found" = 0 ] && ok || fail "limit, $way: $found processes are left"
+    kill -0 $stranger && ok || fail "limit, $way: a stranger was killed"
+    ended bomb '"status":"errored"' '"signal":9' 'more than 100 processes at once'
+    ended leaver '"status":"passed"'
+    ended under '"status":"failed"' '"signal":9'
+    for name in calm family; do ended $name '"status":"passed"'; done
+done
 kill $stranger
 
 echo '{"version":"1","tasks":[{"name":"calm","command":"/bin/true"}]}' >sykli.json
