@@ -2700,6 +2700,16 @@ static int sykli__json_quote_one(sykli_buf *b, const uint8_t *p, size_t step)
 int sykli_json_quote(sykli_buf *b, const char *text, size_t size)
 {
     const uint8_t *p = (const uint8_t *)text, *end = p + size;
+    while (p < end && *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\') p++;
+    uint8_t *at = p == end ? sykli_buf_grow(b, size + 3) : NULL;
+    if (at) { // most texts
+        *at++ = '"';
+        if (size) memcpy(at, text, size);
+        memcpy(at + size, "\"", 2);
+        b->size += size + 2;
+        return 0;
+    }
+    p = (const uint8_t *)text;
     sykli_buf_text(b, "\"");
     while (p < end) {
         const uint8_t *plain = p;
@@ -14426,6 +14436,8 @@ typedef struct sykli__history {
     uint64_t run_keys_bytes;
     char stem[48];                   // its name: start and id, which sorts by time
     char folded[48];                 // the newest record that `known` covers
+    bool loaded;                     // `known` is what the digest says; else nobody has asked yet
+    bool lost;                       // there was no memory for it: the digest stays as it is
     sykli_map names;                 // task -> index in `known`
     sykli__history_known *known;
     size_t capacity;
@@ -14482,7 +14494,7 @@ static int sykli__history_put(const sykli_sys *sys, int dir, const char *name, c
     return rc;
 }
 
-static sykli__history_known *sykli__history_find(sykli__history *h, const char *name)
+static sykli__history_known *sykli__history_entry(sykli__history *h, const char *name)
 {
     uint64_t *at = sykli_map_get(&h->names, name, strlen(name));
     return at ? &h->known[*at] : NULL;
@@ -14491,7 +14503,7 @@ static sykli__history_known *sykli__history_find(sykli__history *h, const char *
 // The entry of a task, made if need be.    returns  NULL: no memory
 static sykli__history_known *sykli__history_know(sykli__history *h, const char *name)
 {
-    sykli__history_known *known = sykli__history_find(h, name);
+    sykli__history_known *known = sykli__history_entry(h, name);
     if (known) return known;
     size_t count = h->names.count;
     if (!sykli__base_room(h->mem, SYKLI_TAG_drive, &h->known, &h->capacity, count,
@@ -14764,10 +14776,11 @@ static void sykli__history_digest_lines(sykli__history *h, sykli__history_reader
         in->at += strcspn((const char *)in->text.data + in->at, "\n") + 1;
 }
 
-// Reads the digest, then the records that are newer.
+// Reads the digest, then the records that are newer; that of the run in progress is one of them.
 static int sykli__history_digest_load(sykli__history *h)
 {
     sykli__history_reader in;
+    h->loaded = true;
     int rc = sykli__history_lines_open(&in, h->mem, h->dir, "durations.jsonl");
     while (!rc && sykli__history_lines_next(&in)) {
         sykli__history_digest_line(h, &in.doc);
@@ -14792,6 +14805,68 @@ static int sykli__history_digest_load(sykli__history *h)
     return rc;
 }
 
+#define SYKLI__HISTORY_FOLDED "{\"folded\":\""
+
+// Whether the digest covers all records, by its first line and the names of those. Then it need not
+// be read before somebody asks for what is in it; a run in which all is up to date never does.
+static bool sykli__history_digest_whole(sykli__history *h)
+{
+    enum { HEAD = sizeof SYKLI__HISTORY_FOLDED - 1, NAME = 37 };
+    const sykli_sys *sys = h->mem->sys;
+    char line[HEAD + NAME + 4] = "";
+    int fd = sys->open(sys->user, h->dir, "durations.jsonl", SYKLI_OPEN_read, 0);
+    int64_t got = fd < 0 ? fd : sys->pread(sys->user, fd, line, sizeof line - 1, 0);
+    if (fd >= 0) sys->close(sys->user, fd);
+    if (got < HEAD + NAME + 3 || memcmp(line, SYKLI__HISTORY_FOLDED, HEAD)
+        || memcmp(line + HEAD + NAME, "\"}\n", 3))
+        return false;
+    line[HEAD + NAME] = 0;
+    sykli_buf records;
+    sykli_buf_init(&records, h->mem, SYKLI_TAG_drive);
+    bool whole = sykli__history_record_name(line + HEAD) && !sykli__history_records(h, &records);
+    if (whole && records.size)
+        whole = strcmp((const char *)records.data + records.size - 48, line + HEAD) <= 0;
+    if (whole) memcpy(h->folded, line + HEAD, NAME + 1);
+    sykli_buf_free(&records);
+    return whole;
+}
+
+// Says in the digest that it covers one record more, which had no news for it. If that fails, the
+// next run reads the record.
+static void sykli__history_digest_skip(sykli__history *h)
+{
+    const sykli_sys *sys = h->mem->sys;
+    int fd = sys->open(sys->user, h->dir, "durations.jsonl", SYKLI_OPEN_write | SYKLI_OPEN_nofollow,
+                       0);
+    if (fd < 0) return;
+    sys->pwrite(sys->user, fd, h->folded, strlen(h->folded), sizeof SYKLI__HISTORY_FOLDED - 1);
+    sys->close(sys->user, fd);
+}
+
+// Appends to the record what was gathered.
+static int sykli__history_flush(sykli__history *h)
+{
+    if (h->fd < 0 || !h->batch.size) return 0;
+    int rc = sykli__tree_write(h->mem->sys, h->fd, h->batch.data, h->batch.size);
+    sykli_buf_reset(&h->batch);
+    return rc < 0 ? SYKLI_EIO : 0;
+}
+
+// Reads what is remembered of tasks, if that was not done yet. Until then what this run has to tell
+// stands in its record only, so the record is read too.
+static void sykli__history_ready(sykli__history *h)
+{
+    if (h->loaded) return;
+    sykli__history_flush(h);
+    h->lost = sykli__history_digest_load(h) < 0;
+}
+
+static sykli__history_known *sykli__history_find(sykli__history *h, const char *name)
+{
+    sykli__history_ready(h);
+    return sykli__history_entry(h, name);
+}
+
 static int sykli__history_digest_save(sykli__history *h)
 {
     const void *name;
@@ -14799,7 +14874,7 @@ static int sykli__history_digest_save(sykli__history *h)
     uint64_t index;
     sykli_buf out;
     sykli_buf_init(&out, h->mem, SYKLI_TAG_drive);
-    sykli_buf_print(&out, "{\"folded\":\"%s\"}\n", h->folded);
+    sykli_buf_print(&out, SYKLI__HISTORY_FOLDED "%s\"}\n", h->folded);
     while (sykli_map_next(&h->names, &at, &name, &size, &index)) {
         sykli__history_known *known = &h->known[index];
         if (++known->age > SYKLI__HISTORY_AGE_MAX) continue;
@@ -14867,7 +14942,7 @@ static int sykli__history_open(sykli__history *h, sykli_mem *mem, const char *pr
         h->log_dir = sykli_mem_text(mem, SYKLI_TAG_drive, (const char *)h->line.data, h->line.size);
     sykli_buf_reset(&h->line);
     int rc = h->log_dir ? sykli__history_folders(h, project_dir, log_dir) : -ENOMEM;
-    if (rc >= 0) rc = sykli__history_digest_load(h);
+    if (rc >= 0 && !sykli__history_digest_whole(h)) rc = sykli__history_digest_load(h);
     if (rc >= 0) return 0;
     sykli__history_close(h);
     return sykli_fail_sys(f, rc, "history in %s/.sykli", project_dir);
@@ -14900,15 +14975,6 @@ static int sykli__history_lock(sykli__history *h, sykli_fault *f)
 
 static void sykli__history_unlock(sykli__history *h) { sykli__history_fd_close(h, &h->lock); }
 
-// Appends what was gathered.
-static int sykli__history_flush(sykli__history *h)
-{
-    if (h->fd < 0 || !h->batch.size) return 0;
-    int rc = sykli__tree_write(h->mem->sys, h->fd, h->batch.data, h->batch.size);
-    sykli_buf_reset(&h->batch);
-    return rc < 0 ? SYKLI_EIO : 0;
-}
-
 // Removes the oldest records and their logs. What cannot be removed now is next time.
 static int sykli__history_prune(sykli__history *h)
 {
@@ -14928,17 +14994,11 @@ static int sykli__history_prune(sykli__history *h)
     return rc;
 }
 
-static void sykli__history_member(sykli_buf *b, const char *name)
-{
-    sykli_buf_text(b, ",\"");
-    sykli_buf_text(b, name);
-    sykli_buf_text(b, "\":");
-}
-
+// A member that is a text, if it has one; `name` is all that stands before it.
 static void sykli__history_field(sykli_buf *b, const char *name, const char *text)
 {
     if (!text || !*text) return;
-    sykli__history_member(b, name);
+    sykli_buf_text(b, name);
     sykli_json_quote(b, text, strlen(text));
 }
 
@@ -14970,7 +15030,7 @@ static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t starte
     sykli_buf_reset(&h->batch);
     sykli_buf_print(&h->batch, "{\"run\":%llu,\"started_ms\":%llu,\"tasks\":%llu,\"pid\":%d", id,
                     started, count, pid < 0 ? 0 : pid);
-    if (h->logs_apart) sykli__history_field(&h->batch, "logs", h->log_dir);
+    if (h->logs_apart) sykli__history_field(&h->batch, ",\"logs\":", h->log_dir);
     sykli_buf_text(&h->batch, "}\n");
     int rc = h->batch.error ? h->batch.error : sykli__history_flush(h);
     sykli__history_prune(h);
@@ -14979,48 +15039,55 @@ static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t starte
 
 static void sykli__history_count(sykli_buf *b, const char *name, uint64_t value)
 {
-    sykli__history_member(b, name);
+    sykli_buf_text(b, name);
     sykli__base_number(b, value);
 }
 
-// Appends a finished task. What took time is written at once; hits and skips are gathered, since to
-// lose those costs nothing.      returns  0, ENOMEM, EIO; the run need not end for it
-static int sykli__history_task_put(sykli__history *h, const sykli__history_task *task)
+static int sykli__history_line_add(sykli_buf *b, const sykli__history_task *task)
 {
-    sykli_buf *b = &h->line;
-    if (h->fd < 0) return 0;
-    sykli_buf_reset(b);
     sykli_buf_text(b, "{\"name\":");
     sykli_json_quote(b, task->name, strlen(task->name));
     sykli_buf_text(b, ",\"status\":\"");
     sykli_buf_text(b, sykli_status_names[task->status]);
-    sykli_buf_text(b, task->exit_code < 0 ? "\",\"exit_code\":-" : "\",\"exit_code\":");
-    sykli__base_number(b, (uint64_t)(task->exit_code < 0 ? -(int64_t)task->exit_code
-                                                         : task->exit_code));
-    sykli__history_count(b, "attempt", (uint64_t)task->attempt);
-    sykli__history_count(b, "duration_ms", task->duration_ms);
-    if (task->saved_ms) sykli__history_count(b, "saved_ms", task->saved_ms);
-    if (task->started_at_ms) sykli__history_count(b, "started_at_ms", task->started_at_ms);
+    sykli__history_count(b, task->exit_code < 0 ? "\",\"exit_code\":-" : "\",\"exit_code\":",
+                         (uint64_t)(task->exit_code < 0 ? -(int64_t)task->exit_code
+                                                        : task->exit_code));
+    sykli__history_count(b, ",\"attempt\":", (uint64_t)task->attempt);
+    sykli__history_count(b, ",\"duration_ms\":", task->duration_ms);
+    if (task->saved_ms) sykli__history_count(b, ",\"saved_ms\":", task->saved_ms);
+    if (task->started_at_ms) sykli__history_count(b, ",\"started_at_ms\":", task->started_at_ms);
     if (task->rss_max_bytes) {
-        sykli__history_count(b, "cpu_ms", task->cpu_ms);
-        sykli__history_count(b, "rss_max_bytes", task->rss_max_bytes);
-        sykli__history_count(b, "read_bytes", task->read_bytes);
-        sykli__history_count(b, "write_bytes", task->write_bytes);
+        sykli__history_count(b, ",\"cpu_ms\":", task->cpu_ms);
+        sykli__history_count(b, ",\"rss_max_bytes\":", task->rss_max_bytes);
+        sykli__history_count(b, ",\"read_bytes\":", task->read_bytes);
+        sykli__history_count(b, ",\"write_bytes\":", task->write_bytes);
     }
-    sykli__history_field(b, "key", task->key);
-    sykli__history_field(b, "from", task->from);
-    sykli__history_field(b, "log", task->log);
-    sykli__history_field(b, "log_id", task->log_id);
-    sykli__history_field(b, "reason", task->reason);
-    sykli_buf_text(b, "}\n");
-    if (b->error || sykli_buf_add(&h->batch, b->data, b->size)) {
-        h->batch.error = 0; // this line is lost, not the next
-        return SYKLI_ENOMEM;
-    }
-    sykli__history_learn(h, task);
+    sykli__history_field(b, ",\"key\":", task->key);
+    sykli__history_field(b, ",\"from\":", task->from);
+    sykli__history_field(b, ",\"log\":", task->log);
+    sykli__history_field(b, ",\"log_id\":", task->log_id);
+    sykli__history_field(b, ",\"reason\":", task->reason);
+    return sykli_buf_text(b, "}\n");
+}
+
+// Appends a finished task. What took time is written at once; hits and skips are gathered, since to
+// lose those costs nothing, and are no reason to read what is remembered of tasks.
+//   returns  0, ENOMEM, EIO; the run need not end for it
+static int sykli__history_task_put(sykli__history *h, const sykli__history_task *task)
+{
+    sykli_buf *b = &h->batch;
     bool cheap = task->status == SYKLI_STATUS_cached || task->status == SYKLI_STATUS_skipped
               || task->status == SYKLI_STATUS_blocked;
-    return cheap && h->batch.size < SYKLI__HISTORY_BATCH ? 0 : sykli__history_flush(h);
+    if (h->fd < 0) return 0;
+    if (!cheap) sykli__history_ready(h);
+    size_t before = b->size;
+    if (sykli__history_line_add(b, task)) {
+        b->error = 0; // this line is lost, not the next
+        b->size = before;
+        return SYKLI_ENOMEM;
+    }
+    if (h->loaded) sykli__history_learn(h, task);
+    return cheap && b->size < SYKLI__HISTORY_BATCH ? 0 : sykli__history_flush(h);
 }
 
 // Ends the record.
@@ -15035,9 +15102,10 @@ static int sykli__history_end(sykli__history *h, uint64_t ended_ms, uint64_t fai
     sykli__history_fd_close(h, &h->run_keys);
     char name[48];
     snprintf(name, sizeof name, "%.31s.jsonl", h->stem);
-    if (strcmp(name, h->folded) > 0) // the clock may have been put back
-        memcpy(h->folded, name, sizeof name);
-    int saved = sykli__history_digest_save(h);
+    bool newer = strcmp(name, h->folded) > 0; // the clock may have been put back
+    if (newer) memcpy(h->folded, name, sizeof name);
+    int saved = h->loaded && !h->lost ? sykli__history_digest_save(h) : 0;
+    if (!h->loaded && newer) sykli__history_digest_skip(h);
     return rc ? rc : saved < 0 ? SYKLI_EIO : 0;
 }
 
@@ -18825,6 +18893,7 @@ static int sykli__node_scan_flaky(void *user, sykli_emit *to)
     size_t at = 0;
     uint64_t index;
     int rc = sykli__node_history((sykli *)user, &own, &h);
+    if (!rc && h) sykli__history_ready(h);
     while (!rc && h && sykli_map_next(&h->names, &at, &name, NULL, &index)) {
         const sykli__history_known *known = &h->known[index];
         sykli__node_flaky_row row = { .task = (const char *)name, .flips = known->flips,

@@ -134,6 +134,56 @@ out:
     folder_remove(dir);
 }
 
+static int lines_with(const char *dir, const char *name, const char *text)
+{
+    char command[200];
+    snprintf(command, sizeof command, "test $(grep -c '%s' %s/.sykli/%s) = 1", text, dir, name);
+    return system(command);
+}
+
+// A run without news reads no durations and writes none, but for how far they reach; what is asked
+// for in the middle of it is there, with what the run has told until then.
+static void what_nobody_asks_for_is_not_read(test *t)
+{
+    char dir[40];
+    sykli__history h = { 0 };
+    sykli__history_run run;
+    uint64_t median, last;
+    int rc;
+    folder_make(dir);
+    for (uint64_t i = 1; i <= 4; i++) {
+        TRY_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+        TRY_INT(h.loaded, i == 1);
+        TRY_INT(sykli__history_begin(&h, i, 1000 * i, 1, &t->fault), 0);
+        sykli__history_task task =
+            task_of("a", i == 1 ? SYKLI_STATUS_passed : SYKLI_STATUS_cached, 30);
+        TRY_INT(sykli__history_task_put(&h, &task), 0);
+        task.key = "0100";
+        if (i == 4) TRY_INT(sykli__history_task_put(&h, &task), 0);
+        if (i == 4) TRY_TRUE(sykli__history_find(&h, "a"));
+        if (i == 4) TRY_TEXT(sykli__history_find(&h, "a")->key, "0100");
+        TRY_INT(h.loaded, i == 1 || i == 4);
+        TRY_INT(sykli__history_end(&h, 2000, 0), 0);
+        if (i == 3) TRY_INT(lines_with(dir, "durations.jsonl", "00000000003000-"), 0);
+        sykli__history_close(&h);
+    }
+    TRY_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+    TRY_TRUE(!h.loaded && sykli__history_duration(&h, "a", &median, &last) && last == 30);
+    TRY_TRUE(h.loaded && sykli__history_find(&h, "a"));
+    TRY_INT(sykli__history_find(&h, "a")->count, 1);
+    told got = tell_run(&h, 0, &run, &rc);
+    TRY_INT(got.count, 2);
+    sykli__history_close(&h);
+    TRY_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+    TRY_INT(sykli__history_begin(&h, 9, 9000, 1, &t->fault), 0);
+    sykli__history_close(&h); // killed: the next one has something to read
+    TRY_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+    TRY_TRUE(h.loaded && sykli__history_find(&h, "a"));
+out:
+    sykli__history_close(&h);
+    folder_remove(dir);
+}
+
 static void a_killed_run_is_readable(test *t)
 {
     char dir[40];
@@ -356,6 +406,7 @@ int main(int argc, char **argv)
 {
     TEST_STORY(a_run_is_recorded);
     TEST_SOME(10, durations_last_over_runs);
+    TEST_SOME(30, what_nobody_asks_for_is_not_read);
     TEST_SOME(30, a_killed_run_is_readable);
     TEST_SOME(10, logs_go_with_their_run);
     TEST_STORY(keys_are_kept_while_they_change);

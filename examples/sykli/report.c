@@ -99,7 +99,7 @@ static void print_header(const run *r, int width)
 }
 
 // The last line: counts in the order of what matters, the time, the time saved.
-static void print_sum(const run *r, size_t count)
+static void print_sum(const run *r)
 {
     static const sykli_status order[] = {
         SYKLI_STATUS_failed, SYKLI_STATUS_errored, SYKLI_STATUS_cancelled, SYKLI_STATUS_passed,
@@ -116,7 +116,7 @@ static void print_sum(const run *r, size_t count)
                cli_style_on(r->c->colour, CLI_PLAIN));
         between = " · ";
     }
-    if (!count) fputs("no tasks", stdout);
+    if (!*between) fputs("no tasks", stdout);
     printf("   %s%s", cli_style_on(r->c->colour, CLI_FAINT),
            sykli_format_duration(time, r->wall_ms));
     if (r->saved_ms) printf(", saved %s", sykli_format_duration(time, r->saved_ms));
@@ -133,28 +133,38 @@ static void print_critical(const run *r, int width)
     puts(cli_style_on(r->c->colour, CLI_PLAIN));
 }
 
-report_row *report_rows(run *r, size_t *count)
+static const char *kept(cli *c, const char *text)
+{
+    return text && *text ? cli_copy(c, text, strlen(text)) : text;
+}
+
+// One row a task, or one a task that did not do what it should; all are counted.
+static report_row *rows_of(run *r, bool only_bad, size_t *count)
 {
     report_row *rows = cli_alloc(r->c, (r->p->task_count + 1) * sizeof *rows);
     *count = 0;
     memset(r->counts, 0, sizeof r->counts);
+    r->counted = true;
     for (size_t i = 0; i < r->p->task_count; i++) {
         report_row *w = &rows[*count];
         w->task = &r->p->tasks[i];
         if (!w->task->wanted || sykli_task_get(r->s, w->task->handle, &w->info) < 0) continue;
-        if (w->info.reason) w->info.reason = cli_print(r->c, "%s", w->info.reason);
-        if (w->info.from) w->info.from = cli_print(r->c, "%s", w->info.from);
-        if (w->info.log_path) w->info.log_path = cli_print(r->c, "%s", w->info.log_path);
         r->counts[w->info.status]++;
+        if (only_bad && !report_is_bad(w->info.status)) continue;
+        w->info.reason = kept(r->c, w->info.reason);
+        w->info.from = kept(r->c, w->info.from);
+        w->info.log_path = kept(r->c, w->info.log_path);
         ++*count;
     }
     return rows;
 }
 
+report_row *report_rows(run *r, size_t *count) { return rows_of(r, false, count); }
+
 void report_print(run *r)
 {
     size_t count;
-    report_row *rows = report_rows(r, &count);
+    report_row *rows = rows_of(r, r->quiet, &count);
     int width = cli_terminal(stdout) ? cli_width(stdout) : WIDTH_LOG, name_width = NAME_MIN;
     width = width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width;
     for (size_t i = 0; i < count; i++) {
@@ -175,7 +185,7 @@ void report_print(run *r)
         }
     if (count && !r->quiet) putchar('\n');
     if (!r->quiet) print_critical(r, width);
-    print_sum(r, count);
+    print_sum(r);
 }
 
 // ---- JSON ----

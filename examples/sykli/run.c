@@ -234,7 +234,9 @@ static bool is_good(sykli_status status)
 static int exit_code(const run *r)
 {
     if (r->cancelled_by) return 128 + r->cancelled_by;
-    for (size_t i = 0; i < r->p->task_count; i++) {
+    for (size_t i = 0; r->counted && i < SYKLI_STATUS_COUNT; i++)
+        if (r->counts[i] && !is_good((sykli_status)i)) return CLI_FAILED;
+    for (size_t i = 0; !r->counted && i < r->p->task_count; i++) {
         sykli_task_info info;
         const pipeline_task *t = &r->p->tasks[i];
         if (!t->wanted || sykli_task_get(r->s, t->handle, &info) < 0) continue;

@@ -41,6 +41,7 @@ struct run {
     uint64_t wall_ms, saved_ms;
     const char *critical_path;         // "a → b", "" if it is not known
     size_t counts[SYKLI_STATUS_COUNT]; // see report_rows
+    bool counted;                      // they are set
 };
 
 // The verb.
