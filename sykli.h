@@ -9931,6 +9931,7 @@ typedef struct sykli__tree {
     sykli__tree_known *known;
     size_t known_capacity;
     bool changed;            // `known` is newer than its file
+    bool unread;             // nobody has asked for what is in the file
     char *cache_file;        // NULL: kept in memory only
     uint8_t *chunk;
     uint32_t threads_max;    // that hash; 0 and 1: the caller alone
@@ -10190,17 +10191,8 @@ static bool sykli__tree_rested(const sykli_stat *stat, int64_t seen_ns)
     return last < seen_ns - (stat->ctime_ns % 1000000000 ? 20000000 : 2000000000);
 }
 
-static const sykli__tree_known *sykli__tree_known_get(const sykli__tree *t, const char *path,
-                                                      const sykli_stat *stat)
-{
-    const uint64_t *at = sykli_map_get(&t->places, path, strlen(path));
-    const sykli__tree_known *known = at ? &t->known[*at] : NULL;
-    return known && sykli__tree_stat_same(&known->stat, stat)
-        && sykli__tree_rested(stat, known->seen_ns) ? known : NULL;
-}
-
 // Keeps a digest for the next time. What does not fit is not kept.
-static void sykli__tree_known_put(sykli__tree *t, const char *path, const sykli__tree_known *known)
+static void sykli__tree_known_set(sykli__tree *t, const char *path, const sykli__tree_known *known)
 {
     size_t count = t->places.count;
     const uint64_t *at = sykli_map_get(&t->places, path, strlen(path));
@@ -10212,6 +10204,77 @@ static void sykli__tree_known_put(sykli__tree *t, const char *path, const sykli_
         t->known[count] = *known;
     } else t->known[*at] = *known;
     t->changed = true;
+}
+
+// The stat cache's file: magic, version, count, entries, SipHash of all before it; numbers are
+// little-endian. It is a cache: whatever is wrong with it, it is empty.
+#define SYKLI__TREE_MAGIC "SYKLSTAT"
+enum { SYKLI__TREE_VERSION = 2 };
+static const uint64_t sykli__tree_sum_key[2] = { SYKLI__TREE_VERSION, 0 };
+
+// One entry, at `p` with `left` bytes.    returns  its size, 0 if it is not whole
+static size_t sykli__tree_decode_entry(sykli__tree *t, const uint8_t *p, size_t left)
+{
+    char path[SYKLI__TREE_PATH_MAX + 1];
+    uint64_t fields[7];
+    if (left < 2) return 0;
+    size_t size = p[0] | (size_t)p[1] << 8, need = 2 + size + 7 * 8 + 32;
+    if (size > SYKLI__TREE_PATH_MAX || left < need) return 0;
+    memcpy(path, p + 2, size);
+    path[size] = 0;
+    for (int f = 0; f < 7; f++) fields[f] = sykli__base_load64(p + 2 + size + 8 * f);
+    sykli__tree_known known = { .stat = { .size_bytes = fields[0], .mtime_ns = (int64_t)fields[1],
+        .ctime_ns = (int64_t)fields[2], .inode = fields[3], .device = fields[4],
+        .mode = (uint32_t)fields[5], .type = SYKLI_FILE_regular }, .seen_ns = (int64_t)fields[6] };
+    memcpy(known.digest.bytes, p + need - 32, 32);
+    sykli__tree_known_set(t, path, &known);
+    return need;
+}
+
+static void sykli__tree_decode(sykli__tree *t, const uint8_t *p, size_t size)
+{
+    if (size < 16 + 8 || memcmp(p, SYKLI__TREE_MAGIC, 8)) return;
+    if (sykli_siphash(sykli__tree_sum_key, p, size - 8) != sykli__base_load64(p + size - 8)) return;
+    uint64_t head = sykli__base_load64(p + 8), count = head >> 32;
+    if ((uint32_t)head != SYKLI__TREE_VERSION || count > SYKLI__TREE_FILES_MAX) return;
+    size_t at = 16, used = 1;
+    for (; count && used; count--, at += used)
+        used = sykli__tree_decode_entry(t, p + at, size - 8 - at);
+}
+
+static void sykli__tree_load(sykli__tree *t)
+{
+    sykli_buf b;
+    sykli_buf_init(&b, t->mem, SYKLI_TAG_tree);
+    if (!sykli__tree_slurp(t->mem, SYKLI_CWD, t->cache_file, SYKLI__TREE_CACHE_MAX, &b))
+        sykli__tree_decode(t, b.data, b.size);
+    sykli_buf_free(&b);
+    t->changed = false;
+}
+
+// Reads the stat cache when it is asked for: where nothing has changed since the last run nobody
+// does.
+static void sykli__tree_known_ready(sykli__tree *t)
+{
+    if (!t->unread) return;
+    t->unread = false;
+    sykli__tree_load(t);
+}
+
+static const sykli__tree_known *sykli__tree_known_get(sykli__tree *t, const char *path,
+                                                      const sykli_stat *stat)
+{
+    sykli__tree_known_ready(t);
+    const uint64_t *at = sykli_map_get(&t->places, path, strlen(path));
+    const sykli__tree_known *known = at ? &t->known[*at] : NULL;
+    return known && sykli__tree_stat_same(&known->stat, stat)
+        && sykli__tree_rested(stat, known->seen_ns) ? known : NULL;
+}
+
+static void sykli__tree_known_put(sykli__tree *t, const char *path, const sykli__tree_known *known)
+{
+    sykli__tree_known_ready(t);
+    sykli__tree_known_set(t, path, known);
 }
 
 // Hashes a large file that is as long as its stat says.
@@ -10622,6 +10685,46 @@ static int sykli__tree_files(sykli__tree *t, const char *const *patterns, size_t
     return rc;
 }
 
+// The same without digests, and in the order of the patterns: what tells whether anything changed.
+// A plain path costs its stat.
+static int sykli__tree_stats(sykli__tree *t, const char *const *patterns, size_t count,
+                             int (*each)(void *to, const sykli__tree_file *file), void *to,
+                             sykli_fault *fault)
+{
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    int rc = 0;
+    for (size_t p = 0; !rc && p < count; p++) {
+        sykli__tree_file file = { .path = clean };
+        rc = sykli__tree_clean(patterns[p], clean, fault);
+        if (!rc && *clean && !strpbrk(clean, "*?{\\[")
+            && !sykli__tree_stat(t, clean, &file.stat) && file.stat.type != SYKLI_FILE_directory) {
+            rc = each(to, &file);
+            continue;
+        }
+        sykli__tree_walk w;
+        sykli__tree_walk_init(&w, t);
+        if (!rc) rc = sykli__tree_search(&w, &patterns[p], 1, fault);
+        for (size_t i = 0; !rc && i < w.count; i++) {
+            file.path = (const char *)w.text.data + w.found[i].path;
+            file.stat = w.found[i].stat;
+            rc = each(to, &file);
+        }
+        sykli__tree_walk_free(&w);
+    }
+    return rc;
+}
+
+// What an absolute path leads to.    returns  0 or the negated errno
+static int sykli__tree_stat_outside(sykli__tree *t, const char *path, sykli_stat *out)
+{
+    const sykli_sys *sys = t->mem->sys;
+    int fd = sys->open(sys->user, SYKLI_CWD, path, SYKLI_OPEN_read, 0);
+    if (fd < 0) return fd;
+    int rc = sys->fstat(sys->user, fd, out);
+    sys->close(sys->user, fd);
+    return rc;
+}
+
 // The folder that a path is to be written in, reached without any symbolic link.
 //   create   make the folders that are missing
 //   returns  0 and a descriptor for sykli__tree_parent_close; ENOENT, EPERM, ...
@@ -10799,12 +10902,6 @@ static int sykli__tree_copy(sykli__tree *t, const sykli__tree_file *file, const 
     return rc ? sykli_fail_sys(fault, rc, "%s cannot be copied to %s", file->path, to_path) : 0;
 }
 
-// The stat cache's file: magic, version, count, entries, SipHash of all before it; numbers are
-// little-endian. It is a cache: whatever is wrong with it, it is empty.
-#define SYKLI__TREE_MAGIC "SYKLSTAT"
-enum { SYKLI__TREE_VERSION = 2 };
-static const uint64_t sykli__tree_sum_key[2] = { SYKLI__TREE_VERSION, 0 };
-
 static void sykli__tree_put_number(sykli_buf *b, uint64_t value, int bytes)
 {
     uint8_t out[8];
@@ -10833,46 +10930,6 @@ static int sykli__tree_encode(const sykli__tree *t, sykli_buf *b)
     if (b->error) return b->error;
     sykli__tree_put_number(b, sykli_siphash(sykli__tree_sum_key, b->data, b->size), 8);
     return b->error;
-}
-
-// One entry, at `p` with `left` bytes.    returns  its size, 0 if it is not whole
-static size_t sykli__tree_decode_entry(sykli__tree *t, const uint8_t *p, size_t left)
-{
-    char path[SYKLI__TREE_PATH_MAX + 1];
-    uint64_t fields[7];
-    if (left < 2) return 0;
-    size_t size = p[0] | (size_t)p[1] << 8, need = 2 + size + 7 * 8 + 32;
-    if (size > SYKLI__TREE_PATH_MAX || left < need) return 0;
-    memcpy(path, p + 2, size);
-    path[size] = 0;
-    for (int f = 0; f < 7; f++) fields[f] = sykli__base_load64(p + 2 + size + 8 * f);
-    sykli__tree_known known = { .stat = { .size_bytes = fields[0], .mtime_ns = (int64_t)fields[1],
-        .ctime_ns = (int64_t)fields[2], .inode = fields[3], .device = fields[4],
-        .mode = (uint32_t)fields[5], .type = SYKLI_FILE_regular }, .seen_ns = (int64_t)fields[6] };
-    memcpy(known.digest.bytes, p + need - 32, 32);
-    sykli__tree_known_put(t, path, &known);
-    return need;
-}
-
-static void sykli__tree_decode(sykli__tree *t, const uint8_t *p, size_t size)
-{
-    if (size < 16 + 8 || memcmp(p, SYKLI__TREE_MAGIC, 8)) return;
-    if (sykli_siphash(sykli__tree_sum_key, p, size - 8) != sykli__base_load64(p + size - 8)) return;
-    uint64_t head = sykli__base_load64(p + 8), count = head >> 32;
-    if ((uint32_t)head != SYKLI__TREE_VERSION || count > SYKLI__TREE_FILES_MAX) return;
-    size_t at = 16, used = 1;
-    for (; count && used; count--, at += used)
-        used = sykli__tree_decode_entry(t, p + at, size - 8 - at);
-}
-
-static void sykli__tree_load(sykli__tree *t)
-{
-    sykli_buf b;
-    sykli_buf_init(&b, t->mem, SYKLI_TAG_tree);
-    if (!sykli__tree_slurp(t->mem, SYKLI_CWD, t->cache_file, SYKLI__TREE_CACHE_MAX, &b))
-        sykli__tree_decode(t, b.data, b.size);
-    sykli_buf_free(&b);
-    t->changed = false;
 }
 
 // Writes the stat cache beside its file and renames it over. A table at its limit starts afresh.
@@ -10945,7 +11002,7 @@ static int sykli__tree_open(sykli__tree *t, sykli_mem *mem, const char *root_dir
         sykli__tree_close(t);
         return sykli_fail_sys(fault, rc, "the folder %s cannot be opened", root_dir);
     }
-    if (cache_file) sykli__tree_load(t);
+    t->unread = cache_file != NULL;
     return 0;
 }
 SYKLI_FAST_END
@@ -12652,6 +12709,9 @@ typedef struct sykli__key {
     sykli_sha256 hash;
     sykli_buf raw; // the same parts as they are, for sykli__key_mark
     bool marks;    // the mark is all that is wanted: no manifest, no hash
+    bool stats;    // of a file the stat stands for its bytes
+    bool stands;   // and may do so: all are plain files that had rested before `since_ns`
+    int64_t since_ns;
 } sykli__key;
 
 static void sykli__key_hash(sykli__key *key, const void *data, size_t size)
@@ -12677,13 +12737,20 @@ static void sykli__key_escape(sykli_buf *out, const char *text, size_t size, cha
     sykli_buf_add(out, text + from, size - from);
 }
 
-static void sykli__key_raw(sykli__key *key, const void *data, size_t size)
+// Adds a part as it is: three sizes, then what has them.
+static void sykli__key_raw(sykli__key *key, const char *part, const char *name, const void *value,
+                           size_t size)
 {
-    uint8_t *room = sykli_buf_grow(&key->raw, sizeof size + size);
+    const size_t sizes[3] = { strlen(part), strlen(name), size };
+    size_t all = sizeof sizes + sizes[0] + sizes[1] + size;
+    uint8_t *room = sykli_buf_grow(&key->raw, all);
     if (!room) return;
-    memcpy(room, &size, sizeof size);
-    if (size) memcpy(room + sizeof size, data, size);
-    key->raw.size += sizeof size + size;
+    memcpy(room, sizes, sizeof sizes);
+    room += sizeof sizes;
+    memcpy(room, part, sizes[0]);
+    memcpy(room + sizes[0], name, sizes[1]);
+    if (size) memcpy(room + sizes[0] + sizes[1], value, size);
+    key->raw.size += all;
 }
 
 // Writes one part to hash and manifest.
@@ -12714,9 +12781,7 @@ static int sykli__key_tell(sykli__key *key, const char *part, const char *name, 
 static int sykli__key_add(sykli__key *key, const char *part, const char *name, const void *value,
                           size_t size)
 {
-    sykli__key_raw(key, part, strlen(part));
-    sykli__key_raw(key, name, strlen(name));
-    sykli__key_raw(key, value, size);
+    sykli__key_raw(key, part, name, value, size);
     return key->marks ? key->raw.error : sykli__key_tell(key, part, name, value, size);
 }
 
@@ -12724,7 +12789,8 @@ static void sykli__key_init(sykli__key *key, sykli_mem *mem)
 {
     sykli_buf_init(&key->manifest, mem, SYKLI_TAG_store);
     sykli_buf_init(&key->raw, mem, SYKLI_TAG_store);
-    key->marks = false;
+    key->marks = key->stats = false;
+    key->stands = true;
 }
 
 static void sykli__key_schema(sykli__key *key)
@@ -12742,17 +12808,30 @@ static void sykli__key_begin(sykli__key *key, sykli_mem *mem)
     sykli__key_schema(key);
 }
 
+// Adds the stat of a file in place of what is in it.
+static int sykli__key_add_stat(sykli__key *key, const char *part, const char *path,
+                               const sykli_stat *stat)
+{
+    const uint64_t fields[6] = { stat->size_bytes, (uint64_t)stat->mtime_ns,
+        (uint64_t)stat->ctime_ns, stat->inode, stat->device,
+        (uint64_t)stat->mode << 8 | (uint64_t)stat->type };
+    key->stands = key->stands && stat->type == SYKLI_FILE_regular
+               && sykli__tree_rested(stat, key->since_ns);
+    sykli__key_raw(key, part, path, fields, sizeof fields);
+    return key->raw.error;
+}
+
 // Adds an input as the walk found it: mode and digest, of a link also what is behind it.
 static int sykli__key_add_file(sykli__key *key, const char *part, const sykli__tree_file *file)
 {
     char text[160], hex[65], behind[65] = "";
+    if (key->stats) return sykli__key_add_stat(key, part, file->path, &file->stat);
     bool is_link = file->stat.type == SYKLI_FILE_symlink;
+    key->stands = key->stands && !is_link;
     uint8_t bare[65] = { is_link ? 'l' : file->stat.mode & 0100 ? 'x' : 'f' };
     memcpy(bare + 1, file->digest.bytes, 32);
     memcpy(bare + 33, file->behind.bytes, 32);
-    sykli__key_raw(key, part, strlen(part));
-    sykli__key_raw(key, file->path, strlen(file->path));
-    sykli__key_raw(key, bare, sizeof bare);
+    sykli__key_raw(key, part, file->path, bare, sizeof bare);
     if (key->marks) return key->raw.error;
     sykli_hex(hex, file->digest.bytes, 32);
     if (!sykli__store_none(&file->behind)) sykli_hex(behind, file->behind.bytes, 32);
@@ -12766,8 +12845,17 @@ static int sykli__key_add_file(sykli__key *key, const char *part, const sykli__t
 static void sykli__key_marks(sykli__key *key)
 {
     sykli_buf_reset(&key->raw);
-    key->marks = true;
-    sykli__key_schema(key);
+    key->marks = key->stands = true;
+    key->stats = false;
+}
+
+// The same with stats in place of bytes.
+//   since_ns  to learn whether they may stand for those: when these were looked at, or before
+static void sykli__key_stats(sykli__key *key, int64_t since_ns)
+{
+    sykli__key_marks(key);
+    key->stats = true;
+    key->since_ns = since_ns;
 }
 
 // A short name for the parts added so far, under a secret: equal marks mean equal keys on this
@@ -12783,7 +12871,7 @@ static void sykli__key_fold(sykli__key *key, const uint64_t secret[2], uint64_t 
 {
     if (!known) sykli__key_mark(key, secret, mark);
     sykli_buf_reset(&key->raw);
-    sykli__key_raw(key, mark, 2 * sizeof *mark);
+    sykli__key_raw(key, "", "", mark, 2 * sizeof *mark);
 }
 
 // Ends the key; the manifest stays until sykli__key_free.
@@ -13362,26 +13450,38 @@ static size_t sykli__key_word(const char *command, const char **out)
     }
 }
 
-// The digest of the program that a command starts, by way of the stat cache.
+// The file of the program that a command starts.
 //   path     the PATH of the command; a word with a slash is a file of the project: no tool
 //   returns  0; ENOENT: a builtin, a file of the project, or not found; else the error
-static int sykli__key_tool(sykli__tree *tree, const char *command, const char *path,
-                           sykli_digest *out, sykli_fault *fault)
+static int sykli__key_tool_file(sykli__tree *tree, const char *command, const char *path,
+                                sykli_buf *out)
 {
     const char *word = NULL;
     char name[256];
     size_t size = sykli__key_word(command, &word);
-    if (!size || size >= sizeof name) return SYKLI_ENOENT;
+    if (!size || size >= sizeof name) return -ENOENT;
     memcpy(name, word, size);
     name[size] = 0;
+    if (*name == '/') return sykli_buf_text(out, name) ? -ENOMEM : 0;
+    return strchr(name, '/') ? -ENOENT : sykli__key_which(tree->mem, path, name, out);
+}
+
+// The stat of that program or, by way of the stat cache, its digest.
+//   digest   NULL: not wanted
+static int sykli__key_tool(sykli__tree *tree, const char *command, const char *path,
+                           sykli_stat *stat, sykli_digest *digest, sykli_fault *fault)
+{
     sykli_buf file;
     sykli_buf_init(&file, tree->mem, SYKLI_TAG_store);
-    int rc = *name == '/' ? (sykli_buf_text(&file, name) ? -ENOMEM : 0)
-           : strchr(name, '/') ? -ENOENT : sykli__key_which(tree->mem, path, name, &file);
-    if (!rc) rc = sykli__tree_digest_outside(tree, (const char *)file.data, out);
+    int rc = sykli__key_tool_file(tree, command, path, &file);
+    if (!rc && digest) rc = sykli__tree_digest_outside(tree, (const char *)file.data, digest);
+    else if (!rc) rc = sykli__tree_stat_outside(tree, (const char *)file.data, stat);
+    if (rc && rc != -ENOENT && rc != -EINVAL && rc != -EACCES && rc != -EISDIR)
+        rc = sykli_fail_sys(fault, rc, "the program %s cannot be read",
+                            file.size ? (const char *)file.data : command);
+    else if (rc) rc = SYKLI_ENOENT;
     sykli_buf_free(&file);
-    if (rc == -ENOENT || rc == -EINVAL || rc == -EACCES || rc == -EISDIR) return SYKLI_ENOENT;
-    return rc ? sykli_fail_sys(fault, rc, "the program %s cannot be read", name) : 0;
+    return rc;
 }
 SYKLI_FAST_END
 
@@ -15317,10 +15417,13 @@ static int sykli__history_key_of(sykli__history *h, const char *run, const char 
 // A task whose last result stands in the folder costs a run its key, its entry in the store and a
 // look at its outputs. The memo keeps, task by task, a mark over all that the key was made of, a
 // mark over the outputs that belong to it, and the key. Both marks are taken over contents, by way
-// of the stat cache: if they are the same, key and outputs are, and nothing else has to be read. It
-// believes the store to hold what it held for as long as sykli__store_state says the same, an hour
-// at most: then the long way is gone once, which notes the entry's use for the collector. One file,
-// read and written at once, in the byte order of this machine; a damaged one is as good as none.
+// of the stat cache: if they are the same, key and outputs are, and nothing else has to be read.
+// Two more marks have the files' stats in place of their contents. They are noted when contents
+// were seen to be the same and every file had rested (the racy-clean rule). As long as they hold,
+// not even the stat cache has to be read; where they do not, content decides. The memo believes the
+// store to hold what it held for as long as sykli__store_state says the same, an hour at most: then
+// the long way is gone once, which notes the entry's use for the collector. One file, read and
+// written at once, in the byte order of this machine; a damaged one is as good as none.
 
 #define SYKLI__MEMO_TRUST_MS (3600 * INT64_C(1000))
 #define SYKLI__MEMO_KEEP_MS (7 * 86400 * INT64_C(1000)) // of a task that was not in the graph
@@ -15328,11 +15431,13 @@ static int sykli__history_key_of(sykli__history *h, const char *run, const char 
 
 typedef struct sykli__memo_task {
     uint64_t inputs[2], outputs[2]; // marks
+    uint64_t input_stats[2], output_stats[2]; // marks with stats for contents; zeros: none
     sykli_digest key, upstream;     // upstream: zeros while nobody asked
     sykli_digest log;               // what it printed; zeros: nothing
     uint64_t saved_ms, log_bytes;
     int64_t looked_ms;              // when its entry was last seen in the store; 0: no record
-    uint64_t name_at;               // in the file's texts
+    uint32_t name_at;               // in the file's texts
+    uint32_t expected_ms;           // what it usually takes
     char from[SYKLI_NODE_NAME_MAX + 8];
 } sykli__memo_task;
 
@@ -15350,17 +15455,28 @@ typedef struct sykli__memo {
     sykli__memo_task *old;      // in `file`
     const char *texts;
     sykli_map places;           // name -> record in `old`; made when the order is another one
-    sykli__memo_task *tasks;    // of this run, by its numbers
+    sykli__memo_task **tasks;   // of this run, by its numbers: in `old`, or blocks; NULL: none
     size_t count;
     uint64_t store;             // its state when this run began
     bool changed;
 } sykli__memo;
 
-static const char sykli__memo_magic[8] = { 's', 'y', 'k', 'm', 'e', 'm', 'o', 1 };
+static const char sykli__memo_magic[8] = { 's', 'y', 'k', 'm', 'e', 'm', 'o', 2 };
+
+// Drops the record of a task of this run.
+static void sykli__memo_forget(sykli__memo *m, size_t number)
+{
+    sykli__memo_task *task = m->tasks[number];
+    const uint8_t *from = m->file.data, *at = (const uint8_t *)task;
+    bool read = from && (uintptr_t)at - (uintptr_t)from < m->file.size;
+    if (task && !read) sykli_mem_resize(m->mem, SYKLI_TAG_drive, task, sizeof *task, 0);
+    m->tasks[number] = NULL;
+}
 
 static void sykli__memo_free(sykli__memo *m)
 {
     if (!m->mem) return;
+    for (size_t i = 0; m->tasks && i < m->count; i++) sykli__memo_forget(m, i);
     if (m->tasks)
         sykli_mem_resize(m->mem, SYKLI_TAG_drive, m->tasks, m->count * sizeof *m->tasks, 0);
     sykli_map_free(&m->places);
@@ -15408,8 +15524,8 @@ static int sykli__memo_open(sykli__memo *m, sykli_mem *mem, int dir, size_t coun
     } else if (m->head.store != store)
         for (size_t i = 0; i < m->head.count; i++) m->old[i].looked_ms = 0;
     if (rc != -ENOMEM && count)
-        m->tasks = (sykli__memo_task *)sykli_mem_resize(mem, SYKLI_TAG_drive, NULL, 0,
-                                                        count * sizeof *m->tasks);
+        m->tasks = (sykli__memo_task **)sykli_mem_resize(mem, SYKLI_TAG_drive, NULL, 0,
+                                                         count * sizeof *m->tasks);
     return m->tasks || (!count && rc != -ENOMEM) ? 0 : -ENOMEM;
 }
 
@@ -15434,29 +15550,46 @@ static sykli__memo_task *sykli__memo_find(sykli__memo *m, size_t number, const c
 }
 
 // Recalls a task whose key is made of what has this mark.
+//   stats    the mark is one with stats for contents
 //   returns  the record, now one of this run; NULL: the long way has to be gone
 static sykli__memo_task *sykli__memo_recall(sykli__memo *m, size_t number, const char *name,
-                                            const uint64_t inputs[2], int64_t now_ms)
+                                            const uint64_t mark[2], bool stats, int64_t now_ms)
 {
-    const sykli__memo_task *old = sykli__memo_find(m, number, name);
-    if (!old || !old->looked_ms || memcmp(old->inputs, inputs, sizeof old->inputs)
+    sykli__memo_task *old = sykli__memo_find(m, number, name);
+    if (!old || !old->looked_ms
+        || memcmp(stats ? old->input_stats : old->inputs, mark, sizeof old->inputs)
         || now_ms - old->looked_ms > SYKLI__MEMO_TRUST_MS || now_ms < old->looked_ms)
         return NULL;
-    m->tasks[number] = *old;
-    return &m->tasks[number];
+    m->tasks[number] = old;
+    return old;
 }
 
-// Keeps what was found out the long way.
+// Keeps what was found out the long way. Without memory for it the next run goes that way too.
 static void sykli__memo_put(sykli__memo *m, size_t number, const sykli__memo_task *task)
 {
-    m->tasks[number] = *task;
+    sykli__memo_forget(m, number);
+    sykli__memo_task *fresh =
+        (sykli__memo_task *)sykli_mem_resize(m->mem, SYKLI_TAG_drive, NULL, 0, sizeof *fresh);
+    if (fresh) *fresh = *task;
+    m->tasks[number] = fresh;
+    m->changed = true;
+}
+
+// Keeps the marks with stats of what stands there as the record says.
+static void sykli__memo_stand(sykli__memo *m, size_t number, const uint64_t inputs[2],
+                              const uint64_t outputs[2])
+{
+    sykli__memo_task *task = m->tasks[number];
+    memcpy(task->input_stats, inputs, sizeof task->input_stats);
+    memcpy(task->output_stats, outputs, sizeof task->output_stats);
     m->changed = true;
 }
 
 // Forgets what a task of this run had.
 static void sykli__memo_drop(sykli__memo *m, size_t number)
 {
-    m->tasks[number].looked_ms = 0;
+    m->tasks[number]->looked_ms = 0;
+    m->tasks[number] = NULL; // it was recalled: its record is in `old`
     m->changed = true;
 }
 
@@ -15464,7 +15597,7 @@ static void sykli__memo_add(sykli_buf *records, sykli_buf *texts, const sykli__m
                             const char *name)
 {
     sykli__memo_task copy = *task;
-    copy.name_at = texts->size;
+    copy.name_at = (uint32_t)texts->size;
     sykli_buf_add(texts, name, strlen(name) + 1);
     sykli_buf_add(records, &copy, sizeof copy);
 }
@@ -15483,16 +15616,16 @@ static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
     sykli_buf_add(&records, &m->head, sizeof m->head);
     for (size_t i = 0; i < m->count; i++) {
         sykli__memo_task *old = sykli__memo_find(m, i, name_of(user, i));
+        if (m->tasks[i] && m->tasks[i]->looked_ms)
+            sykli__memo_add(&records, &texts, m->tasks[i], name_of(user, i));
         if (old) old->looked_ms = 0; // this run knows better
-        if (m->tasks[i].looked_ms)
-            sykli__memo_add(&records, &texts, &m->tasks[i], name_of(user, i));
     }
     for (size_t i = 0; i < m->head.count; i++)
         if (m->old[i].looked_ms && now_ms - m->old[i].looked_ms < SYKLI__MEMO_KEEP_MS)
             sykli__memo_add(&records, &texts, &m->old[i], sykli__memo_name(m, &m->old[i]));
     size_t head = sizeof m->head;
-    sykli__memo_header h = { .record_size = sizeof *m->tasks, .text_size = texts.size,
-        .count = (records.size - head) / sizeof *m->tasks, .store = m->store,
+    sykli__memo_header h = { .record_size = sizeof *m->old, .text_size = texts.size,
+        .count = (records.size - head) / sizeof *m->old, .store = m->store,
         .secret = { m->head.secret[0], m->head.secret[1] } };
     memcpy(h.magic, sykli__memo_magic, sizeof h.magic);
     sykli_buf_add(&records, texts.data, texts.size);
@@ -15603,6 +15736,7 @@ typedef struct sykli__drive_task {
     uint32_t input_count, output_count, env_count, secret_count;
     bool no_cache, has_key, upstream_known, asked; // asked: a lookup elsewhere is under way
     bool marked, recalled;    // marked: `mark` is over what its key is made of
+    bool stood, linked;       // stood: recalled by the stats of its inputs; linked: never can be
     uint64_t mark[2];
     int exit_code, signal, pid;
     sykli_digest key;
@@ -15612,7 +15746,7 @@ typedef struct sykli__drive_task {
     uint32_t stall_ms;
     bool pty;
     uint64_t ended_ms;        // on the monotonic clock
-    int64_t started_at_ms;
+    int64_t started_at_ms, looked_ns; // looked: at its inputs
     const char *from, *reason, *log_path, *changed; // changed: why its last key is another one
     uint64_t name_ref, from_ref, reason_ref; // the same in the heap of the row file
     int slot;                 // row in the pool of tasks, -1 before the run
@@ -15696,7 +15830,8 @@ typedef struct sykli__drive_tool {
     char word[64];
     const char *path;
     uint64_t look;
-    bool none;
+    bool none, hashed;        // hashed: `digest` is known, else `stat`
+    sykli_stat stat;
     sykli_digest digest;
 } sykli__drive_tool;
 
@@ -15733,6 +15868,7 @@ typedef struct sykli__drive {
     sykli__spawn_host host;
     sykli__drive_tokens tokens;
     const char **base_env;     // inherited, NULL-terminated
+    const char *path;          // PATH in it, NULL: none
     const char **drop;         // names no task inherits
     size_t drop_count;
     sykli__log_mask mask;      // every secret of the run
@@ -16313,7 +16449,7 @@ static int sykli__drive_upstream(sykli__drive *d, sykli__drive_task *t)
     if (rc) return rc;
     t->upstream_known = true;
     sykli_unhex(t->upstream.bytes, 32, hex, 64);
-    sykli__memo_task *memo = d->memo.tasks ? &d->memo.tasks[t - d->tasks] : NULL;
+    sykli__memo_task *memo = d->memo.tasks ? d->memo.tasks[t - d->tasks] : NULL;
     if (memo && memo->looked_ms) {
         memo->upstream = t->upstream;
         d->memo.changed = true;
@@ -16354,43 +16490,55 @@ static int sykli__drive_key_host(sykli__drive *d, sykli__key *key)
     return rc;
 }
 
-// Finds the program that a command starts, once in a look at the tree if no task runs: only what
-// runs may put another program in its place.      returns  as sykli__key_tool
-static int sykli__drive_tool_find(sykli__drive *d, const char *command, const char *path,
-                                  sykli_digest *out)
+// Whether this is what was found out in this look about the program that the command starts.
+static bool sykli__drive_tool_known(const sykli__drive *d, const sykli__drive_tool *tool,
+                                    const char *command, const char *path, bool hashed)
 {
+    size_t size = strlen(tool->word);
+    return size && tool->look == d->tree.look && tool->path == path
+        && (tool->none || tool->hashed == hashed) && !strncmp(command, tool->word, size)
+        && (command[size] == ' ' || !command[size]);
+}
+
+// Finds the program that a command starts, once in a look at the tree if no task runs: only what
+// runs may put another program in its place.
+//   hashed   its digest is wanted, else its stat
+//   returns  as sykli__key_tool; *out is valid until the next call
+static int sykli__drive_tool_find(sykli__drive *d, const char *command, const char *path,
+                                  bool hashed, const sykli__drive_tool **out)
+{
+    for (uint32_t i = 0; d->tree.alone && i < SYKLI__DRIVE_TOOLS; i++) {
+        *out = &d->tools[i];
+        if (sykli__drive_tool_known(d, *out, command, path, hashed))
+            return d->tools[i].none ? SYKLI_ENOENT : 0;
+    }
     const char *word = NULL;
     size_t size = sykli__key_word(command, &word);
-    bool keep = size && size < sizeof d->tools->word && d->tree.alone;
-    for (uint32_t i = 0; keep && i < SYKLI__DRIVE_TOOLS; i++) {
-        const sykli__drive_tool *tool = &d->tools[i];
-        if (tool->look != d->tree.look || tool->path != path || strncmp(tool->word, word, size)
-            || tool->word[size])
-            continue;
-        *out = tool->digest;
-        return tool->none ? SYKLI_ENOENT : 0;
-    }
-    int rc = sykli__key_tool(&d->tree, command, path, out, d->fault);
-    if (!keep || (rc && rc != SYKLI_ENOENT)) return rc;
     sykli__drive_tool *tool = &d->tools[d->tool_count++ % SYKLI__DRIVE_TOOLS];
-    *tool = (sykli__drive_tool){ .path = path, .look = d->tree.look, .none = rc != 0 };
+    *tool = (sykli__drive_tool){ .path = path, .hashed = hashed };
+    *out = tool;
+    int rc = sykli__key_tool(&d->tree, command, path, &tool->stat,
+                             hashed ? &tool->digest : NULL, d->fault);
+    if (!d->tree.alone || !size || size >= sizeof tool->word || (rc && rc != SYKLI_ENOENT))
+        return rc;
+    tool->look = d->tree.look;
+    tool->none = rc != 0;
     memcpy(tool->word, word, size);
-    if (!rc) tool->digest = *out;
     return rc;
 }
 
 // The bytes of the program that the command starts: another compiler is another action.
 static int sykli__drive_key_tool(sykli__drive *d, sykli__key *key, const sykli__drive_task *t)
 {
-    const char *path = sykli__drive_host_env(d, "PATH", 4);
-    sykli_digest tool;
+    const char *path = d->path;
+    const sykli__drive_tool *tool;
     char hex[65];
     for (uint32_t i = 0; i < t->env_count; i++)
         if (!strcmp(t->env[i].name, "PATH")) path = t->env[i].value;
-    int rc = sykli__drive_tool_find(d, t->command, path ? path : "", &tool);
-    if (rc == SYKLI_ENOENT) return 0;
-    if (rc) return rc;
-    sykli_hex(hex, tool.bytes, 32);
+    int rc = sykli__drive_tool_find(d, t->command, path ? path : "", !key->stats, &tool);
+    if (rc) return rc == SYKLI_ENOENT ? 0 : rc;
+    if (key->stats) return sykli__key_add_stat(key, "tool", "", &tool->stat);
+    sykli_hex(hex, tool->digest.bytes, 32);
     return sykli__key_add(key, "tool", "", hex, 64);
 }
 
@@ -16411,6 +16559,14 @@ static int sykli__drive_key_more(const sykli__drive *d, sykli__key *key,
     return rc;
 }
 
+// The files that any of the patterns names.
+static int sykli__drive_key_files(sykli__drive *d, sykli__key *key, const char *const *patterns,
+                                  size_t count)
+{
+    return (key->stats ? sykli__tree_stats : sykli__tree_files)(
+        &d->tree, patterns, count, sykli__drive_key_file, key, d->fault);
+}
+
 // What is in the keys of all tasks of a run, for as long as the configuration is the same.
 static int sykli__drive_key_run(sykli__drive *d, sykli__key *key)
 {
@@ -16418,6 +16574,7 @@ static int sykli__drive_key_run(sykli__drive *d, sykli__key *key)
     bool known = d->run_marked == version;
     int rc = 0;
     if (!known || !key->marks) {
+        if (key->marks) sykli__key_schema(key); // else it is there
         rc = sykli__key_add(key, "project", "", (const char *)d->project.data, d->project.size);
         if (!rc) rc = sykli__key_add(key, "platform", "", (const char *)d->platform.data,
                                      d->platform.size);
@@ -16447,9 +16604,7 @@ static int sykli__drive_key_parts(sykli__drive *d, sykli__key *key, uint32_t tas
                             strlen(t->outputs[i].value));
     if (!rc) rc = sykli__drive_key_upstream(d, key, task);
     if (!rc) rc = sykli__drive_key_tool(d, key, t);
-    if (!rc) rc = sykli__tree_files(&d->tree, t->inputs, t->input_count, sykli__drive_key_file, key,
-                                    d->fault);
-    return rc;
+    return rc ? rc : sykli__drive_key_files(d, key, t->inputs, t->input_count);
 }
 
 typedef struct sykli__drive_words { sykli_buf text; int count; } sykli__drive_words;
@@ -16498,35 +16653,66 @@ static int sykli__drive_before(sykli__drive *d, const sykli__drive_task *t, cons
                      "more", t->name, against) : rc;
 }
 
+// The mark over what a task's key is made of: with stats for contents, or contents.
+//   returns  0 or the error
+static int sykli__drive_mark_inputs(sykli__drive *d, uint32_t task, bool stats, uint64_t out[2])
+{
+    if (stats) sykli__key_stats(&d->marks, d->tasks[task].looked_ns);
+    else sykli__key_marks(&d->marks);
+    int rc = sykli__drive_key_parts(d, &d->marks, task);
+    if (!rc) rc = d->marks.raw.error;
+    if (!rc) sykli__key_mark(&d->marks, d->memo.head.secret, out);
+    return rc;
+}
+
+// The mark over what a task's outputs are now.      returns  0 or the error
+static int sykli__drive_mark_outputs(sykli__drive *d, const sykli__drive_task *t, bool stats,
+                                     uint64_t out[2])
+{
+    int rc = 0;
+    if (stats) sykli__key_stats(&d->marks, t->looked_ns);
+    else sykli__key_marks(&d->marks);
+    for (uint32_t i = 0; !rc && i < t->output_count; i++)
+        rc = sykli__drive_key_files(d, &d->marks, &t->outputs[i].value, 1);
+    if (!rc) rc = d->marks.raw.error;
+    if (!rc) sykli__key_mark(&d->marks, d->memo.head.secret, out);
+    return rc;
+}
+
 // Whether all that a task's key is made of is what it was when its result was last seen in the
-// folder and in the store. Then the key is known.
+// folder and in the store. Then the key is known. Stats are asked first; where they do not say so,
+// contents may.
 static bool sykli__drive_recall(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
+    if (!d->memo.tasks || d->desc->refresh) return false;
+    const sykli__memo_task *memo = sykli__memo_find(&d->memo, task, t->name);
+    bool stats = memo && (memo->input_stats[0] | memo->input_stats[1]);
+    int64_t now_ms = d->mem->sys->wall_ms(d->mem->sys->user);
     uint64_t mark[2];
-    if (!d->memo.tasks || d->desc->refresh || !sykli__memo_find(&d->memo, task, t->name))
-        return false;
-    sykli__key_marks(&d->marks);
-    if (sykli__drive_key_parts(d, &d->marks, task)) return false;
-    sykli__key_mark(&d->marks, d->memo.head.secret, mark);
-    const sykli__memo_task *memo = sykli__memo_recall(&d->memo, task, t->name, mark,
-                                                      d->mem->sys->wall_ms(d->mem->sys->user));
+    if (!memo) return false;
+    t->looked_ns = now_ms * 1000000;
+    memo = stats && !sykli__drive_mark_inputs(d, task, true, mark)
+         ? sykli__memo_recall(&d->memo, task, t->name, mark, true, now_ms) : NULL;
+    t->stood = memo != NULL;
+    if (!memo && !sykli__drive_mark_inputs(d, task, false, mark)) {
+        t->linked = !d->marks.stands;
+        memo = sykli__memo_recall(&d->memo, task, t->name, mark, false, now_ms);
+    }
     if (!memo) return false;
     t->key = memo->key;
     t->has_key = t->recalled = true;
     return true;
 }
 
-// The mark over what a task's outputs are now.      returns  0 or the error
-static int sykli__drive_mark_outputs(sykli__drive *d, const sykli__drive_task *t, uint64_t out[2])
+// Notes the stats of what was just seen to be as a recalled task's record says, so that the next
+// run need not look further. What changed since its inputs were looked at has not rested.
+static void sykli__drive_stand(sykli__drive *d, uint32_t task)
 {
-    int rc = 0;
-    sykli__key_marks(&d->marks);
-    for (uint32_t i = 0; !rc && i < t->output_count; i++)
-        rc = sykli__tree_files(&d->tree, &t->outputs[i].value, 1, sykli__drive_key_file, &d->marks,
-                               d->fault);
-    if (!rc) sykli__key_mark(&d->marks, d->memo.head.secret, out);
-    return rc;
+    uint64_t inputs[2], outputs[2];
+    if (!sykli__drive_mark_inputs(d, task, true, inputs) && d->marks.stands
+        && !sykli__drive_mark_outputs(d, &d->tasks[task], true, outputs) && d->marks.stands)
+        sykli__memo_stand(&d->memo, task, inputs, outputs);
 }
 
 // Keeps in the memo that the outputs in the folder are the result of the task's key, which the
@@ -16541,7 +16727,7 @@ static void sykli__drive_remember(sykli__drive *d, uint32_t task, const sykli__s
     memcpy(memo.inputs, t->mark, sizeof memo.inputs);
     snprintf(memo.from, sizeof memo.from, "%s", t->from ? t->from : "local");
     if (t->upstream_known) memo.upstream = t->upstream;
-    if (sykli__drive_mark_outputs(d, t, memo.outputs)) return;
+    if (sykli__drive_mark_outputs(d, t, false, memo.outputs)) return;
     sykli__memo_put(&d->memo, task, &memo);
 }
 
@@ -16736,10 +16922,14 @@ static int sykli__drive_replay_log(sykli__drive *d, uint32_t task, uint64_t log_
 static bool sykli__drive_still(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
-    const sykli__memo_task *memo = &d->memo.tasks[task];
+    const sykli__memo_task *memo = d->memo.tasks[task];
     uint64_t mark[2];
-    bool same = !sykli__drive_mark_outputs(d, t, mark)
-             && !memcmp(mark, memo->outputs, sizeof mark);
+    bool stands = (memo->output_stats[0] | memo->output_stats[1])
+               && !sykli__drive_mark_outputs(d, t, true, mark)
+               && !memcmp(mark, memo->output_stats, sizeof mark);
+    bool same = stands || (!sykli__drive_mark_outputs(d, t, false, mark)
+                           && !memcmp(mark, memo->outputs, sizeof mark));
+    bool linked = t->linked || (same && !stands && !d->marks.stands);
     t->log = memo->log;
     if (same && d->desc->replay_logs)
         same = !sykli__drive_replay_log(d, task, memo->log_bytes);
@@ -16750,6 +16940,7 @@ static bool sykli__drive_still(sykli__drive *d, uint32_t task)
         sykli__memo_drop(&d->memo, task);
         return false;
     }
+    if (!linked && !(stands && t->stood)) sykli__drive_stand(d, task);
     t->saved_ms = memo->saved_ms;
     t->from = memo->from;
     t->from_ref = sykli__rows_text(&d->rows, t->from, strlen(t->from));
@@ -17324,6 +17515,7 @@ static int sykli__drive_prepare(sykli__drive *d, const char *const *environment)
         if (!(d->base_env[i] = sykli__drive_keep_text(d, environment[i])))
             return sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
     d->base_env[count] = NULL;
+    d->path = sykli__drive_host_env(d, "PATH", 4);
     d->drop[d->drop_count++] = "SYKLI_*";
     const void *name;
     size_t size;
@@ -17872,6 +18064,28 @@ static const char *sykli__drive_name_of(const void *user, size_t number)
     return ((const sykli__drive *)user)->tasks[number].name;
 }
 
+// What a task usually takes, by the memo if it is in there: the history is longer to read.
+static uint32_t sykli__drive_expected(sykli__drive *d, uint32_t task)
+{
+    const char *name = d->tasks[task].name;
+    const sykli__memo_task *memo = d->memo.tasks ? sykli__memo_find(&d->memo, task, name) : NULL;
+    uint64_t median_ms, last_ms;
+    if (memo) return memo->expected_ms;
+    return sykli__history_duration(&d->history, name, &median_ms, &last_ms) ? (uint32_t)median_ms
+                                                                            : 0;
+}
+
+static void sykli__drive_save_memo(sykli__drive *d)
+{
+    uint64_t median_ms, last_ms;
+    if (!d->memo.tasks) return;
+    for (uint32_t i = 0; d->memo.changed && d->history.loaded && i < d->task_count; i++)
+        if (d->memo.tasks[i]
+            && sykli__history_duration(&d->history, d->tasks[i].name, &median_ms, &last_ms))
+            d->memo.tasks[i]->expected_ms = (uint32_t)median_ms;
+    sykli__memo_save(&d->memo, d->history.dir, d->started_at_ms, sykli__drive_name_of, d);
+}
+
 // All that computing a key takes; done once, before the run or before it is asked what it would do.
 static int sykli__drive_ready(sykli__drive *d, const char *const *environment)
 {
@@ -17961,18 +18175,15 @@ static int sykli__drive_start(sykli__drive *d, const char *const *environment)
     if (!rc) rc = sykli__drive_publish_run(d);
     d->sched.grace_ms = (uint32_t)sykli__config_u64(d->config->current, SYKLI__CONFIG_kill_grace);
     if (rc) return rc;
-    for (uint32_t i = 0; i < d->task_count && d->history_open; i++) {
-        uint64_t median_ms, last_ms;
-        if (sykli__history_duration(&d->history, d->tasks[i].name, &median_ms, &last_ms))
-            d->sched.tasks[i].desc.expected_ms = (uint32_t)median_ms;
-    }
+    sykli__drive_open_memo(d);
+    for (uint32_t i = 0; i < d->task_count && d->history_open; i++)
+        d->sched.tasks[i].desc.expected_ms = sykli__drive_expected(d, i);
     d->started_ms = sykli__drive_now(d);
     d->started_at_ms = d->mem->sys->wall_ms(d->mem->sys->user);
     rc = sykli__sched_start(&d->sched, cycle, 16, &cycle_count);
     if (rc == SYKLI_ECYCLE)
         return sykli__drive_fail_cycle(d, cycle, cycle_count < 16 ? cycle_count : 16, cycle_count);
     if (rc) return sykli_fail(d->fault, rc, "starting the run: %s", sykli_error_text(rc));
-    sykli__drive_open_memo(d);
     for (uint32_t i = 0; i < d->task_count; i++) sykli__drive_show_task(d, i, SYKLI_NULL_U64);
     d->live = true;
     sykli__drive_show_run(d);
@@ -18024,8 +18235,7 @@ static int sykli__drive_end(sykli__drive *d)
     uint64_t wall = sykli__drive_now(d) - d->started_ms;
     if (d->history_open)
         sykli__history_end(&d->history, (uint64_t)d->started_at_ms + wall, d->failed);
-    if (d->memo.tasks)
-        sykli__memo_save(&d->memo, d->history.dir, d->started_at_ms, sykli__drive_name_of, d);
+    sykli__drive_save_memo(d);
     if (d->history_open) sykli__history_unlock(&d->history);
     if (d->store) sykli__store_keep(d->store, sykli__drive_quota(d), 0);
     sykli__drive_show_run(d);

@@ -272,13 +272,13 @@ static void the_tool_is_the_first_program(test *t)
     chmod(path, 0755);
     snprintf(path, sizeof path, "relative::%s/no:%s/bin", root, root);
     TRY(sykli__tree_open(&tree, &t->mem, root, NULL, &t->fault));
-    TRY(sykli__key_tool(&tree, "tool x", path, &one, &t->fault));
+    TRY(sykli__key_tool(&tree, "tool x", path, NULL, &one, &t->fault));
     put(root, "bin/tool", "2nd");
-    TRY(sykli__key_tool(&tree, "A=b tool x", path, &two, &t->fault));
+    TRY(sykli__key_tool(&tree, "A=b tool x", path, NULL, &two, &t->fault));
     CHECK(memcmp(&one, &two, 32) != 0);
-    int rc = sykli__key_tool(&tree, "nothing x", path, &two, &t->fault);
+    int rc = sykli__key_tool(&tree, "nothing x", path, NULL, &two, &t->fault);
     CHECK(t->injected || rc == SYKLI_ENOENT);
-    CHECK_INT(sykli__key_tool(&tree, "./tool x", path, &two, NULL), SYKLI_ENOENT);
+    CHECK_INT(sykli__key_tool(&tree, "./tool x", path, NULL, &two, NULL), SYKLI_ENOENT);
 out:
     sykli__tree_close(&tree);
     remove_all(root);
