@@ -112,24 +112,26 @@ char *cli_read(cli *c, const char *path, size_t *out_size)
         sykli_fail_sys(&c->fault, -errno, "%s", path);
         return NULL;
     }
+    struct stat st;
     size_t size = 0, room = 64 << 10;
-    char *text = malloc(room + 1);
-    for (size_t got = 1; text && got && size <= SYKLI_JSON_SIZE_MAX;) {
+    if (!fstat(fileno(file), &st) && S_ISREG(st.st_mode) && st.st_size <= SYKLI_JSON_SIZE_MAX)
+        room = (size_t)st.st_size + 1; // and is not copied
+    char *text = cli_alloc(c, room + 1);
+    for (size_t got = 1; got && size <= SYKLI_JSON_SIZE_MAX;) {
         got = fread(text + size, 1, room - size, file);
         size += got;
         if (size < room) continue;
-        char *grown = realloc(text, room * 2 + 1);
-        if (!grown) free(text);
+        char *grown = cli_alloc(c, room * 2 + 1);
+        memcpy(grown, text, size);
         text = grown;
         room *= 2;
     }
     int error = ferror(file) ? errno : 0;
     if (!is_stdin) fclose(file);
-    char *copy = text && !error ? cli_copy(c, text, size) : NULL;
-    free(text);
     *out_size = size;
-    if (!copy) sykli_fail_sys(&c->fault, error ? -error : -ENOMEM, "%s", path);
-    return copy;
+    if (!error) return text;
+    sykli_fail_sys(&c->fault, -error, "%s", path);
+    return NULL;
 }
 
 // Writes all of it and closes.

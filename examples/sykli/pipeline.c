@@ -12,7 +12,7 @@ typedef struct dimension {
 } dimension;
 
 typedef struct source_task { // as written, before its matrix
-    pipeline_task task;
+    pipeline_task *task;
     dimension *dimensions;
     size_t dimension_count;
     size_t first, count; // the tasks it became
@@ -70,19 +70,19 @@ static void read_matrix(reader *r, source_task *t)
 // One task of the matrix: the `number`-th combination, the last dimension counting fastest.
 static pipeline_task combine(cli *c, const source_task *source, size_t number)
 {
-    pipeline_task t = source->task;
+    pipeline_task t = *source->task;
     if (t.proof_count) { // each has results of its own
         t.proofs = cli_alloc(c, t.proof_count * sizeof *t.proofs);
-        memcpy(t.proofs, source->task.proofs, t.proof_count * sizeof *t.proofs);
+        memcpy(t.proofs, source->task->proofs, t.proof_count * sizeof *t.proofs);
     }
     size_t dimensions = source->dimension_count, step = source->count;
     t.env = cli_alloc(c, (t.env_count + dimensions + 1) * sizeof *t.env);
     t.env_count = 0;
-    for (size_t i = 0; i < source->task.env_count; i++) {
+    for (size_t i = 0; i < source->task->env_count; i++) {
         bool replaced = false;
         for (size_t k = 0; k < dimensions; k++)
-            replaced |= !strcmp(source->dimensions[k].name, source->task.env[i].name);
-        if (!replaced) t.env[t.env_count++] = source->task.env[i];
+            replaced |= !strcmp(source->dimensions[k].name, source->task->env[i].name);
+        if (!replaced) t.env[t.env_count++] = source->task->env[i];
     }
     for (size_t k = 0; k < dimensions; k++) {
         const dimension *d = &source->dimensions[k];
@@ -94,10 +94,13 @@ static pipeline_task combine(cli *c, const source_task *source, size_t number)
     return t;
 }
 
-static void expand(reader *r, source_task *sources, size_t count)
+// Makes the tasks of what is written: the same ones, where there is no matrix.
+static void expand(reader *r, source_task *sources, size_t count, pipeline_task *written)
 {
     size_t total = 0;
+    bool matrix = false;
     for (size_t i = 0; i < count; i++) {
+        matrix = matrix || sources[i].dimension_count;
         sources[i].count = 1;
         for (size_t k = 0; k < sources[i].dimension_count; k++)
             sources[i].count *= sources[i].dimensions[k].count;
@@ -108,8 +111,9 @@ static void expand(reader *r, source_task *sources, size_t count)
                       (unsigned)SYKLI_TASKS_MAX);
         return;
     }
-    r->p->tasks = cli_alloc(r->c, (total + 1) * sizeof *r->p->tasks);
-    for (size_t i = 0; i < count; i++)
+    r->p->tasks = matrix ? cli_alloc(r->c, (total + 1) * sizeof *r->p->tasks) : written;
+    r->p->task_count = matrix ? 0 : total;
+    for (size_t i = 0; matrix && i < count; i++)
         for (size_t k = 0; k < sources[i].count; k++)
             r->p->tasks[r->p->task_count++] = combine(r->c, &sources[i], k);
 }
@@ -161,7 +165,7 @@ static bool learn_name(sykli_map *names, const char *name, uint64_t value)
 static void learn_names(reader *r, sykli_map *names, source_task *sources, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        at_task(r, &sources[i].task);
+        at_task(r, sources[i].task);
         if (r->task && !learn_name(names, r->task, i))
             reader_report(r, "duplicate_task", r->task_node, "name", -1, "the name \"%s\" is taken",
                           r->task);
@@ -181,7 +185,7 @@ static void read_dependencies(reader *r, sykli_map *names, source_task *sources,
 {
     size_t count;
     source_task *source = &sources[at];
-    at_task(r, &source->task);
+    at_task(r, source->task);
     const char **texts = reader_list(r, "depends_on", &count);
     uint32_t list = sykli_json_get(r->doc, r->task_node, "depends_on");
     for (size_t i = 0; i < count; i++) {
@@ -343,7 +347,7 @@ static void read_intake(reader *r, sykli_map *names, source_task *sources, sourc
 static void read_intakes(reader *r, sykli_map *names, source_task *sources, size_t at)
 {
     source_task *source = &sources[at];
-    at_task(r, &source->task);
+    at_task(r, source->task);
     uint32_t list = sykli_json_get(r->doc, r->task_node, "task_inputs");
     int number = 0;
     if (!list) return;
@@ -355,7 +359,7 @@ static void read_intakes(reader *r, sykli_map *names, source_task *sources, size
         r->p->tasks[source->first + k].intakes = cli_alloc(
             r->c, (r->doc->nodes[list].count + 1u) * sizeof(pipeline_intake));
     places taken;
-    places_begin(r->c, &taken, &source->task);
+    places_begin(r->c, &taken, source->task);
     for (uint32_t e = sykli_json_first(r->doc, list); e; e = sykli_json_next(r->doc, list, e))
         read_intake(r, names, sources, source, &taken, e, number++);
     places_end(&taken);
@@ -371,7 +375,7 @@ static bool capability_name(const char *name)
 
 static void read_provides(reader *r, sykli_map *providers, const source_task *source)
 {
-    at_task(r, &source->task);
+    at_task(r, source->task);
     uint32_t node = sykli_json_get(r->doc, r->task_node, "provides");
     int at = 0;
     if (!node) return;
@@ -412,7 +416,7 @@ static void add_capability_env(cli *c, pipeline_task *t, const char *name, const
 static void read_needs(reader *r, const sykli_map *providers, const source_task *source)
 {
     size_t count;
-    at_task(r, &source->task);
+    at_task(r, source->task);
     const char **names = reader_list(r, "needs", &count);
     uint32_t list = sykli_json_get(r->doc, r->task_node, "needs");
     for (size_t k = 0; k < source->count && count; k++)
@@ -540,7 +544,7 @@ static void check_version(reader *r)
 
 static void read_source(reader *r, uint32_t node, source_task *source)
 {
-    pipeline_task *t = &source->task;
+    pipeline_task *t = source->task;
     r->task_node = t->node = node;
     t->index = r->index;
     r->task = NULL;
@@ -558,8 +562,9 @@ static void read_source(reader *r, uint32_t node, source_task *source)
         reader_report(r, "too_large", node, "name", -1, "a name has at most %d bytes",
                       SYKLI_NAME_MAX);
     }
+    t->plain = reader_plain(r, node);
     reader_task(r, t);
-    read_matrix(r, source);
+    if (!t->plain) read_matrix(r, source);
 }
 
 static bool found_error(const pipeline *p, const char *type)
@@ -569,19 +574,22 @@ static bool found_error(const pipeline *p, const char *type)
     return false;
 }
 
-static void read_graph(reader *r, source_task *sources, size_t count)
+static void read_graph(reader *r, source_task *sources, size_t count, pipeline_task *written)
 {
     const uint64_t seed[2] = { 0, 0 };
     sykli_map names, providers;
     sykli_map_init(&names, &r->c->mem, seed);
     sykli_map_init(&providers, &r->c->mem, seed);
-    expand(r, sources, count);
+    expand(r, sources, count, written);
     if (!found_error(r->p, "too_large")) {
         learn_names(r, &names, sources, count);
         for (size_t i = 0; i < count; i++) read_dependencies(r, &names, sources, i);
-        for (size_t i = 0; i < count; i++) read_intakes(r, &names, sources, i);
-        for (size_t i = 0; i < count; i++) read_provides(r, &providers, &sources[i]);
-        for (size_t i = 0; i < count; i++) read_needs(r, &providers, &sources[i]);
+        for (size_t i = 0; i < count; i++)
+            if (!sources[i].task->plain) read_intakes(r, &names, sources, i);
+        for (size_t i = 0; i < count; i++)
+            if (!sources[i].task->plain) read_provides(r, &providers, &sources[i]);
+        for (size_t i = 0; i < count; i++)
+            if (!sources[i].task->plain) read_needs(r, &providers, &sources[i]);
         drop_doubles(r);
         if (!found_error(r->p, "self_dependency") && !found_error(r->p, "missing_dependency"))
             check_cycles(r);
@@ -606,11 +614,13 @@ static void read_document(reader *r)
     }
     size_t count = r->doc->nodes[list].count, at = 0;
     source_task *sources = cli_alloc(r->c, (count + 1) * sizeof *sources);
+    pipeline_task *written = cli_alloc(r->c, (count + 1) * sizeof *written);
     for (uint32_t e = sykli_json_first(r->doc, list); e; e = sykli_json_next(r->doc, list, e)) {
         r->index = (uint32_t)at;
+        sources[at].task = &written[at];
         read_source(r, e, &sources[at++]);
     }
-    read_graph(r, sources, count);
+    read_graph(r, sources, count, written);
     r->task_node = 0;
     if (!count)
         pipeline_add_error(r->c, &r->p->warnings,

@@ -69,6 +69,7 @@ typedef struct pipeline_task {
     pipeline_review *review;    // NULL: it is none
     const char **covers;        // semantic.covers: files that concern it beside its inputs
     size_t cover_count;
+    bool plain;                 // has only the fields that nearly all have: see reader_plain
     bool manual;                // runs only when it is named
     bool smart;                 // runs only when git knows of changes that concern it
     bool may_fail;              // a failure makes it skipped

@@ -170,10 +170,13 @@ static void read_outputs(reader *r, pipeline_task *t)
     if (reader_type(r, node) == SYKLI_JSON_object) {
         t->outputs = map_field(r, node, "outputs", &t->output_count);
     } else if (reader_type(r, node) == SYKLI_JSON_array) {
+        static const char *const first[] = { "output_0", "output_1", "output_2", "output_3" };
         const char **paths = reader_list(r, "outputs", &t->output_count);
         t->outputs = cli_alloc(r->c, (t->output_count + 1) * sizeof *t->outputs);
         for (size_t i = 0; i < t->output_count; i++)
-            t->outputs[i] = (sykli_pair){ cli_print(r->c, "output_%zu", i), paths[i] };
+            t->outputs[i] = (sykli_pair){ i < sizeof first / sizeof *first
+                                              ? first[i] : cli_print(r->c, "output_%zu", i),
+                                          paths[i] };
     } else {
         reader_wrong_type(r, node, "outputs", -1, "an object of paths");
     }
@@ -358,18 +361,19 @@ static void read_condition(reader *r, pipeline_task *t)
             n->line, n->column });
 }
 
-static void read_task(reader *r, pipeline_task *t)
+// Fields that few tasks have, in front of `env` and `outputs` and behind them: errors are told in
+// the order of the fields.
+static void read_limits(reader *r, pipeline_task *t)
 {
-    t->command = reader_text(r, "command");
-    t->workdir = reader_text(r, "workdir");
-    t->inputs = reader_list(r, "inputs", &t->input_count);
     t->secrets = reader_list(r, "secrets", &t->secret_count);
     t->timeout_ms = (uint32_t)number_field(r, "timeout", 1, UINT32_MAX / 1000) * 1000;
     t->stall_ms = (uint32_t)number_field(r, "stall", 1, UINT32_MAX / 1000) * 1000;
     t->retries = (uint32_t)number_field(r, "retry", 0, 1000);
     read_condition(r, t);
-    read_env(r, t);
-    read_outputs(r, t);
+}
+
+static void read_rest(reader *r, pipeline_task *t)
+{
     read_hooks(r, t);
     read_gate(r, t);
     read_review(r, t);
@@ -379,6 +383,17 @@ static void read_task(reader *r, pipeline_task *t)
     t->placed = labels != 0;
     t->no_cache = truth_field(r, "no_cache");
     t->pty = truth_field(r, "pty");
+}
+
+static void read_task(reader *r, pipeline_task *t)
+{
+    t->command = reader_text(r, "command");
+    t->workdir = reader_text(r, "workdir");
+    t->inputs = reader_list(r, "inputs", &t->input_count);
+    if (!t->plain) read_limits(r, t);
+    read_env(r, t);
+    read_outputs(r, t);
+    if (!t->plain) read_rest(r, t);
     if (reader_blank(t->command) && !is_review(r, r->task_node)
         && !sykli_json_get(r->doc, r->task_node, "gate"))
         reader_report(r, "missing_command", r->task_node, "command", -1,
@@ -563,9 +578,17 @@ static void read_evidence(reader *r, pipeline_task *t)
     }
 }
 
+bool reader_plain(const reader *r, uint32_t task)
+{
+    static const char *const usual[] = { "name", "command", "inputs", "outputs", "depends_on",
+                                         "env", "workdir", NULL };
+    return !extra_member(r, task, usual);
+}
+
 void reader_task(reader *r, pipeline_task *t)
 {
     read_task(r, t);
+    if (t->plain) return;
     check_task_type(r);
     uint32_t criteria = sykli_json_get(r->doc, r->task_node, "success_criteria");
     uint32_t evidence = sykli_json_get(r->doc, r->task_node, "evidence_required");

@@ -45,6 +45,9 @@ uint32_t reader_element(const reader *r, uint32_t list, size_t at);
 const char *reader_member(reader *r, uint32_t object, const char *field, int element,
                           const char *name);
 
+// Whether a task has only the fields that nearly all have: then the others need not be asked for.
+bool reader_plain(const reader *r, uint32_t task);
+
 // All fields of the task but name and matrix, and those that name other tasks.
 void reader_task(reader *r, pipeline_task *t);
 

@@ -102,7 +102,7 @@ static void check_task(cli *c, pipeline *p, const pipeline_task *t)
         "mounts are for containers, which come in a later version",
         "oidc comes in a later version: let the command exchange its token itself" };
     const sykli_json_doc *doc = &p->doc;
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    for (size_t i = 0; !t->plain && i < sizeof fields / sizeof *fields; i++) {
         uint32_t node = sykli_json_get(doc, t->node, fields[i]);
         bool list = node && doc->nodes[node].type == SYKLI_JSON_array;
         if (node && !(list && !doc->nodes[node].count))

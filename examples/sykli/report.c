@@ -141,8 +141,12 @@ static const char *kept(cli *c, const char *text)
 // One row a task, or one a task that did not do what it should; all are counted.
 static report_row *rows_of(run *r, bool only_bad, size_t *count)
 {
-    report_row *rows = cli_alloc(r->c, (r->p->task_count + 1) * sizeof *rows);
+    size_t bad = 0;
     *count = 0;
+    for (int i = 0; i < SYKLI_STATUS_COUNT; i++)
+        bad += report_is_bad((sykli_status)i) ? r->counts[i] : 0;
+    if (only_bad && r->counted && !bad) return NULL;
+    report_row *rows = cli_alloc(r->c, (r->p->task_count + 1) * sizeof *rows);
     memset(r->counts, 0, sizeof r->counts);
     r->counted = true;
     for (size_t i = 0; i < r->p->task_count; i++) {

@@ -70,6 +70,8 @@ static void on_finished(run *r, const sykli_event *event)
 {
     r->wall_ms = event->duration_ms;
     r->saved_ms = event->saved_ms;
+    for (int i = 0; i < SYKLI_ENDINGS; i++) r->counts[i] = event->counts[i];
+    r->counted = true;
     r->critical_path = "";
     for (size_t i = 0; i < event->path_count; i++)
         r->critical_path = cli_print(r->c, "%s%s%s", r->critical_path, i ? " → " : "",
