@@ -9326,7 +9326,7 @@ static int sykli__rows_pools_make(sykli__rows *r, const sykli__rows_desc *desc, 
         memory = memory && p->rows && p->slots && p->dirty;
     }
     r->heap_size = desc->heap_size < 8 ? 8 : desc->heap_size;
-    r->heap = (char *)sykli_mem_resize(r->mem, SYKLI_TAG_rows, NULL, 0, r->heap_size);
+    r->heap = (char *)sykli__base_resize(r->mem, SYKLI_TAG_rows, NULL, 0, r->heap_size);
     r->stage = (char *)sykli_mem_resize(r->mem, SYKLI_TAG_rows, NULL, 0, SYKLI__ROWS_STAGE);
     memory = memory && r->heap && r->stage;
     return memory ? 0 : sykli_fail(f, SYKLI_ENOMEM, "no memory for the rows of this process");
@@ -9489,21 +9489,27 @@ static void sykli__rows_release(sykli__rows *r, size_t pool, uint32_t slot)
     sykli__rows_touch(p, slot);
 }
 
+// Puts a text into the heap that nobody will ask for again.   returns  as sykli__rows_text
+static uint64_t sykli__rows_text_once(sykli__rows *r, const char *text, size_t size)
+{
+    uint64_t at = r->header.heap_used;
+    if (!size || size > SYKLI__ROWS_TEXT_MAX || size > r->heap_size - at) return 0;
+    memcpy(r->heap + at, text, size);
+    r->header.heap_used = at + size;
+    return at << 24 | size;
+}
+
 // Puts a text into the heap, once however often it is asked for. A REF belongs into a row at once:
 // the next flush may move the text, and then knows only the rows.
 //   returns  the REF; 0 when the heap is full
 static uint64_t sykli__rows_text(sykli__rows *r, const char *text, size_t size)
 {
-    if (!size || size > SYKLI__ROWS_TEXT_MAX) return 0;
     uint64_t *there = sykli_map_get(&r->texts, text, size);
     if (there) return *there;
-    uint64_t at = r->header.heap_used;
-    if (size > r->heap_size - at) return 0;
-    uint64_t ref = at << 24 | size;
-    if (sykli_map_put(&r->texts, text, size, ref) < 0) return 0;
-    memcpy(r->heap + at, text, size);
-    r->header.heap_used = at + size;
-    return ref;
+    uint64_t ref = sykli__rows_text_once(r, text, size);
+    if (!ref || sykli_map_put(&r->texts, text, size, ref) >= 0) return ref;
+    r->header.heap_used -= size;
+    return 0;
 }
 
 // Moves one text into the new heap and corrects the row.
@@ -9521,7 +9527,7 @@ static void sykli__rows_ref_move(sykli__rows *r, const char *old, char *field)
 static bool sykli__rows_compact(sykli__rows *r)
 {
     char *old = r->heap;
-    r->heap = (char *)sykli_mem_resize(r->mem, SYKLI_TAG_rows, NULL, 0, r->heap_size);
+    r->heap = (char *)sykli__base_resize(r->mem, SYKLI_TAG_rows, NULL, 0, r->heap_size);
     if (!r->heap) {
         r->heap = old;
         return false;
@@ -11081,9 +11087,8 @@ typedef struct sykli__store_entry {
 
 static bool sykli__store_none(const sykli_digest *id)
 {
-    for (int i = 0; i < 32; i++)
-        if (id->bytes[i]) return false;
-    return true;
+    static const sykli_digest none;
+    return !memcmp(id, &none, sizeof none);
 }
 
 static int64_t sykli__store_now_ns(const sykli__store *s)
@@ -12737,12 +12742,12 @@ static void sykli__key_escape(sykli_buf *out, const char *text, size_t size, cha
     sykli_buf_add(out, text + from, size - from);
 }
 
-// Adds a part as it is: three sizes, then what has them.
+// Adds a part as it is: three sizes, then what has them. No part has 4 GiB.
 static void sykli__key_raw(sykli__key *key, const char *part, const char *name, const void *value,
                            size_t size)
 {
-    const size_t sizes[3] = { strlen(part), strlen(name), size };
-    size_t all = sizeof sizes + sizes[0] + sizes[1] + size;
+    const uint32_t sizes[3] = { (uint32_t)strlen(part), (uint32_t)strlen(name), (uint32_t)size };
+    size_t all = sizeof sizes + (size_t)sizes[0] + sizes[1] + size;
     uint8_t *room = sykli_buf_grow(&key->raw, all);
     if (!room) return;
     memcpy(room, sizes, sizeof sizes);
@@ -15137,6 +15142,15 @@ static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t starte
     return rc ? sykli_fail(f, rc, "the record of run %llu cannot be written", id) : 0;
 }
 
+// A member of hex digits, which need no look at each; `name` ends with the quote before them.
+static void sykli__history_plain(sykli_buf *b, const char *name, const char *hex)
+{
+    if (!hex || !*hex) return;
+    sykli_buf_text(b, name);
+    sykli_buf_text(b, hex);
+    sykli_buf_text(b, "\"");
+}
+
 static void sykli__history_count(sykli_buf *b, const char *name, uint64_t value)
 {
     sykli_buf_text(b, name);
@@ -15162,10 +15176,10 @@ static int sykli__history_line_add(sykli_buf *b, const sykli__history_task *task
         sykli__history_count(b, ",\"read_bytes\":", task->read_bytes);
         sykli__history_count(b, ",\"write_bytes\":", task->write_bytes);
     }
-    sykli__history_field(b, ",\"key\":", task->key);
+    sykli__history_plain(b, ",\"key\":\"", task->key);
     sykli__history_field(b, ",\"from\":", task->from);
     sykli__history_field(b, ",\"log\":", task->log);
-    sykli__history_field(b, ",\"log_id\":", task->log_id);
+    sykli__history_plain(b, ",\"log_id\":\"", task->log_id);
     sykli__history_field(b, ",\"reason\":", task->reason);
     return sykli_buf_text(b, "}\n");
 }
@@ -15436,9 +15450,9 @@ typedef struct sykli__memo_task {
     sykli_digest log;               // what it printed; zeros: nothing
     uint64_t saved_ms, log_bytes;
     int64_t looked_ms;              // when its entry was last seen in the store; 0: no record
-    uint32_t name_at;               // in the file's texts
+    uint32_t name_at, from_at;      // in the file's texts
     uint32_t expected_ms;           // what it usually takes
-    char from[SYKLI_NODE_NAME_MAX + 8];
+    const char *from;               // where its result is from; set when the file has been read
 } sykli__memo_task;
 
 typedef struct sykli__memo_header {
@@ -15461,7 +15475,7 @@ typedef struct sykli__memo {
     bool changed;
 } sykli__memo;
 
-static const char sykli__memo_magic[8] = { 's', 'y', 'k', 'm', 'e', 'm', 'o', 2 };
+static const char sykli__memo_magic[8] = { 's', 'y', 'k', 'm', 'e', 'm', 'o', 3 };
 
 // Drops the record of a task of this run.
 static void sykli__memo_forget(sykli__memo *m, size_t number)
@@ -15500,8 +15514,8 @@ static bool sykli__memo_whole(sykli__memo *m)
     m->texts = (const char *)(m->old + h->count);
     if (h->count && (!h->text_size || m->texts[h->text_size - 1])) return false;
     for (size_t i = 0; i < h->count; i++)
-        if (m->old[i].name_at >= h->text_size || m->old[i].from[sizeof m->old->from - 1])
-            return false;
+        if (m->old[i].name_at >= h->text_size || m->old[i].from_at >= h->text_size) return false;
+    for (size_t i = 0; i < h->count; i++) m->old[i].from = m->texts + m->old[i].from_at;
     return true;
 }
 
@@ -15597,8 +15611,12 @@ static void sykli__memo_add(sykli_buf *records, sykli_buf *texts, const sykli__m
                             const char *name)
 {
     sykli__memo_task copy = *task;
+    const char *from = task->from ? task->from : "";
     copy.name_at = (uint32_t)texts->size;
     sykli_buf_add(texts, name, strlen(name) + 1);
+    copy.from_at = (uint32_t)texts->size;
+    copy.from = NULL;
+    sykli_buf_add(texts, from, strlen(from) + 1);
     sykli_buf_add(records, &copy, sizeof copy);
 }
 
@@ -16725,7 +16743,7 @@ static void sykli__drive_remember(sykli__drive *d, uint32_t task, const sykli__s
                               .looked_ms = d->mem->sys->wall_ms(d->mem->sys->user) };
     if (!d->memo.tasks || !t->marked) return;
     memcpy(memo.inputs, t->mark, sizeof memo.inputs);
-    snprintf(memo.from, sizeof memo.from, "%s", t->from ? t->from : "local");
+    memo.from = t->from ? t->from : "local";
     if (t->upstream_known) memo.upstream = t->upstream;
     if (sykli__drive_mark_outputs(d, t, false, memo.outputs)) return;
     sykli__memo_put(&d->memo, task, &memo);
@@ -17975,7 +17993,7 @@ static int sykli__drive_open_rows(sykli__drive *d)
     for (size_t i = 0; i < d->task_count; i++) {
         sykli__drive_task *t = &d->tasks[i];
         t->slot = sykli__rows_take(&d->rows, SYKLI__DRIVE_POOL_TASKS, &t->serial);
-        t->name_ref = sykli__rows_text(&d->rows, t->name, strlen(t->name));
+        t->name_ref = sykli__rows_text_once(&d->rows, t->name, strlen(t->name));
     }
     return 0;
 }
