@@ -113,7 +113,7 @@ expect "nothing to follow" 0 "begins" "ends"
 lines 2
 
 # Elsewhere: the record says where, also while the task runs.
-rm go
+rm go run.err
 "$sykli" run --log-dir elsewhere >run.out 2>run.err </dev/null &
 runner=$!
 until_true grep -q started run.err
