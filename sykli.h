@@ -82,7 +82,7 @@ extern "C" {
     X(ELIMIT, -6, "a limit is reached", "raise the limit that the message names")                  \
     X(ESTALE, -7, "the handle is no longer valid", "look the thing up again")                      \
     X(EIO, -8, "input or output failed", "check disk space and permissions")                       \
-    X(EPERM, -9, "not permitted", "an admin can grant the role that the message names")            \
+    X(EPERM, -9, "not permitted", "check the permissions, or the role that the message names")     \
     X(ENONODE, -10, "no such node is reachable", "`sykli nodes` lists the nodes")                  \
     X(ETIMEOUT, -11, "the deadline passed", "try again, or allow more time")                       \
     X(ECLOSED, -12, "the connection closed", "try again")                                          \
@@ -4986,7 +4986,9 @@ static uint64_t sykli__query_read(sykli__query_reader *in)
 static const char *sykli__query_read_text(sykli__query_reader *in, size_t max, size_t *size)
 {
     uint64_t wanted = sykli__query_read(in);
-    if (wanted > max || wanted > (uint64_t)(in->end - in->at)) in->bad = true;
+    if (wanted > max || wanted > (uint64_t)(in->end - in->at)
+        || (wanted && memchr(in->at, 0, (size_t)wanted))) // a NUL would end it early, or be no JSON
+        in->bad = true;
     *size = in->bad ? 0 : (size_t)wanted;
     const char *text = (const char *)in->at;
     in->at += *size;
@@ -5037,7 +5039,7 @@ static void sykli__query_decode_columns(sykli__query_reader *in, sykli_result *r
         const char *text = sykli__query_read_text(in, SYKLI__QUERY_NAME_MAX - 1, &size);
         if (size) memcpy(name, text, size);
         name[size] = 0;
-        if (unit >= SYKLI_UNIT_COUNT || memchr(name, 0, size)) in->bad = true;
+        if (unit >= SYKLI_UNIT_COUNT) in->bad = true;
         else if (sykli__query_column_add(r, name, unit) != (int)i) in->bad = true;
     }
     r->shown = r->width;
@@ -10800,6 +10802,19 @@ static int sykli__tree_remove_at(sykli_mem *mem, int dir, const char *name, int 
     return rc == -ENOENT ? 0 : rc;
 }
 
+// Whether removing an output takes an input with it, or all that a pattern could ever match. Both
+// as they are written.
+static bool sykli__tree_takes(const char *output, const char *input)
+{
+    char out[SYKLI__TREE_PATH_MAX + 1], in[SYKLI__TREE_PATH_MAX + 1];
+    sykli_fault ignored = { 0 }; // bad paths are told where they are used
+    if (sykli__tree_clean(output, out, &ignored) || sykli__tree_clean(input, in, &ignored))
+        return false;
+    size_t size = strlen(out);
+    if (sykli__tree_is_glob(out) && sykli_glob_match(out, in)) return true;
+    return size && !strncmp(out, in, size) && (!in[size] || in[size] == '/');
+}
+
 // Removes one path below the root, never by way of a symbolic link.
 static int sykli__tree_remove_path(sykli__tree *t, const char *path, sykli_fault *fault)
 {
@@ -15674,6 +15689,7 @@ static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
 // What is being restored is not collected for a minute, and a second more for each so many bytes.
 #define SYKLI__DRIVE_HOLD_MS 60000u
 #define SYKLI__DRIVE_HOLD_BYTES (4u << 20)
+#define SYKLI__DRIVE_PAIRS_MAX (1u << 24) // outputs times inputs of a task that are compared
 #define SYKLI__DRIVE_SLACK_BYTES (64u << 20)   // added by a run before the quota is looked at
 
 typedef enum sykli__drive_phase {
@@ -16073,6 +16089,19 @@ static int sykli__drive_check_desc(sykli__drive *d, const sykli_task_desc *desc)
                       desc->name);
 }
 
+// Outputs are removed before a task runs: what it reads may not be among them, or it is lost.
+static int sykli__drive_check_outputs(sykli__drive *d, const sykli__drive_task *t)
+{
+    if ((uint64_t)t->output_count * t->input_count > SYKLI__DRIVE_PAIRS_MAX) return 0;
+    for (uint32_t i = 0; i < t->output_count; i++)
+        for (uint32_t k = 0; k < t->input_count; k++)
+            if (sykli__tree_takes(t->outputs[i].value, t->inputs[k]))
+                return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': the input %s is in the "
+                                  "output %s, which is removed before it runs: give it another "
+                                  "output", t->name, t->inputs[k], t->outputs[i].value);
+    return 0;
+}
+
 //   returns  the task's number or the error
 static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
 {
@@ -16104,6 +16133,8 @@ static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
         || (desc->skip_reason && !t->skip_reason) || sykli__drive_keep_lists(d, desc, t)
         || sykli__drive_keep_more(d, desc, t))
         return sykli_fail(d->fault, SYKLI_ENOMEM, "task '%s': out of memory", desc->name);
+    rc = sykli__drive_check_outputs(d, t);
+    if (rc) return rc;
     bool keyed = t->input_count && !t->no_cache && !d->desc->no_cache && *t->command;
     int64_t number = sykli__sched_add(&d->sched, &(sykli__sched_desc){
         .timeout_ms = desc->timeout_ms, .retries = desc->retries, .keyed = keyed,
@@ -16291,23 +16322,40 @@ static void sykli__drive_log_tail(sykli__drive_job *job, const uint8_t *data, si
     if (sykli_buf_add(&job->tail, data, size)) sykli_buf_reset(&job->tail);
 }
 
-// Appends to the log what the cap allows. A log that cannot be written never fails its task.
+// A log that cannot be written never fails its task, but it is told.
+static void sykli__drive_log_lost(sykli__drive *d, sykli__drive_job *job, int64_t rc, size_t size)
+{
+    sykli__drive_task *t = &d->tasks[job->task];
+    job->cap.kept_bytes -= size;
+    job->cap.dropped_bytes += size;
+    if (t->reason) return;
+    sykli_fail_sys(d->fault, rc, "its log cannot be written");
+    sykli__drive_set_reason(d, t, d->fault->text);
+}
+
+// Appends to the log what the cap allows.
 static void sykli__drive_log(sykli__drive *d, sykli__drive_job *job, const uint8_t *data,
                              size_t size)
 {
     const sykli_sys *sys = d->mem->sys;
     if (!d->history_open || !size) return;
-    if (job->log_fd == -1) job->log_fd = sykli__drive_log_open(d, job);
-    if (job->log_fd < 0) {
-        job->log_fd = -2; // it is not tried again
-        return;
-    }
     size_t all = size;
     size = sykli__log_cap_take(&job->cap, size);
+    if (job->log_fd == -1) {
+        job->log_fd = sykli__drive_log_open(d, job);
+        if (job->log_fd < 0) {
+            sykli__drive_log_lost(d, job, job->log_fd, size);
+            job->log_fd = -2; // it is not tried again
+        }
+    }
+    if (job->log_fd < 0) return;
     if (size < all) sykli__drive_log_tail(job, data + size, all - size);
     for (size_t at = 0; at < size;) {
         int64_t rc = sys->write(sys->user, job->log_fd, data + at, size - at);
-        if (rc <= 0) return;
+        if (rc <= 0) {
+            sykli__drive_log_lost(d, job, rc, size - at);
+            return;
+        }
         at += (size_t)rc;
     }
 }
@@ -16319,7 +16367,7 @@ static void sykli__drive_log_close(sykli__drive *d, sykli__drive_job *job)
     if (job->log_fd < 0) return;
     const uint8_t *tail = job->tail.data;
     size_t tail_size = job->tail.size, size;
-    if (job->cap.dropped_bytes > tail_size) { // from the first whole line on
+    if (tail && job->cap.dropped_bytes > tail_size) { // from the first whole line on
         const uint8_t *line = (const uint8_t *)memchr(tail, '\n', tail_size);
         if (line) tail_size -= (size_t)(line + 1 - tail), tail = line + 1;
     }

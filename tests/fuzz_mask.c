@@ -4,13 +4,13 @@
 #define SYKLI_IMPLEMENTATION
 #include "fuzz.h"
 
-enum { SECRETS = 2, SECRET_MAX = 40, TEXT_MAX_BYTES = 1024 };
+enum { SECRETS = 2, SECRET_MAX = 40, SECOND_MAX = 12, TEXT_MAX_BYTES = 1024 };
 typedef struct secret { char text[SECRET_MAX + 1]; size_t size; bool masked; } secret;
 
-static secret take_secret(test *t, fuzz_in *in, sykli__log_mask *mask)
+static secret take_secret(test *t, fuzz_in *in, sykli__log_mask *mask, size_t max)
 {
     secret s = { "", 0, false };
-    for (size_t size = fuzz_byte(in) % (SECRET_MAX + 1); s.size < size && in->left;)
+    for (size_t size = fuzz_byte(in) % (max + 1); s.size < size && in->left;)
         s.text[s.size++] = (char)fuzz_byte(in);
     int rc = sykli__log_mask_add(mask, s.text, s.size, &t->fault);
     FUZZ_CHECK(rc >= 0);
@@ -77,7 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sykli_buf_init(&text, &t.mem, SYKLI_TAG_host);
     sykli_buf_init(&whole, &t.mem, SYKLI_TAG_host);
     sykli_buf_init(&pieces, &t.mem, SYKLI_TAG_host);
-    for (int i = 0; i < SECRETS; i++) secrets[i] = take_secret(&t, &in, &mask);
+    for (int i = 0; i < SECRETS; i++)
+        secrets[i] = take_secret(&t, &in, &mask, i ? SECOND_MAX : SECRET_MAX);
     size_t step = 1 + fuzz_byte(&in) % 64;
     while (in.left && text.size < TEXT_MAX_BYTES) { // a few bytes could stand for many secrets
         uint8_t c = fuzz_byte(&in);

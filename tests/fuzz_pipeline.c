@@ -53,7 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!p.errors.count) {
         FUZZ_CHECK(pipeline_select(&c, &p, NULL, 0, NULL) == 0);
         check_graph(&c, &p);
-        pipeline_check_support(&c, &p);
+        pipeline_source source = { .name = "sykli.json", .path = "sykli.json", .dir = "." };
+        pipeline_check_support(&c, &p, &source);
     }
     check_report(&c, &p);
     pipeline_free(&p);

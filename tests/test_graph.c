@@ -126,6 +126,36 @@ out:
     place_end(t, &p);
 }
 
+// ---- outputs and inputs -----------------------------------------------------------------------
+static void no_output_takes_an_input_with_it(test *t)
+{
+    static const struct { const char *input, *output; int code; } cases[] = {
+        { "src/a.c", "src", SYKLI_EINVAL }, { "src/**/*.c", "./src//", SYKLI_EINVAL },
+        { "src/a.c", "src/a.c", SYKLI_EINVAL }, { "./src/a.c", "src/*", SYKLI_EINVAL },
+        { "src/*.c", "src/*.c", SYKLI_EINVAL }, { "src/*.c", "**", SYKLI_EINVAL },
+        { "src/*.c", "src/*.o", 0 }, { "src/**", "src/made.h", 0 }, { "**", "build", 0 },
+        { "source/a.c", "so", 0 }, { "src/a.c", "src/a", 0 } };
+    place p;
+    place_make(&p);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+        TRY_NOT_NULL(s);
+        sykli_add(s, &(sykli_task_desc){ .name = "t", .command = "true",
+            .inputs = { "in", cases[i].input },
+            .outputs = { { "a", "a" }, { "o", cases[i].output } } });
+        if (t->injected) {
+            CHECK(sykli_error(s) && *sykli_errmsg(s));
+            sykli_close(s);
+            break;
+        }
+        CHECK_INT(sykli_error(s), cases[i].code);
+        CHECK(!cases[i].code || strstr(sykli_errmsg(s), "is removed before it runs"));
+        sykli_close(s);
+    }
+out:
+    place_end(t, &p);
+}
+
 // ---- what the host accepts ------------------------------------------------------------------
 typedef struct judge { int wanted, asked, restored; bool never; } judge;
 
@@ -479,6 +509,7 @@ int main(int argc, char **argv)
     TEST_SOME(20, what_is_taken_in_is_in_the_key);
     TEST_STORY(bad_intakes_are_refused);
     TEST_SOME(20, an_intake_stays_in_the_project);
+    TEST_STORY(no_output_takes_an_input_with_it);
     TEST_SOME(30, the_host_accepts);
     TEST_SOME(30, given_secrets_stay_secret);
     TEST_SOME(30, a_held_task_holds_no_worker);

@@ -593,6 +593,7 @@ static void a_result_that_lies_is_refused(test *t)
         { "SQR\1\1\0\1a\xff\xff\xff\xff\xff\xff\xff\xff\xff\1", 18,
           "a damaged result, at byte 18 of 18" },
         { "SQR\1\1\0\1a\1\4\xff\xff\xff\xff\x0f", 15, "a damaged result, at byte 15 of 15" },
+        { "SQR\1\1\0\1a\1\4\2x\0", 13, "a damaged result, at byte 11 of 13" },
         { "SQR\1\1\0\1a\0\0", 10, "a damaged result, at byte 9 of 10" },
         { "SQR\1\2\0\1a\0\1a\0", 12, "a damaged result, at byte 11 of 12" },
     };

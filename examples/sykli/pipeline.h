@@ -105,8 +105,13 @@ void pipeline_close_over(cli *c, pipeline *p);
 // well formed is skipped with a warning.   dir  the project folder
 void pipeline_decide(cli *c, pipeline *p, const char *dir);
 
-// What the wanted tasks use and this program does not do yet, by name: appended to `errors`.
-void pipeline_check_support(cli *c, pipeline *p);
+// What the wanted tasks use and this program does not do yet, by name, and outputs that the
+// pipeline itself is in: appended to `errors`.
+struct pipeline_source;
+void pipeline_check_support(cli *c, pipeline *p, const struct pipeline_source *source);
+
+// Whether an output, a path or a glob, takes a path or pattern with it when it is removed.
+bool pipeline_takes(const char *output, const char *path);
 
 // Says on stderr what of the wanted tasks has no effect here.
 void pipeline_note(const pipeline *p);

@@ -186,6 +186,21 @@ static void read_outputs(reader *r, pipeline_task *t)
                           t->outputs[i].name);
 }
 
+#define PAIRS_MAX (1u << 24) // outputs times inputs of a task that are compared
+
+// Outputs are removed before a task runs: what it reads may not be among them.
+static void check_outputs(reader *r, const pipeline_task *t)
+{
+    if ((uint64_t)t->output_count * t->input_count > PAIRS_MAX) return;
+    for (size_t i = 0; i < t->output_count; i++)
+        for (size_t k = 0; k < t->input_count; k++)
+            if (pipeline_takes(t->outputs[i].value, t->inputs[k]))
+                reader_report(r, "invalid_field", sykli_json_get(r->doc, r->task_node, "outputs"),
+                              "outputs", -1, "the input \"%s\" is in the output \"%s\", which is "
+                              "removed before the task runs: give it another output",
+                              t->inputs[k], t->outputs[i].value);
+}
+
 static bool is_review(const reader *r, uint32_t task)
 {
     const char *kind = sykli_json_text(r->doc, sykli_json_get(r->doc, task, "kind"));
@@ -393,6 +408,7 @@ static void read_task(reader *r, pipeline_task *t)
     if (!t->plain) read_limits(r, t);
     read_env(r, t);
     read_outputs(r, t);
+    check_outputs(r, t);
     if (!t->plain) read_rest(r, t);
     if (reader_blank(t->command) && !is_review(r, r->task_node)
         && !sykli_json_get(r->doc, r->task_node, "gate"))

@@ -336,7 +336,7 @@ static int run_pipeline(run *r, const char *const *names, int count)
         if (!code && !count) affected_select(c, r->p, r->source);
         if (code) return code;
         pipeline_decide(c, r->p, r->source->dir);
-        pipeline_check_support(c, r->p);
+        pipeline_check_support(c, r->p, r->source);
     }
     if (r->watching) r->watch = watch_begin(r->p, r->source, r->watch);
     r->watched = r->watch != NULL;
