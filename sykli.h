@@ -18105,7 +18105,7 @@ static int sykli__drive_take(sykli__drive *d)
 static int sykli__drive_fail_cycle(sykli__drive *d, const uint32_t *cycle, size_t named,
                                    size_t count)
 {
-    char text[400] = "", more[32] = "";
+    char text[400] = "", more[40] = "";
     for (size_t i = named; i-- > 0;) {
         size_t used = strlen(text);
         snprintf(text + used, sizeof text - used, "%s -> ", d->tasks[cycle[i]].name);
