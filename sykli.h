@@ -8785,9 +8785,19 @@ static int sykli__sys_resolve(void *u, const char *host, int index, char *out, s
     if (rc) return rc == EAI_SYSTEM ? -errno : rc == EAI_MEMORY ? -ENOMEM : -ENOENT;
     const struct addrinfo *at = found;
     while (at && index-- > 0) at = at->ai_next;
-    int none = at ? getnameinfo(at->ai_addr, at->ai_addrlen, out, (socklen_t)size, NULL, 0,
-                                NI_NUMERICHOST) : 0;
-    rc = !at ? -ENOENT : none ? -ENAMETOOLONG : at->ai_family == AF_INET6 ? 6 : 4;
+    sykli__sys_address a;
+    memset(&a, 0, sizeof a);
+    if (at) memcpy(&a, at->ai_addr, at->ai_addrlen < sizeof a ? at->ai_addrlen : sizeof a);
+    bool v6 = a.any.sa_family == AF_INET6;
+    const void *bytes = v6 ? (const void *)&a.v6.sin6_addr : (const void *)&a.v4.sin_addr;
+    char ip[INET6_ADDRSTRLEN];
+    rc = -ENOENT;
+    if (at && inet_ntop(a.any.sa_family, bytes, ip, sizeof ip)) {
+        unsigned scope = v6 ? a.v6.sin6_scope_id : 0;
+        int used = scope ? snprintf(out, size, "%s%%%u", ip, scope)
+                         : snprintf(out, size, "%s", ip);
+        rc = used < 0 || (size_t)used >= size ? -ENAMETOOLONG : v6 ? 6 : 4;
+    }
     freeaddrinfo(found);
     return rc;
 }

@@ -48,6 +48,14 @@ check "both print one graph" same_graph
 check "the graph is valid" "$B/sykli" validate --strict "$work/carried.json"
 check "and says all of it" grep -q '"stall":2.*"pty":true,"no_cache":true' "$work/carried.json"
 check "without --emit it says who runs it" tells_who_runs_it
+carried_as_it_is() {
+    mkdir -p "$work/carrying" && cp examples/pipeline.c "$work/carrying/sykli.c" \
+        && SYKLI_CACHE=$work/carrying/cache SYKLI_CONFIG=/dev/null \
+            "$B/sykli" validate "$work/carrying/sykli.c" \
+        && find "$work/carrying/cache" -name sykli.h -exec cmp "$B/gen/carried/sykli.h" {} + \
+        && [ -n "$(find "$work/carrying/cache" -name sykli.h)" ]
+}
+check "the node writes the header as it was packed" carried_as_it_is
 
 # ---- the examples
 

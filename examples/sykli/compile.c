@@ -3,6 +3,7 @@
 #include "carried.h"
 #include "config_file.h"
 #include "tool.h"
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -234,10 +235,27 @@ int compile_limit(cli *c, uint32_t *out_ms)
     return config_file_limit(c, "SYKLI_EMIT_TIMEOUT", "emit.timeout", TIMEOUT_MS, out_ms);
 }
 
+static const char *unpack(cli *c, const carried_text *from)
+{
+    char *text = cli_alloc(c, from->size);
+    size_t size = 0;
+    for (const unsigned char *p = from->packed; p < from->packed + from->packed_size; p++) {
+        if (*p < 128) {
+            text[size++] = (char)*p;
+            continue;
+        }
+        size_t back = p[1] + 256u * p[2];
+        for (int n = *p - 128; n; n--, size++) text[size] = text[size - back];
+        p += 2;
+    }
+    assert(size == from->size);
+    return text;
+}
+
 int compile_pipeline(cli *c, const char *path, const char **out)
 {
-    size_t source_size, header_size;
-    const char *header = carried_header(&header_size), *dir = programs(c);
+    size_t source_size, header_size = carried_header.size;
+    const char *header = unpack(c, &carried_header), *dir = programs(c);
     const char *source = cli_read(c, path, &source_size);
     sykli_sha256 hash;
     uint8_t sum[32];
