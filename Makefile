@@ -4,13 +4,13 @@ CC       = cc
 HOSTCC   = cc
 CFLAGS   = $(if $(STATIC),$(SMALL_CFLAGS),-O2) -g
 # A static binary is for copying about: small where it is not hot, without what only debuggers read
-# while the program runs, and without pages of zeros between code and constants. `tools/size` has
-# the budget of each part.
+# while the program runs, without the longer addresses of code that can be anywhere, which it is not,
+# and without pages of zeros between code and constants. tools/size holds its parts to a budget.
 SMALLEST = -Oz -fno-inline-small-functions
 SMALL_CFLAGS := $(if $(STATIC),$(shell $(CC) -Werror $(SMALLEST) -E -x c /dev/null >/dev/null 2>&1 \
                   && echo $(SMALLEST) || echo -Os)) \
-                -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
-LINK     = $(if $(STATIC),-Wl$(,)--gc-sections$(,)-z$(,)noseparate-code$(,)-Map$(,)$@.map)
+                -fno-pie -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
+LINK     = $(if $(STATIC),-Wl$(,)--gc-sections$(,)-z$(,)noseparate-code$(,)-Map=$@.map)
 ,        = ,
 PREFIX   = /usr/local
 INTO     = $(DESTDIR)$(PREFIX)

@@ -761,24 +761,32 @@ void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from);
 
 // >>extend ---- for the mesh, and for tables and ops of one's own; stability is not promised
 
-// FAST is around what is done millions of times, PLAIN around each implementation. What is built
-// for size (-Os) has the first fast all the same; what is built for speed spends no time on making
-// the rest faster, which would be two thirds of the time it takes to compile.
+// FAST is around what is done millions of times, FASTEST around what is done for each byte, PLAIN
+// around each implementation. What is built for size (-Os, -Oz) has the first two fast all the
+// same, the first without the room that aligned loops take; what is built for speed spends no time
+// on making the rest faster, which would be two thirds of the time it takes to compile.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE_SIZE__)
 #define SYKLI_PLAIN_BEGIN
 #define SYKLI_PLAIN_END
-#define SYKLI_FAST_BEGIN _Pragma("GCC push_options") _Pragma("GCC optimize(\"O2\")")
+#define SYKLI_FAST_BEGIN _Pragma("GCC push_options") \
+    _Pragma("GCC optimize(\"O2,no-tree-vectorize,align-functions=1,align-loops=1,align-jumps=1\")")
 #define SYKLI_FAST_END _Pragma("GCC pop_options")
+#define SYKLI_FASTEST_BEGIN _Pragma("GCC push_options") _Pragma("GCC optimize(\"O2\")")
+#define SYKLI_FASTEST_END SYKLI_FAST_END
 #elif defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
 #define SYKLI_PLAIN_BEGIN _Pragma("GCC push_options") _Pragma("GCC optimize(\"O1\")")
 #define SYKLI_PLAIN_END _Pragma("GCC pop_options")
 #define SYKLI_FAST_BEGIN SYKLI_PLAIN_END
 #define SYKLI_FAST_END SYKLI_PLAIN_BEGIN
+#define SYKLI_FASTEST_BEGIN SYKLI_FAST_BEGIN
+#define SYKLI_FASTEST_END SYKLI_FAST_END
 #else
 #define SYKLI_PLAIN_BEGIN
 #define SYKLI_PLAIN_END
 #define SYKLI_FAST_BEGIN
 #define SYKLI_FAST_END
+#define SYKLI_FASTEST_BEGIN
+#define SYKLI_FASTEST_END
 #endif
 
 // Memory with accounts. All of a context's memory goes through one of these.
@@ -1145,10 +1153,10 @@ static const sykli__base_error_row *sykli__base_error_find(int code)
     return &unknown;
 }
 
-static uint64_t sykli__base_rotl(uint64_t x, int n) { return x << n | x >> (64 - n); }
+static inline uint64_t sykli__base_rotl(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
 // Written out, for compilers to see one load in it.
-static uint64_t sykli__base_load64(const uint8_t *p)
+static inline uint64_t sykli__base_load64(const uint8_t *p)
 {
     return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24
          | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48
@@ -1751,7 +1759,7 @@ SYKLI_FAST_END
 // in plain C, and with the SHA instructions of x86 or ARMv8 where the processor has them. Which of
 // the two is asked anew in each call, because there are no globals to remember it in. SipHash
 // stands in base, where the maps need it.
-SYKLI_FAST_BEGIN
+SYKLI_FASTEST_BEGIN
 
 static const uint32_t sykli__hash_start[8] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19
@@ -1774,9 +1782,9 @@ static const uint32_t sykli__hash_k[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2
 };
 
-static uint32_t sykli__hash_rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
+static inline uint32_t sykli__hash_rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
-static uint32_t sykli__hash_load32(const uint8_t *p)
+static inline uint32_t sykli__hash_load32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
@@ -2159,7 +2167,7 @@ void sykli_tree_of(const void *data, size_t size, sykli_digest *out)
     sykli_tree_add(&t, data, size);
     sykli_tree_end(&t, out);
 }
-SYKLI_FAST_END
+SYKLI_FASTEST_END
 
 // >>json ---- reader with positions, writer
 // Pipelines, op arguments and index entries come from programs and peers, so the reader is strict:

@@ -275,7 +275,7 @@ SYKLI_FAST_END
 // compiler has a 128-bit product, 25.5 bits elsewhere. Nothing is precomputed but constants: a
 // table of multiples costs less to make than to read past. Checked against RFC and Wycheproof
 // vectors and libsodium; not audited.
-SYKLI_FAST_BEGIN
+SYKLI_FASTEST_BEGIN
 
 // A plain memset before a return is removed by compilers, one through volatile is not.
 static void sykli__crypto_wipe(void *data, size_t size)
@@ -293,17 +293,17 @@ static bool sykli__crypto_equal(const void *a, const void *b, size_t size)
     return (1 & (difference - 1) >> 8) != 0;
 }
 
-static uint32_t sykli__crypto_load32(const uint8_t *p)
+static inline uint32_t sykli__crypto_load32(const uint8_t *p)
 {
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static uint64_t sykli__crypto_load64(const uint8_t *p)
+static inline uint64_t sykli__crypto_load64(const uint8_t *p)
 {
     return sykli__crypto_load32(p) | (uint64_t)sykli__crypto_load32(p + 4) << 32;
 }
 
-static void sykli__crypto_store32(uint8_t *p, uint32_t v)
+static inline void sykli__crypto_store32(uint8_t *p, uint32_t v)
 {
     p[0] = (uint8_t)v;
     p[1] = (uint8_t)(v >> 8);
@@ -311,7 +311,7 @@ static void sykli__crypto_store32(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)(v >> 24);
 }
 
-static void sykli__crypto_store64(uint8_t *p, uint64_t v)
+static inline void sykli__crypto_store64(uint8_t *p, uint64_t v)
 {
     sykli__crypto_store32(p, (uint32_t)v);
     sykli__crypto_store32(p + 4, (uint32_t)(v >> 32));
@@ -381,7 +381,7 @@ typedef struct sykli__crypto_sha512 {
     uint8_t block[128];
 } sykli__crypto_sha512;
 
-static uint64_t sykli__crypto_rotr64(uint64_t x, int n) { return x >> n | x << (64 - n); }
+static inline uint64_t sykli__crypto_rotr64(uint64_t x, int n) { return x >> n | x << (64 - n); }
 
 static void sykli__crypto_sha512_block(uint64_t state[8], const uint8_t *block)
 {
@@ -1489,7 +1489,7 @@ void sykli_crypto_init(sykli_crypto *out)
                                        sykli__crypto_open };
     *out = ours;
 }
-SYKLI_FAST_END
+SYKLI_FASTEST_END
 
 // >>noise ---- handshake patterns with psk modifiers, cipher states
 // The Noise Protocol Framework, revision 34, with 25519, ChaChaPoly and SHA256: the patterns NN and
