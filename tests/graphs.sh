@@ -143,7 +143,7 @@ awk 'BEGIN { print "{\"version\":\"1\",\"tasks\":[{\"name\":\"a\",\"command\":\"
     print "]},{\"name\":\"b\",\"command\":\"true\",\"needs\":[\"c\""
     for (i = 0; i < 10000; i++) printf ",\"c%d\"\n", i
     print "],\"task_inputs\":[{\"from_task\":\"a\",\"output\":\"o\",\"dest\":\"d\"}"
-    for (i = 0; i < 10000; i++) print ",{\"from_task\":\"a\",\"output\":\"o\",\"dest\":\"d\"}"
+    for (i = 0; i < 10000; i++) print ",{\"from_task\":\"a\",\"output\":\"o\",\"dest\":\"d" i "\"}"
     print "]}]}" }' >parts.json
 within 20 validate -f parts.json
 expect "10,000 outputs, capabilities and inputs" 0 "valid: 2 tasks"
