@@ -9488,12 +9488,24 @@ static int sykli__rows_take(sykli__rows *r, size_t pool, uint64_t *serial)
     return (int)slot;
 }
 
+// Copies a row, but not the bytes between its columns: on a stack anything may have been there.
+static void sykli__rows_copy(const sykli_table *table, char *to, const void *row)
+{
+    memcpy(to, row, table->row_size);
+    for (size_t i = 0; i < table->column_count; i++) {
+        const sykli_column *c = &table->columns[i];
+        size_t end = (size_t)c->offset + c->size;
+        size_t next = i + 1 < table->column_count ? c[1].offset : table->row_size;
+        if (next > end) memset(to + end, 0, next - end);
+    }
+}
+
 // Sets a row; it is published by the next flush.   row  NULL: it was changed in place
 static void sykli__rows_write(sykli__rows *r, size_t pool, uint32_t slot, const void *row)
 {
     sykli__rows_pool *p = &r->pools[pool];
     assert(pool < r->pool_count && slot < p->high && p->slots[slot].used);
-    if (row) memcpy(sykli__rows_at(r, pool, slot), row, p->table->row_size);
+    if (row) sykli__rows_copy(p->table, (char *)sykli__rows_at(r, pool, slot), row);
     sykli__rows_touch(p, slot);
 }
 

@@ -193,6 +193,37 @@ out:
     if (opened >= 0) sykli__rows_close(&r);
 }
 
+#define SWITCH_COLUMNS(X, T)                                                                       \
+    X(T, BOOL, on, 0, none, public, "burns")                                                       \
+    X(T, U64, lamp, 0, none, public, "its lamp")
+SYKLI_ROW(wall_switch, SWITCH_COLUMNS)
+SYKLI_COLUMNS(wall_switch, SWITCH_COLUMNS)
+
+// What stood on the stack before a row was made there is not for others.
+static void gaps_are_not_published(test *t)
+{
+    static const sykli_table table = { "switches", "on walls", wall_switch_columns, 2,
+                                       sizeof(wall_switch), 0, NULL, NULL };
+    sykli__rows_pool_desc pool = { &table, 4 };
+    sykli__rows_desc desc = { NULL, "attic", "run", &pool, 1, 0 };
+    sykli__rows r;
+    uint64_t serial;
+    _Alignas(wall_switch) char bytes[sizeof(wall_switch)];
+    int opened = sykli__rows_open(&r, &t->mem, &desc, &t->fault);
+    TRY(opened);
+    memset(bytes, 's', sizeof bytes);
+    ((wall_switch *)(void *)bytes)->on = 1;
+    int slot = sykli__rows_take(&r, 0, &serial);
+    TRY(slot);
+    sykli__rows_write(&r, 0, (uint32_t)slot, bytes);
+    memcpy(bytes, sykli__rows_at(&r, 0, (uint32_t)slot), sizeof bytes);
+    size_t next = offsetof(wall_switch, lamp);
+    for (size_t i = sizeof(uint32_t); i < next; i++) CHECK_INT(bytes[i], 0);
+    CHECK(bytes[next] == 's');
+out:
+    if (opened >= 0) sykli__rows_close(&r);
+}
+
 static void texts_are_kept_once_and_dropped(test *t)
 {
     sykli__rows r = { 0 };
@@ -436,6 +467,7 @@ int main(int argc, char **argv)
 {
     TEST_STORY(rows_are_read_by_others);
     TEST_STORY(memory_alone_is_enough);
+    TEST_STORY(gaps_are_not_published);
     TEST_SOME(10, texts_are_kept_once_and_dropped);
     TEST_STORY(wrong_descriptions_are_refused);
     TEST_SOME(30, serials_are_never_reused);
