@@ -14428,6 +14428,9 @@ static int sykli__spawn_signal(sykli_mem *mem, sykli__spawn_proc *proc, int sig)
     bool reached = false;
     if (!proc->reaped || !proc->group_gone)
         reached = sys->signal(sys->user, proc->pid, sig, 1) >= 0;
+    if (!reached && !proc->exited) // the first process at least, which is not reaped and so is ours
+        reached = (proc->exit_fd >= 0 ? sys->signal_fd(sys->user, proc->exit_fd, sig)
+                                      : sys->signal(sys->user, proc->pid, sig, 0)) >= 0;
     if (proc->containment == SYKLI__SPAWN_cgroup && sig == SIGKILL) {
         char path[32];
         snprintf(path, sizeof path, "%d/cgroup.kill", proc->cgroup);
