@@ -73,11 +73,13 @@ static void a_bad_desc_is_told(test *t)
     place p;
     place_make(&p);
     sykli *s = open_in(t, &p, (sykli_desc){ .log_max_bytes = 7 });
+    TRY_NOT_NULL(s);
     TRY_INT(sykli_error(s), SYKLI_EINVAL);
     TRY_TRUE(strstr(sykli_errmsg(s), "log.max_bytes"));
     if (!t->injected) poke(t, s, SYKLI_EINVAL);
     sykli_close(s);
     s = sykli_open(&(sykli_desc){ .sys = &t->sys, .node_name = "No Name" });
+    TRY_NOT_NULL(s);
     TRY_TRUE(strstr(sykli_errmsg(s), "No Name"));
     if (!t->injected) poke(t, s, SYKLI_EINVAL);
     sykli_close(s);
