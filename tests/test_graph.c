@@ -143,13 +143,10 @@ static void no_output_takes_an_input_with_it(test *t)
         sykli_add(s, &(sykli_task_desc){ .name = "t", .command = "true",
             .inputs = { "in", cases[i].input },
             .outputs = { { "a", "a" }, { "o", cases[i].output } } });
-        if (t->injected) {
-            CHECK(sykli_error(s) && *sykli_errmsg(s));
-            sykli_close(s);
-            break;
-        }
-        CHECK_INT(sykli_error(s), cases[i].code);
-        CHECK(!cases[i].code || strstr(sykli_errmsg(s), "is removed before it runs"));
+        int code = sykli_error(s);
+        if (t->injected) CHECK(!code || *sykli_errmsg(s)); // a context can open without some of it
+        else CHECK_INT(code, cases[i].code);
+        CHECK(t->injected || !code || strstr(sykli_errmsg(s), "is removed before it runs"));
         sykli_close(s);
     }
 out:

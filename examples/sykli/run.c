@@ -9,6 +9,7 @@
 #include "record.h"
 #include "report.h"
 #include "secret.h"
+#include "tool.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,18 +134,16 @@ static bool adopt(void)
 // descriptors to be inherited. Asked only where a task may call it.
 static sykli_jobserver jobserver_form(const run *r)
 {
-    char line[64] = "";
-    int major = 0, minor = 0;
+    static const char *const argv[] = { "make", "--version", NULL };
+    tool t;
     bool asks = false;
     for (size_t i = 0; i < r->p->task_count && !asks; i++)
         asks = r->p->tasks[i].command && strstr(r->p->tasks[i].command, "make");
-    FILE *make = asks ? popen("make --version 2>/dev/null", "r") : NULL;
-    if (make && fgets(line, sizeof line, make) && !strncmp(line, "GNU Make ", 9)) {
-        const char *dot = strchr(line + 9, '.');
-        major = atoi(line + 9);
-        minor = dot ? atoi(dot + 1) : 0;
-    }
-    if (make) pclose(make);
+    if (!asks || tool_begin(r->c, &t, argv, NULL, 5000, 4096) || tool_wait(r->c, &t)
+        || strncmp(t.text, "GNU Make ", 9))
+        return SYKLI_JOBSERVER_pipe;
+    const char *dot = strchr(t.text + 9, '.');
+    int major = atoi(t.text + 9), minor = dot ? atoi(dot + 1) : 0;
     return major > 4 || (major == 4 && minor >= 4) ? SYKLI_JOBSERVER_fifo : SYKLI_JOBSERVER_pipe;
 }
 

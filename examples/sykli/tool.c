@@ -39,7 +39,7 @@ int tool_begin(cli *c, tool *t, const char *const *argv, const char *dir, uint32
     close(fds[1]);
     if (rc) close(fds[0]);
     if (rc) t->pid = 0;
-    setpgid(t->pid, t->pid); // whoever of the two is first
+    if (!rc) setpgid(t->pid, t->pid); // whoever of the two is first
     t->fd = fds[0];
     t->size_max = size_max;
     t->deadline_ms = now_ms(c) + timeout_ms;
