@@ -119,7 +119,7 @@ static void stand(test *t, const place *p)
         sykli_close(s);
         if (known || !ran || t->failed) return;
     }
-    CHECK(!"it never stood");
+    test_fail(t, __FILE__, __LINE__, "it never stood");
 }
 
 // What stands is known without a look at the stat cache and the durations; but content decides.

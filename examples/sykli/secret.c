@@ -95,11 +95,13 @@ void secret_forget_environment(const char *const *keep)
 
 void secret_hide(bool hidden)
 {
-    static bool now;
 #if defined(__linux__)
+    static bool now;
     if (hidden != now) prctl(PR_SET_DUMPABLE, !hidden, 0, 0, 0);
-#endif
     now = hidden;
+#else
+    (void)hidden;
+#endif
 }
 
 // ---- where they come from ----
