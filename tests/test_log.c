@@ -179,6 +179,7 @@ static void no_bytes_drive_a_terminal(test *t)
         "\x1b[0m", "\xc2\x9b", "\x90", "?" };
     sykli_buf whole, pieces;
     char text[256];
+    random_state = 1; // the same each time, or the places to fail are others
     sykli_buf_init(&whole, &t->mem, SYKLI_TAG_host);
     sykli_buf_init(&pieces, &t->mem, SYKLI_TAG_host);
     for (int round = 0; round < 20000 && !t->failed; round++) {

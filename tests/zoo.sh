@@ -66,7 +66,7 @@ for signal in $signals; do add "die$signal" "./zoo die $mark $signal"; done
 add calm "sleep 1.9; echo calm"
 add family "sleep 1.8 & wait \$!; echo calm"
 tasks list >sykli.json
-sleep 60 & # and one that is not ours at all
+sleep 600 & # and one that is not ours at all
 stranger=$!
 
 SYKLI_KILL_GRACE=300ms SYKLI_LEFTOVER_GRACE=200ms SYKLI_LOG_MAX_BYTES=1MiB
