@@ -44,6 +44,7 @@ TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
 SCRIPTS = $(filter-out $(patsubst %,tests/%.sh,run netns crash loop torture small),\
             $(wildcard tests/*.sh))
 COMMON  = $(filter-out tests/test_%.c tests/fuzz_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
+JOBS    = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 RUN     = B="$(B)" CC="$(CC)" TEST_SKIPPED="$(SKIPPED)" TEST_RUN="$(TEST_RUN)" tests/run.sh
 SYKLI_SHARED ?= $(if $(wildcard ../shared/vectors),$(abspath ../shared))
 ifneq ($(SYKLI_SHARED),)
@@ -87,8 +88,9 @@ $(patsubst tests/%.c,$(B)/test/%,$(LINKED)): $(B)/test/%: tests/%.c $(COMMON) $(
 	@echo "cc $<"; $(CC) $(filter-out -fwhole-program,$(TEST)) $< \
 	    $(filter-out %/main.o,$(NODE)) -lpthread -lm -o $@
 
-test: tests-build ## builds and runs all tests: no root, no network, under three minutes
-	@$(RUN) $(TESTS) $(SCRIPTS)
+test: ## builds and runs all tests: no root, no network, under three minutes
+	@$(MAKE) $(JOBS) --no-print-directory all
+	@BUILD="$(MAKE) $(JOBS) --no-print-directory tests-build" $(RUN) $(SCRIPTS) $(TESTS)
 
 tests-build: $(TESTS) all
 

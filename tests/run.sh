@@ -1,14 +1,20 @@
 #!/bin/sh
 # tests/run.sh PROGRAM...: runs each, a processor's worth at a time, prints each with its count and
 # then all of them together. A program ends with "NAME: N passed, N failed"; one that does not has
-# failed. TEST_RUN is put before each program: an emulator.
+# failed. TEST_RUN is put before each program: an emulator. Scripts come first, and while they run,
+# who mostly wait, BUILD builds the programs.
 set -u
 logs=${B-build}/test
 mkdir -p "$logs"
 export logs TEST_RUN="${TEST_RUN-}"
 ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=0}
 export ASAN_OPTIONS
-unset MAKEFLAGS MFLAGS MAKELEVEL # the tests are no part of the make around them
+builder=
+if [ "${1-}" != --one ] && [ -n "${BUILD-}" ]; then
+    $BUILD >"$logs/build.log" 2>&1 &
+    builder=$!
+fi
+unset BUILD MAKEFLAGS MFLAGS MAKELEVEL # the tests are no part of the make around them
 
 one() {
     name=$(basename "$1")
@@ -31,14 +37,19 @@ one() {
 if [ "${1-}" = --one ]; then one "$2"; exit 0; fi
 
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-for program in "$@"; do
-    rm -f "$logs/$(basename "$program").log.count"
-    echo "$program"
-done | xargs -P "$jobs" -n 1 sh "$0" --one
+each() { xargs -r -P "$jobs" -n 1 sh "$0" --one; }
+for program in "$@"; do rm -f "$logs/$(basename "$program").log.count"; done
+printf '%s\n' "$@" | grep '\.sh$' | each
+unbuilt=0
+if [ -n "$builder" ] && ! wait "$builder"; then
+    cat "$logs/build.log"
+    unbuilt=1
+fi
+printf '%s\n' "$@" | grep -v '\.sh$' | each
 for path in ${TEST_SKIPPED-}; do echo "skipped: $path (libsodium is not installed)"; done
 [ -n "${SYKLI_SHARED-}" ] || echo "skipped: what reads published vectors (SYKLI_SHARED is not set)"
 
 for program in "$@"; do
     cat "$logs/$(basename "$program").log.count" 2>/dev/null || echo "0 passed, 1 failed"
-done | awk '{ passed += $1; failed += $3 }
+done | awk -v failed=$unbuilt '{ passed += $1; failed += $3 }
             END { printf "%d passed, %d failed\n", passed, failed; exit failed != 0 || !passed }'
