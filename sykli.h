@@ -14331,8 +14331,8 @@ static void sykli__spawn_each_stray(sykli__spawn_search *s)
     if (fd >= 0) sykli__spawn_each_in(fd, s);
 }
 
-// Goes over the live processes of the tree, except the first one.
-static void sykli__spawn_each(sykli__spawn_search *s)
+// Goes over the live processes of the tree, except the first one.    returns  whether it could
+static bool sykli__spawn_each(sykli__spawn_search *s)
 {
     const sykli_sys *sys = s->mem->sys;
     sykli__spawn_proc *proc = s->proc;
@@ -14341,7 +14341,7 @@ static void sykli__spawn_each(sykli__spawn_search *s)
         snprintf(path, sizeof path, "%d/cgroup.procs", proc->cgroup);
         int fd = sys->open(sys->user, proc->host->cgroup_fd, path, SYKLI_OPEN_read, 0);
         if (fd >= 0) sykli__spawn_each_in(fd, s);
-        return;
+        return fd >= 0;
     }
     // After a short task only a few pids are new; no counter gets around 32,768 in a second.
     int newest = sykli__spawn_newest(s->mem, proc->host), near = 64;
@@ -14356,13 +14356,15 @@ static void sykli__spawn_each(sykli__spawn_search *s)
     } else {
         int fd = sys->open(sys->user, SYKLI_CWD, "/proc", SYKLI_OPEN_read | SYKLI_OPEN_directory,
                            0);
-        if (fd < 0) return;
-        sys->list(sys->user, fd, sykli__spawn_visit_name, s);
+        if (fd < 0) return false;
+        int rc = sys->list(sys->user, fd, sykli__spawn_visit_name, s);
         sys->close(sys->user, fd);
+        if (rc < 0) return false;
         unknown = true;
     }
     if (proc->host && proc->host->subreaper && (unknown || proc->host->strays))
         sykli__spawn_each_stray(s);
+    return true;
 }
 
 // How many processes of the tree live, not counting the first.
@@ -14443,9 +14445,9 @@ static int sykli__spawn_signal(sykli_mem *mem, sykli__spawn_proc *proc, int sig)
     int rounds = sig == SIGKILL ? 8 : 1;
     for (int i = 0; i < rounds && proc->containment != SYKLI__SPAWN_group; i++) {
         sykli__spawn_search s = { mem, proc, sig, 0, false };
-        sykli__spawn_each(&s);
-        if (!s.found) break;
-        reached = true;
+        bool looked = sykli__spawn_each(&s);
+        if (looked && !s.found) break; // else it is asked again
+        reached |= s.found > 0;
     }
     return reached ? 0 : SYKLI_ENOENT;
 }

@@ -7,7 +7,8 @@ static const char *zoo_program;
 static const char *const plain_env[] = { "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", NULL };
 
 // ---- the zoo --------------------------------------------------------------------------------
-static void zoo_forever(void) { for (;;) pause(); }
+// Longer than any test, but not for ever: a failure may let it live.
+static void zoo_forever(void) { for (int i = 0; i < 60; i++) sleep(1); }
 
 static void zoo_say(const char *text) { if (write(1, text, strlen(text)) < 0) _exit(9); }
 
@@ -74,12 +75,15 @@ static int zoo(const char *kind)
 }
 
 // ---- helpers --------------------------------------------------------------------------------
-// Attempts of this process: another may be at the same tests.
+static int telling; // of a story: they are counted
+
+// Attempts of this telling of a story of this process: another may be at the same tests, and what
+// an injected failure lets live is not for those that follow.
 static const char *attempt_uid(const char *more)
 {
     static char uids[2][40];
     char *uid = uids[*more != 0];
-    snprintf(uid, sizeof *uids, "test-%d%s", (int)getpid(), more);
+    snprintf(uid, sizeof *uids, "test-%d-%d%s", (int)getpid(), telling, more);
     return uid;
 }
 
@@ -151,7 +155,11 @@ static int await_none(test *t, sykli__spawn_proc *proc)
 }
 
 // Whatever failed, no child stays behind.
-static void none_left(test *t) { CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD); }
+static void none_left(test *t)
+{
+    CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+    telling++;
+}
 
 static ran run_in(test *t, const char *command, const char *workdir)
 {
