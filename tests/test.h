@@ -43,16 +43,19 @@ typedef struct test {
 } test;
 
 // points: so many of its failures are enough for make test; 0: all, -1: none
-typedef struct test_story { const char *name; void (*run)(test *); int points; } test_story;
+// most: so many are for a whole sweep; 0: all
+typedef struct test_story { const char *name; void (*run)(test *); int points, most; } test_story;
 static test_story test_stories[256];
 static int test_count;
 
-#define TEST_STORY(name) (test_stories[test_count++] = (test_story){ #name, name, 0 })
-// For those that take long.
+#define TEST_STORY(name) (test_stories[test_count++] = (test_story){ #name, name, 0, 0 })
+// For those that take long, and for those of which a whole sweep would take many minutes.
 #define TEST_SOME(points, name)                                                                    \
-    (test_stories[test_count++] = (test_story){ #name, name, points })
+    (test_stories[test_count++] = (test_story){ #name, name, points, 0 })
+#define TEST_FEW(points, most, name)                                                               \
+    (test_stories[test_count++] = (test_story){ #name, name, points, most })
 // For those that no failure can be injected into, each with its reason.
-#define TEST_ONCE(name) (test_stories[test_count++] = (test_story){ #name, name, -1 })
+#define TEST_ONCE(name) (test_stories[test_count++] = (test_story){ #name, name, -1, 0 })
 
 // A place, and the calls from there in the story that was there last.
 typedef struct test_place { uint64_t key; long first, second, last, count; int story; bool known; }
@@ -343,7 +346,8 @@ static inline bool test_sweep(int number, const char *program, long *points)
     if (story->points < 0 || (share && !story->points)) return true;
     bool every = torture && !strcmp(torture, "every"), full = torture && *torture;
     int found = every ? (int)t.calls : test_points_choose(number + 1);
-    int taken = !full && story->points && story->points < found ? story->points : found;
+    int taken = full ? story->most : story->points;
+    if (every || !taken || taken > found) taken = found;
     long met = 0;
     for (int i = ours; i < taken; i += of) {
         test_point at = { 0, 0, i + 1 };

@@ -234,10 +234,10 @@ out:
 int main(int argc, char **argv)
 {
     TEST_SOME(30, what_is_up_to_date_is_recalled);
-    TEST_SOME(20, what_changed_is_seen);
+    TEST_FEW(20, 400, what_changed_is_seen);
     TEST_SOME(30, outputs_changed_by_hand_are_put_back);
-    TEST_SOME(20, what_stands_is_known_by_its_stats);
-    TEST_SOME(20, a_store_that_lost_something_is_asked_again);
+    TEST_FEW(20, 200, what_stands_is_known_by_its_stats);
+    TEST_FEW(20, 400, a_store_that_lost_something_is_asked_again);
     TEST_STORY(records_outlive_the_order_of_tasks);
     return test_end(argc, argv);
 }
