@@ -24,7 +24,8 @@ static int zoo(const char *kind)
         zoo_forever();
     }
     if (!strcmp(kind, "daemon")) { // leaves session, group and pipes
-        if (fork()) return 0;
+        int first = fork();
+        if (first) return waitpid(first, NULL, 0) < 0; // so that the one which stays is born
         setsid();
         if (fork()) return 0;
         signal(SIGTERM, SIG_IGN);
