@@ -40,8 +40,9 @@ SODIUM := $(shell tools/has $(CC) sodium.h)
 SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' tests/test_*.c)))
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
             $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c tests/fuzz_*.c)))
-# What needs root, other programs or minutes is for .ci/run alone.
-SCRIPTS = $(filter-out $(patsubst %,tests/%.sh,run netns crash loop torture small),\
+# What takes long, and what needs root, other programs or minutes: for .ci/run.
+MORE    = $(patsubst %,tests/%.sh,embed form graphs hostile)
+SCRIPTS = $(filter-out $(MORE) $(patsubst %,tests/%.sh,run netns crash loop torture small),\
             $(wildcard tests/*.sh))
 COMMON  = $(filter-out tests/test_%.c tests/fuzz_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
 JOBS    = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
@@ -88,11 +89,14 @@ $(patsubst tests/%.c,$(B)/test/%,$(LINKED)): $(B)/test/%: tests/%.c $(COMMON) $(
 	@echo "cc $<"; $(CC) $(filter-out -fwhole-program,$(TEST)) $< \
 	    $(filter-out %/main.o,$(NODE)) -lpthread -lm -o $@
 
-test: ## builds and runs all tests: no root, no network, under three minutes
+test: ## builds and runs the tests: no root, no network, under three minutes
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD="$(MAKE) $(JOBS) --no-print-directory tests-build" $(RUN) $(SCRIPTS) $(TESTS)
 
 tests-build: $(TESTS) all
+
+tests-more: all ## runs the scripts that take long: headers in every host, examples, bad input, large graphs
+	@$(RUN) $(MORE)
 
 tests-run: tests-build ## as test, the programs alone: for a matrix of compilers
 	@$(RUN) $(TESTS)
@@ -133,6 +137,6 @@ help: ## prints this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo '  CC= HOSTCC= CFLAGS= STATIC=1 PREFIX= DESTDIR= SYKLI_SHARED= as usual'
 
-.PHONY: all demo demo-mesh examples test tests-build tests-run lint install clean help
+.PHONY: all demo demo-mesh examples test tests-build tests-more tests-run lint install clean help
 .DELETE_ON_ERROR:
 -include $(NODE:.o=.d)
