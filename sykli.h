@@ -19583,6 +19583,18 @@ static int sykli__node_config_env(sykli *s)
     return rc;
 }
 
+// The pipe that ends a wait from elsewhere. Its end for writing must not block, or who wakes waits.
+static int sykli__node_open_wake(sykli *s)
+{
+    if (s->sys.pipe(s->sys.user, s->wake) < 0) s->wake[0] = s->wake[1] = -1;
+    else if (s->sys.nonblock(s->sys.user, s->wake[1]) >= 0) return 0;
+    for (int i = 0; i < 2; i++) {
+        if (s->wake[i] >= 0) s->sys.close(s->sys.user, s->wake[i]);
+        s->wake[i] = -1;
+    }
+    return sykli_fail(&s->fault, SYKLI_EIO, "cannot make the pipe that wakes the loop");
+}
+
 static int sykli__node_open_parts(sykli *s)
 {
     int rc = sykli__event_init(&s->events, &s->mem, 0, &s->fault);
@@ -19593,11 +19605,7 @@ static int sykli__node_open_parts(sykli *s)
     if (!rc) rc = sykli__node_config_env(s);
     if (!rc) rc = sykli__node_add_tables(s);
     if (!rc) rc = sykli__node_add_ops(s);
-    if (!rc && s->sys.pipe(s->sys.user, s->wake) < 0) {
-        s->wake[0] = s->wake[1] = -1;
-        rc = sykli_fail(&s->fault, SYKLI_EIO, "cannot make the pipe that wakes the loop");
-    }
-    if (!rc) s->sys.nonblock(s->sys.user, s->wake[1]);
+    if (!rc) rc = sykli__node_open_wake(s);
     if (!rc && s->desc.log_max_bytes) {
         char text[24];
         snprintf(text, sizeof text, "%llu", (unsigned long long)s->desc.log_max_bytes);

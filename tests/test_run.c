@@ -731,7 +731,8 @@ static void tokens_come_back(test *t)
     unsetenv("MAKEFLAGS");
     static const char *const take = "f=${MAKEFLAGS##*fifo:}; test -p \"$f\" || exit 3; "
         "test \"$(dd if=\"$f\" bs=1 count=2 2>/dev/null)\" = ++";
-    sykli_task first = sykli_add(s, &(sykli_task_desc){ .name = "first", .command = take });
+    sykli_task first = sykli_add(s, &(sykli_task_desc){ .name = "first", .command = take,
+                                                        .timeout_ms = 5000 });
     sykli_add(s, &(sykli_task_desc){ .name = "second", .command = take, .timeout_ms = 5000,
                                      .after = { first } });
     if (t->injected || !run_all(t, s, 0)) goto out;

@@ -7,7 +7,7 @@ if [ "${1-}" = --one ]; then
     log=$2.${3%/*}.torture.log
     TEST_SHARE=$3 timeout "${TORTURE_SECONDS-900}" "$2" >"$log" 2>&1 && { tail -n 1 "$log"; exit; }
     tail -n 40 "$log"
-    echo "$2 $3: 0 passed, 1 failed"
+    echo "$2,$3: 0 passed, 1 failed" # one word before the counts
     exit
 fi
 shares=$(nproc)
