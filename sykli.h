@@ -15502,6 +15502,7 @@ typedef struct sykli__memo_task {
     int64_t looked_ms;              // when its entry was last seen in the store; 0: no record
     uint32_t name_at, from_at;      // in the file's texts
     uint32_t expected_ms;           // what it usually takes
+    uint32_t zeros[1 + (sizeof(char *) < 8)]; // without them a gap would go into the file
     const char *from;               // where its result is from; set when the file has been read
 } sykli__memo_task;
 
