@@ -612,6 +612,7 @@ static void *looking_resize(void *user, void *ptr, size_t old, size_t fresh, int
     char *moved = NULL;
     if (fresh > old && !(moved = test_resize(user, NULL, 0, fresh, tag))) return NULL;
     if (moved && old) memcpy(moved, ptr, old);
+    if (moved) memset(moved + old, 0, fresh - old); // all of it may be looked at
     for (const char *at = ptr, *end = at + old; fresh != old && at + 10 < end; at++)
         for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
             if (*at == *spellings[i] && !memcmp(at, spellings[i], strlen(spellings[i]))) traces++;
