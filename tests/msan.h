@@ -10,6 +10,8 @@
 #include <sanitizer/msan_interface.h>
 #include <sys/stat.h>
 
+#define TEST_MSAN 1 // for stories that look at memory nobody has set
+
 #define MSAN_X(name, parameters, arguments)                                                        \
     int __real_##name parameters;                                                                  \
     int __wrap_##name parameters;                                                                  \
