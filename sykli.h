@@ -816,6 +816,9 @@ __attribute__((format(printf, 3, 4)))
 #endif
 int sykli_fail_sys(sykli_fault *f, int64_t rc, const char *format, ...);
 
+// Sets memory to zero even where nobody reads it again: a plain memset before that is removed.
+void sykli_wipe(void *data, size_t size);
+
 // A growing byte buffer. Errors stick: after a failed add, `error` is ENOMEM or ELIMIT and nothing
 // changes. `data` is NUL-terminated after every text call.
 struct sykli_buf {
@@ -943,6 +946,9 @@ int sykli_json_quote(sykli_buf *b, const char *text, size_t size);
 // Glob: * ? [a-z] [!a] {a,b} within a component, ** across components. A name that begins with a
 // dot needs that dot in the pattern; .git and .sykli are matched only where they are spelt out.
 bool sykli_glob_match(const char *pattern, const char *path);
+// Whether removing an output, a path or a glob, takes an input with it: a file, or all that a
+// pattern could ever match. Both as they are written; false if one of them leaves the project.
+bool sykli_output_takes(const char *output, const char *input);
 // Where the pattern's fixed leading folders end: walking may start there.
 size_t sykli_glob_fixed(const char *pattern);
 
@@ -1254,12 +1260,13 @@ int sykli_fail_sys(sykli_fault *f, int64_t rc, const char *format, ...)
     return code;
 }
 
-// A plain memset of memory that is then given back is removed by compilers that see it go.
-static void sykli__base_wipe(void *data, size_t size)
+void sykli_wipe(void *data, size_t size)
 {
-    memset(data, 0, size);
 #if defined(__GNUC__)
-    __asm__ __volatile__("" : : "r"(data) : "memory");
+    memset(data, 0, size);
+    __asm__ __volatile__("" : : "r"(data) : "memory"); // looks at it, as far as compilers know
+#else
+    for (volatile uint8_t *p = (volatile uint8_t *)data; size--;) *p++ = 0;
 #endif
 }
 
@@ -1272,7 +1279,7 @@ SYKLI__APART void sykli_buf_init(sykli_buf *b, sykli_mem *m, int tag)
 
 SYKLI__APART void sykli_buf_free(sykli_buf *b)
 {
-    if (b->secret && b->data) sykli__base_wipe(b->data, b->capacity);
+    if (b->secret && b->data) sykli_wipe(b->data, b->capacity);
     if (b->data) sykli_mem_resize(b->mem, b->tag, b->data, b->capacity, 0);
     sykli_buf_init(b, b->mem, b->tag);
 }
@@ -1303,7 +1310,7 @@ SYKLI__APART uint8_t *sykli_buf_grow(sykli_buf *b, size_t more)
     }
     if (old) {
         memcpy(grown, old, b->size + (b->size < b->capacity)); // and the NUL behind it
-        sykli__base_wipe(old, b->capacity);
+        sykli_wipe(old, b->capacity);
         sykli_mem_resize(b->mem, b->tag, old, b->capacity, 0);
     }
     b->data = grown;
@@ -6969,7 +6976,7 @@ static int sykli__log_mask_add(sykli__log_mask *mask, const char *value, size_t 
     sykli_buf_init(&secret.out, mask->mem, SYKLI_TAG_log);
     secret.out.secret = true;
     int rc = sykli__log_spell_all(&secret);
-    sykli__base_wipe(copy, size);
+    sykli_wipe(copy, size);
     sykli_mem_resize(mask->mem, SYKLI_TAG_log, copy, size + 1, 0);
     sykli_buf_free(&secret.out);
     if (rc == SYKLI_ELIMIT) return sykli_fail(f, rc, "too many secrets to mask");
@@ -10832,19 +10839,6 @@ static int sykli__tree_remove_at(sykli_mem *mem, int dir, const char *name, int 
     return rc == -ENOENT ? 0 : rc;
 }
 
-// Whether removing an output takes an input with it, or all that a pattern could ever match. Both
-// as they are written.
-static bool sykli__tree_takes(const char *output, const char *input)
-{
-    char out[SYKLI__TREE_PATH_MAX + 1], in[SYKLI__TREE_PATH_MAX + 1];
-    sykli_fault ignored = { 0 }; // bad paths are told where they are used
-    if (sykli__tree_clean(output, out, &ignored) || sykli__tree_clean(input, in, &ignored))
-        return false;
-    size_t size = strlen(out);
-    if (sykli__tree_is_glob(out) && sykli_glob_match(out, in)) return true;
-    return size && !strncmp(out, in, size) && (!in[size] || in[size] == '/');
-}
-
 // Removes one path below the root, never by way of a symbolic link.
 static int sykli__tree_remove_path(sykli__tree *t, const char *path, sykli_fault *fault)
 {
@@ -11055,6 +11049,17 @@ static int sykli__tree_open(sykli__tree *t, sykli_mem *mem, const char *root_dir
     }
     t->unread = cache_file != NULL;
     return 0;
+}
+
+bool sykli_output_takes(const char *output, const char *input)
+{
+    char out[SYKLI__TREE_PATH_MAX + 1], in[SYKLI__TREE_PATH_MAX + 1];
+    sykli_fault ignored = { 0 }; // bad paths are told where they are used
+    if (sykli__tree_clean(output, out, &ignored) || sykli__tree_clean(input, in, &ignored))
+        return false;
+    size_t size = strlen(out);
+    if (sykli__tree_is_glob(out) && sykli_glob_match(out, in)) return true;
+    return size && !strncmp(out, in, size) && (!in[size] || in[size] == '/');
 }
 SYKLI_FAST_END
 
@@ -16131,7 +16136,7 @@ static int sykli__drive_check_outputs(sykli__drive *d, const sykli__drive_task *
     if ((uint64_t)t->output_count * t->input_count > SYKLI__DRIVE_PAIRS_MAX) return 0;
     for (uint32_t i = 0; i < t->output_count; i++)
         for (uint32_t k = 0; k < t->input_count; k++)
-            if (sykli__tree_takes(t->outputs[i].value, t->inputs[k]))
+            if (sykli_output_takes(t->outputs[i].value, t->inputs[k]))
                 return sykli_fail(d->fault, SYKLI_EINVAL, "task '%s': the input %s is in the "
                                   "output %s, which is removed before it runs: give it another "
                                   "output", t->name, t->inputs[k], t->outputs[i].value);
@@ -18397,11 +18402,11 @@ static void sykli__drive_free(sykli__drive *d)
     if (d->tasks) sykli_mem_resize(d->mem, SYKLI_TAG_drive, d->tasks,
                                    d->task_capacity * sizeof *d->tasks, 0);
     bool secrets = d->secret_names.count != 0; // then they are in here, and in what was read last
-    if (secrets) sykli__base_wipe(d->buffer, sizeof d->buffer);
+    if (secrets) sykli_wipe(d->buffer, sizeof d->buffer);
     for (sykli__drive_block *block = d->arena, *next; block; block = next) {
         size_t size = block->size;
         next = block->next;
-        if (secrets) sykli__base_wipe(block, size);
+        if (secrets) sykli_wipe(block, size);
         sykli_mem_resize(d->mem, SYKLI_TAG_drive, block, size, 0);
     }
     sykli_map_free(&d->names);

@@ -277,13 +277,6 @@ SYKLI_FAST_END
 // vectors and libsodium; not audited.
 SYKLI_FASTEST_BEGIN
 
-// A plain memset before a return is removed by compilers, one through volatile is not.
-static void sykli__crypto_wipe(void *data, size_t size)
-{
-    volatile uint8_t *p = (volatile uint8_t *)data;
-    while (size--) *p++ = 0;
-}
-
 // Compares without telling where the first difference is.
 static bool sykli__crypto_equal(const void *a, const void *b, size_t size)
 {
@@ -331,7 +324,7 @@ static void sykli__crypto_hmac_begin(sykli__crypto_hmac *h, const void *key, siz
     sykli_sha256_add(&h->inner, block, sizeof block);
     for (size_t i = 0; i < sizeof block; i++) block[i] ^= 0x36 ^ 0x5c;
     sykli_sha256_add(&h->outer, block, sizeof block);
-    sykli__crypto_wipe(block, sizeof block);
+    sykli_wipe(block, sizeof block);
 }
 
 static void sykli__crypto_hmac_add(sykli__crypto_hmac *h, const void *data, size_t size)
@@ -344,7 +337,7 @@ static void sykli__crypto_hmac_end(sykli__crypto_hmac *h, uint8_t out[32])
     sykli_sha256_end(&h->inner, out);
     sykli_sha256_add(&h->outer, out, 32);
     sykli_sha256_end(&h->outer, out);
-    sykli__crypto_wipe(h, sizeof *h);
+    sykli_wipe(h, sizeof *h);
 }
 
 // HKDF-SHA256 (RFC 5869). With the chaining key as salt and no info it is the HKDF of Noise too.
@@ -371,8 +364,8 @@ static void sykli__crypto_hkdf(void *out, size_t size, const void *salt, size_t 
         to += part;
         size -= part;
     }
-    sykli__crypto_wipe(key, sizeof key);
-    sykli__crypto_wipe(block, sizeof block);
+    sykli_wipe(key, sizeof key);
+    sykli_wipe(block, sizeof block);
 }
 
 // SHA-512 (FIPS 180-4), which Ed25519 is built on and nothing else here uses.
@@ -433,8 +426,8 @@ static void sykli__crypto_sha512_block(uint64_t state[8], const uint8_t *block)
         v[0] = t + u;
     }
     for (size_t i = 0; i < 8; i++) state[i] += v[i];
-    sykli__crypto_wipe(w, sizeof w);
-    sykli__crypto_wipe(v, sizeof v);
+    sykli_wipe(w, sizeof w);
+    sykli_wipe(v, sizeof v);
 }
 
 static void sykli__crypto_sha512_init(sykli__crypto_sha512 *h)
@@ -475,7 +468,7 @@ static void sykli__crypto_sha512_end(sykli__crypto_sha512 *h, uint8_t out[64])
     for (size_t i = 0; i < 8; i++) h->block[127 - i] = (uint8_t)(bits >> 8 * i);
     sykli__crypto_sha512_block(h->state, h->block);
     for (size_t i = 0; i < 64; i++) out[i] = (uint8_t)(h->state[i / 8] >> (56 - 8 * (i % 8)));
-    sykli__crypto_wipe(h, sizeof *h);
+    sykli_wipe(h, sizeof *h);
 }
 
 // Numbers modulo p = 2^255 - 19 in limbs of unequal weight: limb i counts 2^AT(i). Every function
@@ -641,7 +634,7 @@ static void sykli__crypto_fe_load(sykli__crypto_fe *out, const uint8_t bytes[32]
         out->limb[i] = (sykli__crypto_limb)(sykli__crypto_load64(padded + at / 8) >> at % 8)
             & SYKLI__CRYPTO_MASK(i);
     }
-    sykli__crypto_wipe(padded, sizeof padded);
+    sykli_wipe(padded, sizeof padded);
 }
 
 // The one number below p: after two carries the value is below 2^255, and it is p or more exactly
@@ -665,7 +658,7 @@ static void sykli__crypto_fe_store(uint8_t bytes[32], const sykli__crypto_fe *f)
         for (; held >= 8; held -= 8, bits >>= 8) *bytes++ = (uint8_t)bits;
     }
     *bytes = (uint8_t)bits;
-    sykli__crypto_wipe(&x, sizeof x);
+    sykli_wipe(&x, sizeof x);
 }
 
 static bool sykli__crypto_fe_equal(const sykli__crypto_fe *f, const sykli__crypto_fe *g)
@@ -753,8 +746,8 @@ static void sykli__crypto_ladder(sykli__crypto_fe *x2, sykli__crypto_fe *z2,
     }
     sykli__crypto_fe_swap(x2, &x3, swap);
     sykli__crypto_fe_swap(z2, &z3, swap);
-    sykli__crypto_wipe(&x3, sizeof x3);
-    sykli__crypto_wipe(&z3, sizeof z3);
+    sykli_wipe(&x3, sizeof x3);
+    sykli_wipe(&z3, sizeof z3);
 }
 
 // Scalars are 255 bits with the lowest three cleared and the highest set (RFC 7748; RFC 8032).
@@ -778,9 +771,9 @@ static int sykli__crypto_x25519(void *user, uint8_t out[32], const uint8_t secre
     sykli__crypto_fe_invert(&z, &z);
     sykli__crypto_fe_mul(&x, &x, &z);
     sykli__crypto_fe_store(out, &x);
-    sykli__crypto_wipe(scalar, sizeof scalar);
-    sykli__crypto_wipe(&x, sizeof x);
-    sykli__crypto_wipe(&z, sizeof z);
+    sykli_wipe(scalar, sizeof scalar);
+    sykli_wipe(&x, sizeof x);
+    sykli_wipe(&z, sizeof z);
     return sykli__crypto_equal(out, zeros, 32) ? SYKLI_EAUTH : 0;
 }
 
@@ -934,8 +927,8 @@ static void sykli__crypto_combine(sykli__crypto_point *out, const uint8_t a[32],
             sykli__crypto_point_add(out, out, &addend);
         }
     }
-    sykli__crypto_wipe(&addend, sizeof addend);
-    sykli__crypto_wipe(digits, sizeof digits);
+    sykli_wipe(&addend, sizeof addend);
+    sykli_wipe(digits, sizeof digits);
 }
 
 static void sykli__crypto_point_encode(uint8_t out[32], const sykli__crypto_point *p)
@@ -1047,10 +1040,10 @@ static void sykli__crypto_order_reduce(uint8_t out[32], const uint32_t wide[16])
         sykli__crypto_words_sub(rest, order, 9, smaller);
     }
     for (size_t i = 0; i < 8; i++) sykli__crypto_store32(out + 4 * i, rest[i]);
-    sykli__crypto_wipe(rest, sizeof rest);
-    sykli__crypto_wipe(probe, sizeof probe);
-    sykli__crypto_wipe(quotient, sizeof quotient);
-    sykli__crypto_wipe(product, sizeof product);
+    sykli_wipe(rest, sizeof rest);
+    sykli_wipe(probe, sizeof probe);
+    sykli_wipe(quotient, sizeof quotient);
+    sykli_wipe(product, sizeof product);
 }
 
 // (a b + c) mod L.
@@ -1068,9 +1061,9 @@ static void sykli__crypto_order_mul_add(uint8_t out[32], const uint8_t a[32], co
         carry >>= 32;
     }
     sykli__crypto_order_reduce(out, wide);
-    sykli__crypto_wipe(x, sizeof x);
-    sykli__crypto_wipe(y, sizeof y);
-    sykli__crypto_wipe(wide, sizeof wide);
+    sykli_wipe(x, sizeof x);
+    sykli_wipe(y, sizeof y);
+    sykli_wipe(wide, sizeof wide);
 }
 
 // SHA-512 of up to three parts as a scalar.
@@ -1087,8 +1080,8 @@ static void sykli__crypto_order_hash(uint8_t out[32], const uint8_t a[32], const
     sykli__crypto_sha512_end(&h, digest);
     for (size_t i = 0; i < 16; i++) wide[i] = sykli__crypto_load32(digest + 4 * i);
     sykli__crypto_order_reduce(out, wide);
-    sykli__crypto_wipe(digest, sizeof digest);
-    sykli__crypto_wipe(wide, sizeof wide);
+    sykli_wipe(digest, sizeof digest);
+    sykli_wipe(wide, sizeof wide);
 }
 
 // Ed25519 (RFC 8032, section 5.1). The seed's hash is the secret scalar and the nonce's prefix.
@@ -1109,8 +1102,8 @@ static void sykli__crypto_signer_open(sykli__crypto_signer *s, const uint8_t see
     memcpy(s->prefix, digest + 32, 32);
     sykli__crypto_combine(&p, s->scalar, NULL, NULL);
     sykli__crypto_point_encode(s->public_key, &p);
-    sykli__crypto_wipe(&p, sizeof p);
-    sykli__crypto_wipe(digest, sizeof digest);
+    sykli_wipe(&p, sizeof p);
+    sykli_wipe(digest, sizeof digest);
 }
 
 static void sykli__crypto_sign_public(void *user, uint8_t out[32], const uint8_t seed[32])
@@ -1119,7 +1112,7 @@ static void sykli__crypto_sign_public(void *user, uint8_t out[32], const uint8_t
     (void)user;
     sykli__crypto_signer_open(&signer, seed);
     memcpy(out, signer.public_key, 32);
-    sykli__crypto_wipe(&signer, sizeof signer);
+    sykli_wipe(&signer, sizeof signer);
 }
 
 static void sykli__crypto_sign(void *user, uint8_t out[64], const uint8_t seed[32],
@@ -1135,9 +1128,9 @@ static void sykli__crypto_sign(void *user, uint8_t out[64], const uint8_t seed[3
     sykli__crypto_point_encode(out, &point);
     sykli__crypto_order_hash(challenge, out, signer.public_key, data, size);
     sykli__crypto_order_mul_add(out + 32, challenge, signer.scalar, nonce);
-    sykli__crypto_wipe(&signer, sizeof signer);
-    sykli__crypto_wipe(&point, sizeof point);
-    sykli__crypto_wipe(nonce, sizeof nonce);
+    sykli_wipe(&signer, sizeof signer);
+    sykli_wipe(&point, sizeof point);
+    sykli_wipe(nonce, sizeof nonce);
 }
 
 // Strict: S below L, the key a canonical point of large order, R the canonical encoding of such a
@@ -1349,7 +1342,7 @@ static void sykli__crypto_poly_begin(sykli__crypto_poly *p, const uint8_t key[32
     for (size_t i = 3; i < 16; i += 4) r[i] &= 15;
     for (size_t i = 4; i < 16; i += 4) r[i] &= 252;
     sykli__crypto_mod_add(&p->power[0], r, 0);
-    sykli__crypto_wipe(r, sizeof r);
+    sykli_wipe(r, sizeof r);
 }
 
 static void sykli__crypto_poly_block(sykli__crypto_poly *p, const uint8_t *data)
@@ -1428,7 +1421,7 @@ static void sykli__crypto_poly_end(sykli__crypto_poly *p, uint8_t tag[16])
         tag[i] = (uint8_t)carry;
         carry >>= 8;
     }
-    sykli__crypto_wipe(p, sizeof *p);
+    sykli_wipe(p, sizeof *p);
 }
 
 // ChaCha20-Poly1305 (RFC 8439, section 2.8). Block 0 of the stream keys the authenticator.
@@ -1462,7 +1455,7 @@ static void sykli__crypto_seal(void *user, const uint8_t key[32], const uint8_t 
     sykli__crypto_aead_begin(&chacha, &poly, key, nonce);
     sykli__crypto_chacha_xor(&chacha, (uint8_t *)data, size);
     sykli__crypto_aead_tag(&poly, extra, extra_size, (const uint8_t *)data, size, tag);
-    sykli__crypto_wipe(&chacha, sizeof chacha);
+    sykli_wipe(&chacha, sizeof chacha);
 }
 
 static int sykli__crypto_open(void *user, const uint8_t key[32], const uint8_t nonce[12],
@@ -1477,8 +1470,8 @@ static int sykli__crypto_open(void *user, const uint8_t key[32], const uint8_t n
     sykli__crypto_aead_tag(&poly, extra, extra_size, (const uint8_t *)data, size, right);
     bool same = sykli__crypto_equal(right, tag, sizeof right);
     if (same) sykli__crypto_chacha_xor(&chacha, (uint8_t *)data, size);
-    sykli__crypto_wipe(&chacha, sizeof chacha);
-    sykli__crypto_wipe(right, sizeof right);
+    sykli_wipe(&chacha, sizeof chacha);
+    sykli_wipe(right, sizeof right);
     return same ? 0 : SYKLI_EAUTH;
 }
 
@@ -1585,7 +1578,7 @@ static void sykli__noise_rekey(sykli__noise_cipher *c)
     sykli__noise_nonce(nonce, UINT64_MAX);
     c->crypto->seal(c->crypto->user, c->key_secret, nonce, NULL, 0, fresh_secret, 32, tag);
     memcpy(c->key_secret, fresh_secret, 32);
-    sykli__crypto_wipe(fresh_secret, sizeof fresh_secret);
+    sykli_wipe(fresh_secret, sizeof fresh_secret);
 }
 
 static void sykli__noise_mix_hash(sykli__noise *n, const void *data, size_t size)
@@ -1603,7 +1596,7 @@ static void sykli__noise_mix_key(sykli__noise *n, const uint8_t secret[32])
     sykli__crypto_hkdf(keys_secret, sizeof keys_secret, n->chain_secret, 32, secret, 32, NULL, 0);
     memcpy(n->chain_secret, keys_secret[0], 32);
     sykli__noise_cipher_set(&n->cipher, n->crypto, keys_secret[1]);
-    sykli__crypto_wipe(keys_secret, sizeof keys_secret);
+    sykli_wipe(keys_secret, sizeof keys_secret);
 }
 
 // Section 9.2: a pre-shared key goes into the hash too.
@@ -1615,17 +1608,17 @@ static void sykli__noise_mix_psk(sykli__noise *n)
     memcpy(n->chain_secret, keys_secret[0], 32);
     sykli__noise_mix_hash(n, keys_secret[1], 32);
     sykli__noise_cipher_set(&n->cipher, n->crypto, keys_secret[2]);
-    sykli__crypto_wipe(keys_secret, sizeof keys_secret);
+    sykli_wipe(keys_secret, sizeof keys_secret);
 }
 
 // Forgets every secret; the handshake hash and the remote static key stay.
 static void sykli__noise_end(sykli__noise *n)
 {
-    sykli__crypto_wipe(n->psk_secrets, sizeof n->psk_secrets);
-    sykli__crypto_wipe(n->static_secret, sizeof n->static_secret);
-    sykli__crypto_wipe(n->ephemeral_secret, sizeof n->ephemeral_secret);
-    sykli__crypto_wipe(n->chain_secret, sizeof n->chain_secret);
-    sykli__crypto_wipe(&n->cipher, sizeof n->cipher);
+    sykli_wipe(n->psk_secrets, sizeof n->psk_secrets);
+    sykli_wipe(n->static_secret, sizeof n->static_secret);
+    sykli_wipe(n->ephemeral_secret, sizeof n->ephemeral_secret);
+    sykli_wipe(n->chain_secret, sizeof n->chain_secret);
+    sykli_wipe(&n->cipher, sizeof n->cipher);
 }
 
 static int sykli__noise_refuse(sykli__noise *n, int code)
@@ -1704,7 +1697,7 @@ static int sykli__noise_mix_dh(sykli__noise *n, const char token[2])
                                ephemeral ? n->ephemeral_secret : n->static_secret,
                                remote ? n->remote_ephemeral : n->remote_static);
     if (!rc) sykli__noise_mix_key(n, shared_secret);
-    sykli__crypto_wipe(shared_secret, sizeof shared_secret);
+    sykli_wipe(shared_secret, sizeof shared_secret);
     return rc;
 }
 
@@ -1827,7 +1820,7 @@ static int sykli__noise_split(sykli__noise *n, sykli__noise_cipher *send,
     sykli__crypto_hkdf(keys_secret, sizeof keys_secret, n->chain_secret, 32, NULL, 0, NULL, 0);
     sykli__noise_cipher_set(send, n->crypto, keys_secret[n->initiator ? 0 : 1]);
     sykli__noise_cipher_set(receive, n->crypto, keys_secret[n->initiator ? 1 : 0]);
-    sykli__crypto_wipe(keys_secret, sizeof keys_secret);
+    sykli_wipe(keys_secret, sizeof keys_secret);
     sykli__noise_refuse(n, 0); // no second split
     return 0;
 }
@@ -2031,12 +2024,12 @@ static const struct sykli__roster_key_field { const char *name; size_t offset; }
 #define SYKLI__ROSTER_KEY_FIELDS \
     (sizeof sykli__roster_key_fields / sizeof *sykli__roster_key_fields)
 
-static void sykli__roster_keys_wipe(sykli__roster_keys *k) { sykli__crypto_wipe(k, sizeof *k); }
+static void sykli__roster_keys_wipe(sykli__roster_keys *k) { sykli_wipe(k, sizeof *k); }
 
 // Gives back a buffer that held secrets.
 static void sykli__roster_buf_wipe(sykli_buf *b)
 {
-    if (b->data) sykli__crypto_wipe(b->data, b->capacity);
+    if (b->data) sykli_wipe(b->data, b->capacity);
     sykli_buf_free(b);
 }
 
@@ -2085,7 +2078,7 @@ static int sykli__roster_keys_encode(const sykli__roster_keys *k, sykli_buf *out
         sykli_hex(hex, (const uint8_t *)k + sykli__roster_key_fields[i].offset, 32);
         sykli_buf_print(out, "%s: %s\n", sykli__roster_key_fields[i].name, hex);
     }
-    sykli__crypto_wipe(hex, sizeof hex);
+    sykli_wipe(hex, sizeof hex);
     return out->error;
 }
 
@@ -2827,8 +2820,8 @@ static int sykli__roster_invite_decode(sykli__roster_invite *v, const char *text
         sykli__wire_in in = sykli__wire_over(raw, (size_t)count - 4);
         rc = sykli__roster_invite_get(&in, v, fault);
     }
-    sykli__crypto_wipe(raw, sizeof raw);
-    if (rc) sykli__crypto_wipe(v, sizeof *v);
+    sykli_wipe(raw, sizeof raw);
+    if (rc) sykli_wipe(v, sizeof *v);
     return rc;
 }
 
@@ -2854,7 +2847,7 @@ static void sykli__roster_book_free(sykli__roster_book *b)
 {
     size_t size = b->capacity * sizeof *b->tickets;
     if (b->tickets) {
-        sykli__crypto_wipe(b->tickets, size);
+        sykli_wipe(b->tickets, size);
         sykli_mem_resize(b->mem, SYKLI_TAG_mesh, b->tickets, size, 0);
     }
     b->tickets = NULL;
@@ -2875,7 +2868,7 @@ static bool sykli__roster_book_revoke(sykli__roster_book *b, const uint8_t token
     sykli__roster_ticket *ticket = sykli__roster_book_find(b, token_id);
     if (!ticket) return false;
     *ticket = b->tickets[--b->count];
-    sykli__crypto_wipe(&b->tickets[b->count], sizeof *ticket);
+    sykli_wipe(&b->tickets[b->count], sizeof *ticket);
     return true;
 }
 
@@ -2915,7 +2908,7 @@ static int sykli__roster_book_issue(sykli__roster_book *b, const sykli__roster_i
     ticket.uses = v->uses;
     ticket.expires_ms = v->expires_ms;
     rc = sykli__roster_book_add(b, &ticket, fault);
-    sykli__crypto_wipe(&ticket, sizeof ticket);
+    sykli_wipe(&ticket, sizeof ticket);
     return rc;
 }
 
@@ -2979,7 +2972,7 @@ static int sykli__roster_book_encode(const sykli__roster_book *b, sykli_buf *out
         }
         sykli_buf_text(out, k->used ? "\n" : "-\n");
     }
-    sykli__crypto_wipe(key, sizeof key);
+    sykli_wipe(key, sizeof key);
     return out->error;
 }
 
@@ -3069,7 +3062,7 @@ static int sykli__roster_book_decode(sykli__roster_book *b, const char *text, si
         text += line + (end ? 1 : 0);
         size -= line + (end ? 1 : 0);
     }
-    sykli__crypto_wipe(&ticket, sizeof ticket);
+    sykli_wipe(&ticket, sizeof ticket);
     if (rc) sykli__roster_book_free(b);
     return rc;
 }
@@ -4312,10 +4305,10 @@ static void sykli__link_free(sykli__link_core *l)
         sykli_mem_resize(l->mem, SYKLI_TAG_link, s->streams,
                          s->stream_capacity * sizeof *s->streams, 0);
         sykli_buf_free(&s->control);
-        sykli__crypto_wipe(s, sizeof *s);
+        sykli_wipe(s, sizeof *s);
         sykli_mem_resize(l->mem, SYKLI_TAG_link, s, sizeof *s, 0);
     }
-    sykli__crypto_wipe(l, sizeof *l);
+    sykli_wipe(l, sizeof *l);
     l->state = SYKLI__LINK_DOWN;
 }
 
@@ -5803,7 +5796,7 @@ static void sykli__member_core_free(sykli__member_core *c)
         sykli__link_replay_free(&c->replay);
     }
     sykli__member_free(&c->table);
-    sykli__crypto_wipe(c, sizeof *c);
+    sykli_wipe(c, sizeof *c);
 }
 
 static int sykli__member_core_init(sykli__member_core *c, sykli_mem *mem,
@@ -7645,7 +7638,7 @@ static int sykli__mesh_op_invite(sykli_call *call)
         rc = sykli_buf_text(call->result, "}");
     }
     sykli__roster_buf_wipe(&token);
-    sykli__crypto_wipe(&v, sizeof v);
+    sykli_wipe(&v, sizeof v);
     return rc;
 }
 
@@ -9095,7 +9088,7 @@ static void sykli__mesh_free(sykli_mesh *m)
     if (m->nodes_before.scan) sykli_table_replace(m->core, &m->nodes_before, NULL);
     sykli_forget(m->core, m);
     sykli_mem *mem = m->mem;
-    sykli__crypto_wipe(m, sizeof *m);
+    sykli_wipe(m, sizeof *m);
     sykli_mem_resize(mem, SYKLI_TAG_mesh, m, sizeof *m, 0);
 }
 
@@ -9399,7 +9392,7 @@ static int sykli__mesh_join_at(sykli_mesh *m, const sykli__roster_invite *v, con
     sykli__roster_invite_psk(psk.key_secret, v->token_secret);
     int number = sykli__member_core_dial(&m->links, sykli__mesh_now(m), SYKLI__LINK_NOISE,
                                          SYKLI__LINK_JOIN, address, &psk);
-    sykli__crypto_wipe(&psk, sizeof psk);
+    sykli_wipe(&psk, sizeof psk);
     m->gate = number > 0 ? sykli__mesh_dial(m, SYKLI__MESH_INVITER, number, address) : NULL;
     int rc = m->gate ? sykli__mesh_wait_up(m, SYKLI__MESH_JOIN_MS) : SYKLI_ENONODE;
     if (rc)
@@ -9442,7 +9435,7 @@ int sykli_mesh_join(sykli *s, const char *state_dir, const char *token)
     if (!rc) rc = SYKLI_ENONODE;
     for (unsigned i = 0; rc == SYKLI_ENONODE && i < v.address_count; i++)
         rc = sykli__mesh_join_at(m, &v, v.addresses[i]);
-    sykli__crypto_wipe(&v, sizeof v);
+    sykli_wipe(&v, sizeof v);
     sykli_fault why = m->fault;
     sykli__mesh_free(m);
     (void)why;

@@ -110,9 +110,6 @@ void pipeline_decide(cli *c, pipeline *p, const char *dir);
 struct pipeline_source;
 void pipeline_check_support(cli *c, pipeline *p, const struct pipeline_source *source);
 
-// Whether an output, a path or a glob, takes a path or pattern with it when it is removed.
-bool pipeline_takes(const char *output, const char *path);
-
 // Says on stderr what of the wanted tasks has no effect here.
 void pipeline_note(const pipeline *p);
 

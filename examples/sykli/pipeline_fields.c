@@ -194,7 +194,7 @@ static void check_outputs(reader *r, const pipeline_task *t)
     if ((uint64_t)t->output_count * t->input_count > PAIRS_MAX) return;
     for (size_t i = 0; i < t->output_count; i++)
         for (size_t k = 0; k < t->input_count; k++)
-            if (pipeline_takes(t->outputs[i].value, t->inputs[k]))
+            if (sykli_output_takes(t->outputs[i].value, t->inputs[k]))
                 reader_report(r, "invalid_field", sykli_json_get(r->doc, r->task_node, "outputs"),
                               "outputs", -1, "the input \"%s\" is in the output \"%s\", which is "
                               "removed before the task runs: give it another output",

@@ -81,22 +81,6 @@ void pipeline_decide(cli *c, pipeline *p, const char *dir)
     }
 }
 
-static const char *without_dots(const char *path)
-{
-    while (!strncmp(path, "./", 2)) path += 2 + strspn(path + 2, "/");
-    return path;
-}
-
-bool pipeline_takes(const char *output, const char *path)
-{
-    output = without_dots(output);
-    path = without_dots(path);
-    size_t size = strlen(output);
-    while (size && output[size - 1] == '/') size--;
-    if (strpbrk(output, "*?[{\\") && sykli_glob_match(output, path)) return true;
-    return size && !strncmp(output, path, size) && (!path[size] || path[size] == '/');
-}
-
 // ---- what is not done yet ----
 
 static void refuse(cli *c, pipeline *p, const pipeline_task *t, uint32_t node, const char *field,
@@ -115,7 +99,7 @@ static void check_file(cli *c, pipeline *p, const pipeline_task *t, const pipeli
     const char *file = strcmp(source->dir, ".") ? source->name : source->path;
     if (!strcmp(source->name, "stdin")) return;
     for (size_t i = 0; i < t->output_count; i++)
-        if (pipeline_takes(t->outputs[i].value, file))
+        if (sykli_output_takes(t->outputs[i].value, file))
             refuse(c, p, t, sykli_json_get(&p->doc, t->node, "outputs"), "outputs",
                    cli_print(c, "the output %s holds the pipeline %s, and outputs are removed "
                              "before a task runs", t->outputs[i].value, file));

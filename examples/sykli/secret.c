@@ -32,11 +32,6 @@ typedef struct taken {
 
 static taken *all_taken;
 
-static void wipe(char *text)
-{
-    for (volatile char *at = text; *at; at++) *at = 0; // volatile: or a compiler may leave it out
-}
-
 static void take(const char *name)
 {
     size_t size = strlen(name);
@@ -51,7 +46,7 @@ static void take(const char *name)
             exit(CLI_INFRASTRUCTURE);
         }
         strcpy(fresh->text, *entry);
-        wipe(*entry + size + 1);
+        sykli_wipe(*entry + size + 1, strlen(*entry + size + 1));
         *entry = fresh->text;
         fresh->next = all_taken;
         all_taken = fresh;
@@ -89,7 +84,7 @@ void secret_forget_environment(const char *const *keep)
 {
     for (char **entry = environ; *entry; entry++) {
         char *value = strchr(*entry, '=');
-        if (value && !kept(*entry, keep)) wipe(value + 1);
+        if (value && !kept(*entry, keep)) sykli_wipe(value + 1, strlen(value + 1));
     }
 }
 
@@ -186,7 +181,8 @@ void secret_drop(pipeline *p)
     for (size_t i = 0; i < p->task_count; i++)
         for (size_t k = 0; k < p->tasks[i].ref_count; k++) {
             const pipeline_secret *ref = &p->tasks[i].refs[k];
-            if (ref->value && strcmp(ref->source, "env")) wipe((char *)(uintptr_t)ref->value);
+            if (ref->value && strcmp(ref->source, "env"))
+                sykli_wipe((char *)(uintptr_t)ref->value, strlen(ref->value));
         }
 }
 
