@@ -202,7 +202,8 @@ cat >again.json <<'J'
 "inputs":["input"]}]}
 J
 unset HARD LINES
-"$sykli" run --watch --file again.json >../found/watch 2>&1 </dev/null &
+: >../found/watch
+"$sykli" run --watch --file again.json >>../found/watch 2>&1 </dev/null &
 watcher=$!
 for count in 1 2; do
     tries=0

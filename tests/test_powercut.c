@@ -344,6 +344,7 @@ static void a_record_survives(test *t) { cut_everywhere(t, a_run_is_recorded, a_
 
 int main(int argc, char **argv)
 {
+    // The disk is a model with power cuts of its own, thousands in each of these.
     TEST_ONCE(a_store_survives);
     TEST_ONCE(a_stat_cache_survives);
     TEST_ONCE(a_record_survives);

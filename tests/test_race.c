@@ -137,6 +137,6 @@ out:
 
 int main(int argc, char **argv)
 {
-    TEST_ONCE(a_swapped_folder_leads_nowhere);
+    TEST_ONCE(a_swapped_folder_leads_nowhere); // against another process, on the system as it is
     return test_end(argc, argv);
 }
