@@ -397,7 +397,8 @@ typedef struct sykli_pair { const char *name, *value; } sykli_pair;
 
 // An output of another task that a task takes in: it is copied before the task's key is computed
 // and before each attempt. A folder, or the files of a glob with their folders, go below `dest`; a
-// file becomes `dest`, or goes below it if that ends with a slash.
+// file becomes `dest`, or goes below it if that ends with a slash. A task whose intakes would make
+// two different files one is errored, before anything is copied.
 typedef struct sykli_intake {
     sykli_task from;     // the task comes after it
     const char *output;  // its name there
@@ -16495,12 +16496,56 @@ static int sykli__drive_key_file(void *user, const sykli__tree_file *file)
     return sykli__key_add_file((sykli__key *)user, "input", file);
 }
 
+// A file that a task takes in: whose it is, and what, so that no other file takes its place.
+typedef struct sykli__drive_arrival {
+    const sykli__drive_intake *intake;
+    sykli_digest digest;
+    bool executable;
+} sykli__drive_arrival;
+
+typedef struct sykli__drive_arrivals {
+    sykli_map places;                    // path to number
+    sykli__drive_arrival *items;
+    size_t count, capacity;
+} sykli__drive_arrivals;
+
 typedef struct sykli__drive_copy {
     sykli__drive *drive;
     const sykli__drive_intake *intake;
+    sykli__drive_arrivals *arrivals;     // NULL: the files are copied, else only looked at
     char path[SYKLI__TREE_PATH_MAX + 1]; // of the output
     size_t count, base;                  // base: what a file's path below `dest` does not show
 } sykli__drive_copy;
+
+// Notes where a file will be. One that is the same may come twice; of two that differ the last one
+// would stay, and nobody would hear of the other.
+static int sykli__drive_arrive(const sykli__drive_copy *c, const sykli__tree_file *file,
+                               const char *to)
+{
+    sykli__drive_arrivals *all = c->arrivals;
+    sykli_mem *mem = c->drive->mem;
+    bool link = file->stat.type == SYKLI_FILE_symlink;
+    sykli__drive_arrival here = { c->intake, link ? file->behind : file->digest,
+                                  (file->stat.mode & 0100) != 0 };
+    const uint64_t *known = sykli_map_get(&all->places, to, strlen(to));
+    const sykli__drive_arrival *first = known ? &all->items[*known] : NULL;
+    if (first && (memcmp(&first->digest, &here.digest, sizeof here.digest)
+                  || first->executable != here.executable)) {
+        const sykli__drive_task *tasks = c->drive->tasks;
+        return sykli_fail(c->drive->fault, SYKLI_EINVAL, "task takes in two files as %s, from "
+                          "output '%s' of '%s' and, as %s, from output '%s' of '%s': give one of "
+                          "the two another dest", to, first->intake->output,
+                          tasks[first->intake->from].name, file->path, c->intake->output,
+                          tasks[c->intake->from].name);
+    }
+    if (first) return 0;
+    if (!sykli__base_room(mem, SYKLI_TAG_drive, &all->items, &all->capacity, all->count,
+                          sizeof *all->items, SIZE_MAX / sizeof *all->items)
+        || sykli_map_put(&all->places, to, strlen(to), all->count) < 0)
+        return sykli_fail(c->drive->fault, SYKLI_ENOMEM, "out of memory");
+    all->items[all->count++] = here;
+    return 0;
+}
 
 static int sykli__drive_copy_file(void *user, const sykli__tree_file *file)
 {
@@ -16516,16 +16561,17 @@ static int sykli__drive_copy_file(void *user, const sykli__tree_file *file)
     c->count++;
     if (size < 0 || (size_t)size >= sizeof to)
         return sykli_fail(fault, SYKLI_EINVAL, "the path of %s below %s is too long", rest, dest);
-    return sykli__tree_copy(&c->drive->tree, file, to, fault);
+    return c->arrivals ? sykli__drive_arrive(c, file, to)
+                       : sykli__tree_copy(&c->drive->tree, file, to, fault);
 }
 
-// Puts what a task takes in where it wants it.
-static int sykli__drive_take_in(sykli__drive *d, const sykli__drive_task *t)
+//   arrivals  NULL: puts what a task takes in where it wants it, else looks at it only
+static int sykli__drive_take_each(sykli__drive *d, const sykli__drive_intake *in,
+                                  sykli__drive_arrivals *arrivals)
 {
     int rc = 0;
-    sykli__drive_intake *in = t->more ? t->more->intakes : NULL;
     for (; !rc && in; in = in->next) {
-        sykli__drive_copy c = { .drive = d, .intake = in };
+        sykli__drive_copy c = { .drive = d, .intake = in, .arrivals = arrivals };
         rc = sykli__tree_clean(in->path, c.path, d->fault);
         if (!rc && sykli__tree_is_glob(c.path)) {
             c.base = sykli_glob_fixed(c.path);
@@ -16538,6 +16584,23 @@ static int sykli__drive_take_in(sykli__drive *d, const sykli__drive_task *t)
                             "not there: %s", in->output, d->tasks[in->from].name, in->path);
     }
     return rc;
+}
+
+// Puts what a task takes in where it wants it, once it is sure that all of it has room there.
+static int sykli__drive_take_in(sykli__drive *d, const sykli__drive_task *t)
+{
+    const sykli__drive_intake *in = t->more ? t->more->intakes : NULL;
+    int rc = 0;
+    if (in && in->next) {
+        sykli__drive_arrivals all = { .count = 0 };
+        sykli_map_init(&all.places, d->mem, NULL);
+        rc = sykli__drive_take_each(d, in, &all);
+        sykli_map_free(&all.places);
+        if (all.items)
+            sykli_mem_resize(d->mem, SYKLI_TAG_drive, all.items, all.capacity * sizeof *all.items,
+                             0);
+    }
+    return rc ? rc : sykli__drive_take_each(d, in, NULL);
 }
 
 // The digest over all files of a task's outputs, in the order of the declaration.

@@ -54,7 +54,7 @@ project leave '{"name":"a","command":"touch x","outputs":{"o":"x","p":"y"}},
 run validate --json
 expect "where task inputs may go" 1 '"message":"`dest` is \"../x\": it may not leave' \
     '\"/tmp/x\": it is relative to the project folder' '\"d/../../x\": it may not leave' \
-    '\"sub/.Git/x\": nothing is copied to .git' '\"lib/x\": output \"o\" of \"a\" goes there too' \
+    '\"sub/.Git/x\": nothing is copied to .git' '\"lib/x\": output \"o\" of \"a\" becomes \"lib/x\" too' \
     '\"made/x\": it is in the output \"q\"' '"path":"tasks[1].task_inputs[5]","line":8,"column":' \
     '!task_inputs[4]",' '!task_inputs[7]' '!task_inputs[8]' '!task_inputs[9]'
 holds "six of ten" test "$(grep -o invalid_task_input out | wc -l)" = 6
@@ -62,6 +62,36 @@ run
 expect "no input leaves the project" 1
 told 'may not leave'
 holds "nothing ran" test ! -e x
+
+# Two files that would become one: what the graph shows, and what only the folder shows.
+project same '{"name":"a","command":"true","outputs":{"o":"a/app","d":"a/web/","g":"a/*","n":"a/dist/app"}},
+ {"name":"b","command":"true","outputs":{"o":"b/app","d":"b/web/","g":"b/*"}},
+ {"name":"c","command":"true","task_inputs":[
+  {"from_task":"a","output":"o","dest":"dist/"},{"from_task":"b","output":"o","dest":"./dist//"},
+  {"from_task":"a","output":"d","dest":"dist/"},{"from_task":"b","output":"d","dest":"dist/"},
+  {"from_task":"a","output":"g","dest":"dist/"},{"from_task":"b","output":"g","dest":"dist/"},
+  {"from_task":"a","output":"n","dest":"dist/app"},{"from_task":"a","output":"n","dest":"dist/app/"}]}'
+run validate --json
+expect "two outputs of one name do not go into one folder" 1 '"path":"tasks[2].task_inputs[1]"' \
+    '\"./dist//\": output \"o\" of \"a\" becomes \"dist/app\" too: give one of the two another' \
+    '"path":"tasks[2].task_inputs[6]"' '!task_inputs[3]' '!task_inputs[5]' '!task_inputs[7]'
+project meet '{"name":"a","command":"mkdir -p a; cp in a/app; echo a >a/x; echo l >a/l","outputs":{"d":"a"}},
+ {"name":"b","command":"mkdir -p b; echo b >b/app; echo l >b/l","outputs":{"g":"b/*"}},
+ {"name":"c","command":"cat dist/*","task_inputs":[{"from_task":"a","output":"d","dest":"dist"},
+  {"from_task":"b","output":"g","dest":"dist/"}]}'
+echo a >in
+run validate
+expect "what is in folders and globs is not known before" 0
+run --json
+expect "two files do not become one" 1 "task takes in two files as dist/app, from output 'd' of 'a' and," \
+    "as b/app, from output 'g' of 'b': give one of the two another dest"
+is c errored
+holds "nothing was copied" test ! -e dist
+echo b >in
+run --json
+expect "one that is the same does no harm" 0
+is c passed
+holds "all is there" grep -q l dist/l
 
 # ---- success_criteria, evidence_required ----
 project criteria '{"name":"odd","command":"echo r >r; exit 3","workdir":"sub","inputs":["in"],

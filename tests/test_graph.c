@@ -126,6 +126,41 @@ out:
     place_end(t, &p);
 }
 
+// Two files of different tasks that would become one: neither of them is copied.
+static void two_intakes_do_not_become_one(test *t)
+{
+    static const struct { const char *other, *command, *path; int failed; } cases[] = {
+        { "got/", "cp in b/app", "b/app", 0 }, { "got/", "echo >b/app", "b/app", 1 },
+        { "got/", "cp in b/app && chmod 755 b/app", "b/*", 1 },
+        { "got/app", "echo >b/x", "b/x", 1 }, { "got/", "echo >b/x", "b/x", 0 },
+        { "else/", "echo >b/app", "b/app", 0 } };
+    place p;
+    char text[256], command[64];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (test_failing(t) && i > 1) break;
+        place_make(&p);
+        put(&p, "in", "x");
+        sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+        TRY_NOT_NULL(s);
+        snprintf(command, sizeof command, "mkdir -p b && %s", cases[i].command);
+        sykli_task a = sykli_add(s, &(sykli_task_desc){ .name = "a",
+            .command = "mkdir -p a && cp in a/app", .outputs = { { "o", "a/" } } });
+        sykli_task b = sykli_add(s, &(sykli_task_desc){ .name = "b", .command = command,
+            .outputs = { { "o", cases[i].path } } });
+        const sykli_intake in[] = { { a, "o", "got" }, { b, "o", cases[i].other } };
+        sykli_add(s, &(sykli_task_desc){ .name = "use", .command = "true", .intake_list = in,
+                                         .intake_count = 2 });
+        if (run_all(t, s, cases[i].failed)) CHECK_TEXT(said(&p, "got/app", text),
+                                                       cases[i].failed ? "" : "x");
+        if (cases[i].failed && !t->injected)
+            CHECK(strstr(reason_of(s, "use"), "as got/app, from output 'o' of 'a' and, as b/")
+                  && strstr(reason_of(s, "use"), "of 'b': give one of the two another dest"));
+    out:
+        sykli_close(s);
+        place_end(t, &p);
+    }
+}
+
 // ---- outputs and inputs -----------------------------------------------------------------------
 static void no_output_takes_an_input_with_it(test *t)
 {
@@ -506,6 +541,7 @@ int main(int argc, char **argv)
     TEST_SOME(20, what_is_taken_in_is_in_the_key);
     TEST_STORY(bad_intakes_are_refused);
     TEST_SOME(20, an_intake_stays_in_the_project);
+    TEST_SOME(30, two_intakes_do_not_become_one);
     TEST_STORY(no_output_takes_an_input_with_it);
     TEST_SOME(30, the_host_accepts);
     TEST_SOME(30, given_secrets_stay_secret);

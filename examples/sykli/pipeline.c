@@ -263,27 +263,42 @@ static void places_end(places *p)
     sykli_map_free(&p->outputs);
 }
 
-// What is wrong with where something is copied to, NULL: nothing. What ends with a slash may be
-// shared: it is a folder that things go into.
-static const char *dest_problem(reader *r, places *p, const pipeline_task *t, const char *dest)
+// Where an output will be, if that is known before it is made: what is known of a glob, or of a
+// folder, which ends with a slash, is only what it goes below.      returns  NULL: it is not known
+static const char *place_of(cli *c, const char *dest, const char *clean, const char *output)
+{
+    bool into = !*clean || dest[strlen(dest) - 1] == '/';
+    size_t size = strlen(output);
+    if (!into) return clean;
+    if (!size || output[size - 1] == '/' || strpbrk(output, "*?[{\\")) return NULL;
+    const char *name = strrchr(output, '/');
+    return cli_print(c, "%s%s%s", clean, *clean ? "/" : "", name ? name + 1 : output);
+}
+
+// What is wrong with where something is copied to, NULL: nothing.
+//   output  its path, NULL: it is not known
+static const char *dest_problem(reader *r, places *p, const pipeline_task *t, const char *dest,
+                                const char *output)
 {
     char *clean = cli_alloc(r->c, strlen(dest) + 1);
     const char *wrong = clean_path(dest, clean);
     for (char *at = clean; *at && !wrong; at += *at == '/') {
         at += strcspn(at, "/");
-        uint64_t *output = sykli_map_get(&p->outputs, clean, (size_t)(at - clean));
-        if (output)
+        uint64_t *found = sykli_map_get(&p->outputs, clean, (size_t)(at - clean));
+        if (found)
             wrong = cli_print(r->c, "it is in the output \"%s\" of the task, which is removed "
-                              "before the task runs", t->outputs[*output].name);
+                              "before the task runs", t->outputs[*found].name);
     }
-    if (wrong || !*clean || dest[strlen(dest) - 1] == '/') return wrong;
-    uint64_t *other = sykli_map_get(&p->dests, clean, strlen(clean));
+    const char *place = wrong || !output ? NULL : place_of(r->c, dest, clean, output);
+    if (!place) return wrong;
+    uint64_t *other = sykli_map_get(&p->dests, place, strlen(place));
     if (other) {
         const pipeline_intake *in = &t->intakes[*other];
-        return cli_print(r->c, "output \"%s\" of \"%s\" goes there too; end both with a slash if "
-                         "it is a folder", in->output, r->p->tasks[in->from].name);
+        return cli_print(r->c, "output \"%s\" of \"%s\" becomes \"%s\" too: give one of the two "
+                         "another `dest`, or end the path of each with a slash if it is a folder",
+                         in->output, r->p->tasks[in->from].name, place);
     }
-    sykli_map_put(&p->dests, clean, strlen(clean), t->intake_count);
+    sykli_map_put(&p->dests, place, strlen(place), t->intake_count);
     return NULL;
 }
 
@@ -324,20 +339,19 @@ static void read_intake(reader *r, sykli_map *names, source_task *sources, sourc
         return;
     }
     const pipeline_task *other = &r->p->tasks[from];
-    const char *outputs = "";
-    bool is_there = false;
+    const char *outputs = "", *path = NULL;
     for (size_t i = 0; i < other->output_count; i++)
-        is_there |= reader_same(parts[1], other->outputs[i].name);
-    for (size_t i = 0; i < other->output_count && !is_there && strlen(outputs) < 200; i++)
+        if (reader_same(parts[1], other->outputs[i].name)) path = other->outputs[i].value;
+    for (size_t i = 0; i < other->output_count && !path && strlen(outputs) < 200; i++)
         outputs = cli_print(r->c, "%s%s%s", outputs, i ? ", " : "", other->outputs[i].name);
-    if (!is_there)
+    if (!path)
         reader_report(r, "missing_output", node, field, at, "\"%s\" has no output \"%s\"%s%.200s",
                       parts[0], parts[1], *outputs ? "; it has " : "", outputs);
-    const char *wrong = dest_problem(r, taken, &r->p->tasks[source->first], parts[2]);
+    const char *wrong = dest_problem(r, taken, &r->p->tasks[source->first], parts[2], path);
     if (wrong)
         reader_report(r, "invalid_task_input", sykli_json_get(r->doc, node, "dest"), field, at,
                       "`dest` is \"%s\": %s", parts[2], wrong);
-    for (size_t k = 0; is_there && k < source->count; k++) {
+    for (size_t k = 0; path && k < source->count; k++) {
         pipeline_task *t = &r->p->tasks[source->first + k];
         t->intakes[t->intake_count++] = (pipeline_intake){ (uint32_t)from, parts[1], parts[2] };
         add_after(r->c, t, (uint32_t)from);
