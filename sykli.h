@@ -428,7 +428,8 @@ typedef struct sykli_task_desc {
     const char *name;    // 1..SYKLI_NAME_MAX bytes of UTF-8, unique in the graph
     const char *command; // plain words are exec'd, all else goes to /bin/sh -c
     const char *inputs[SYKLI_INLINE_MAX]; // globs below the project folder; none: not cached
-    struct { const char *name, *path; } outputs[SYKLI_INLINE_MAX]; // file, folder or glob
+    // File, folder or glob; removed before the task runs, so never among what its inputs find.
+    struct { const char *name, *path; } outputs[SYKLI_INLINE_MAX];
     sykli_task after[SYKLI_INLINE_MAX];
     sykli_pair env[SYKLI_INLINE_MAX];
     const char *secrets[SYKLI_INLINE_MAX]; // variables of the process: required, masked, not in key
@@ -15794,6 +15795,8 @@ typedef struct sykli__drive_intake {
 // What few tasks have.
 typedef struct sykli__drive_more {
     sykli__drive_intake *intakes;
+    const char **own;         // outputs, clean, in which an input pattern could find something
+    uint32_t own_count;
     sykli_secret *given;
     uint32_t given_count;
     bool refused;             // the last attempt was, for the task's `reason`
@@ -16144,6 +16147,38 @@ static int sykli__drive_check_outputs(sykli__drive *d, const sykli__drive_task *
     return 0;
 }
 
+// Keeps one output if an input pattern could find something in it: where neither of the two leading
+// folders is below the other none can.
+static int sykli__drive_keep_own(sykli__drive *d, sykli__drive_task *t, const char *output)
+{
+    char out[SYKLI__TREE_PATH_MAX + 1], in[SYKLI__TREE_PATH_MAX + 1];
+    sykli_fault ignored = { 0 }; // bad paths are told where they are used
+    bool meet = false;
+    if (sykli__tree_clean(output, out, &ignored) || !*out) return 0;
+    size_t size = sykli_glob_fixed(out);
+    for (uint32_t k = 0; k < t->input_count && !meet; k++) {
+        if (sykli__tree_clean(t->inputs[k], in, &ignored)) continue;
+        size_t other = sykli_glob_fixed(in);
+        meet = !strncmp(in, out, size < other ? size : other);
+    }
+    if (!meet) return 0;
+    sykli__drive_more *more = sykli__drive_more_of(d, t);
+    if (more && !more->own)
+        more->own = (const char **)sykli__drive_keep(d, t->output_count * sizeof *more->own);
+    if (!more || !more->own) return SYKLI_ENOMEM;
+    more->own[more->own_count] = sykli__drive_keep_text(d, out);
+    return more->own[more->own_count++] ? 0 : SYKLI_ENOMEM;
+}
+
+static int sykli__drive_keep_owns(sykli__drive *d, sykli__drive_task *t)
+{
+    int rc = 0;
+    if ((uint64_t)t->output_count * t->input_count > SYKLI__DRIVE_PAIRS_MAX) return 0;
+    for (uint32_t i = 0; !rc && i < t->output_count && t->input_count; i++)
+        rc = sykli__drive_keep_own(d, t, t->outputs[i].value);
+    return rc;
+}
+
 //   returns  the task's number or the error
 static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
 {
@@ -16173,7 +16208,7 @@ static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
     t->extra = sykli__drive_keep_text(d, desc->extra);
     if (!t->name || !t->command || (desc->workdir && !t->workdir) || (desc->extra && !t->extra)
         || (desc->skip_reason && !t->skip_reason) || sykli__drive_keep_lists(d, desc, t)
-        || sykli__drive_keep_more(d, desc, t))
+        || sykli__drive_keep_more(d, desc, t) || sykli__drive_keep_owns(d, t))
         return sykli_fail(d->fault, SYKLI_ENOMEM, "task '%s': out of memory", desc->name);
     rc = sykli__drive_check_outputs(d, t);
     if (rc) return rc;
@@ -16729,12 +16764,34 @@ static int sykli__drive_key_more(const sykli__drive *d, sykli__key *key,
     return rc;
 }
 
-// The files that any of the patterns names.
-static int sykli__drive_key_files(sykli__drive *d, sykli__key *key, const char *const *patterns,
-                                  size_t count)
+typedef struct sykli__drive_reads {
+    sykli__key *key;
+    const sykli__drive_more *more; // NULL: nothing is left out
+} sykli__drive_reads;
+
+// What is in an output of the task is no input of it, whatever finds it: it is removed before the
+// task runs, so the task can never have read it.
+static int sykli__drive_key_read(void *user, const sykli__tree_file *file)
 {
+    const sykli__drive_reads *r = (const sykli__drive_reads *)user;
+    for (uint32_t i = 0; r->more && i < r->more->own_count; i++) {
+        const char *own = r->more->own[i];
+        size_t size = strlen(own);
+        if (!strncmp(own, file->path, size) && (!file->path[size] || file->path[size] == '/'))
+            return 0;
+        if (sykli__tree_is_glob(own) && sykli_glob_match(own, file->path)) return 0;
+    }
+    return sykli__drive_key_file(r->key, file);
+}
+
+// The files that any of the patterns names.
+//   more   of the task whose inputs they are; NULL: all files count
+static int sykli__drive_key_files(sykli__drive *d, sykli__key *key, const char *const *patterns,
+                                  size_t count, const sykli__drive_more *more)
+{
+    sykli__drive_reads reads = { key, more };
     return (key->stats ? sykli__tree_stats : sykli__tree_files)(
-        &d->tree, patterns, count, sykli__drive_key_file, key, d->fault);
+        &d->tree, patterns, count, sykli__drive_key_read, &reads, d->fault);
 }
 
 // What is in the keys of all tasks of a run, for as long as the configuration is the same.
@@ -16774,7 +16831,7 @@ static int sykli__drive_key_parts(sykli__drive *d, sykli__key *key, uint32_t tas
                             strlen(t->outputs[i].value));
     if (!rc) rc = sykli__drive_key_upstream(d, key, task);
     if (!rc) rc = sykli__drive_key_tool(d, key, t);
-    return rc ? rc : sykli__drive_key_files(d, key, t->inputs, t->input_count);
+    return rc ? rc : sykli__drive_key_files(d, key, t->inputs, t->input_count, t->more);
 }
 
 typedef struct sykli__drive_words { sykli_buf text; int count; } sykli__drive_words;
@@ -16843,7 +16900,7 @@ static int sykli__drive_mark_outputs(sykli__drive *d, const sykli__drive_task *t
     if (stats) sykli__key_stats(&d->marks, t->looked_ns);
     else sykli__key_marks(&d->marks);
     for (uint32_t i = 0; !rc && i < t->output_count; i++)
-        rc = sykli__drive_key_files(d, &d->marks, &t->outputs[i].value, 1);
+        rc = sykli__drive_key_files(d, &d->marks, &t->outputs[i].value, 1, NULL);
     if (!rc) rc = d->marks.raw.error;
     if (!rc) sykli__key_mark(&d->marks, d->memo.head.secret, out);
     return rc;

@@ -93,6 +93,29 @@ expect "one that is the same does no harm" 0
 is c passed
 holds "all is there" grep -q l dist/l
 
+# What a task makes is no input of it.
+project own '{"name":"gen","command":"sleep 0; cat src/a.c >src/gen/v.c","inputs":["src/**/*.c"],
+  "outputs":{"v":"src/gen/v.c"}},
+ {"name":"use","command":"cat src/gen/v.c >use","inputs":["src/**"],"outputs":["use"],"depends_on":["gen"]}'
+mkdir -p src/gen && echo a >src/a.c
+run validate --json
+expect "an output that a pattern finds is told" 0 '"valid":true' '"type":"output_among_inputs"' \
+    '"path":"tasks[0].outputs"' 'the input \"src/**/*.c\" finds the output \"src/gen/v.c\"' '!tasks[1]'
+run --json
+expect "it is no error" 0
+is gen passed
+run --json
+is gen cached
+is use cached
+echo other >src/gen/v.c
+run --json
+is gen cached
+holds "it is put back" grep -q a src/gen/v.c
+echo b >src/a.c
+run --json
+is gen passed
+is use passed
+
 # ---- success_criteria, evidence_required ----
 project criteria '{"name":"odd","command":"echo r >r; exit 3","workdir":"sub","inputs":["in"],
   "outputs":{"r":"sub/r"},"success_criteria":[{"type":"exit_code","equals":3},

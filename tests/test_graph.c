@@ -188,6 +188,42 @@ out:
     place_end(t, &p);
 }
 
+// What a task makes is no input of it, though its patterns find it: the key is the same before it is
+// there, while it is, and when it has been changed.
+static void what_a_task_makes_is_no_input_of_it(test *t)
+{
+    static const struct { const char *input, *output; } cases[] = {
+        { "*.c", "made.c" }, { "**", "./made.c" }, { "**", "*de.c" }, { "./*", "made.c/" } };
+    place p;
+    char text[256], key[65];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (test_failing(t) && i) break;
+        place_make(&p);
+        put(&p, "a.c", "x");
+        for (int round = 0; round < 4; round++) {
+            sykli_task_info info;
+            if (round == 2) put(&p, "made.c", "changed");
+            if (round == 3) put(&p, "a.c", "y");
+            sykli *s = open_in(t, &p, (sykli_desc){ 0 });
+            sykli_task one = { 0 };
+            if (s) one = sykli_add(s, &(sykli_task_desc){ .name = "t",
+                .command = "test ! -e made.c && cp a.c made.c", .inputs = { cases[i].input },
+                .outputs = { { "o", cases[i].output } } });
+            bool on = s && run_all(t, s, 0);
+            if (on) CHECK_TEXT(sykli_status_names[status_of(s, "t")],
+                               round % 3 ? "cached" : "passed");
+            if (on) CHECK_TEXT(said(&p, "made.c", text), round < 3 ? "x" : "y");
+            if (on && !sykli_task_get(s, one, &info)) {
+                if (round) CHECK(!strcmp(info.key, key) == (round < 3));
+                memcpy(key, info.key, sizeof key);
+            }
+            sykli_close(s);
+            if (!on) break;
+        }
+        place_end(t, &p);
+    }
+}
+
 // ---- what the host accepts ------------------------------------------------------------------
 typedef struct judge { int wanted, asked, restored; bool never; } judge;
 
@@ -543,6 +579,7 @@ int main(int argc, char **argv)
     TEST_SOME(20, an_intake_stays_in_the_project);
     TEST_SOME(30, two_intakes_do_not_become_one);
     TEST_STORY(no_output_takes_an_input_with_it);
+    TEST_SOME(30, what_a_task_makes_is_no_input_of_it);
     TEST_SOME(30, the_host_accepts);
     TEST_SOME(30, given_secrets_stay_secret);
     TEST_SOME(30, a_held_task_holds_no_worker);

@@ -188,6 +188,22 @@ static void read_outputs(reader *r, pipeline_task *t)
 
 #define PAIRS_MAX (1u << 24) // outputs times inputs of a task that are compared
 
+// A pattern that ends with any name means all there is; one that is narrower may mean sources, and
+// what it finds of the outputs may be one.
+static void check_match(reader *r, const char *output, const char *input)
+{
+    const char *last = strrchr(input, '/');
+    bool any = !strcmp(last ? last + 1 : input, "*") || !strcmp(last ? last + 1 : input, "**");
+    const sykli_json_node *n = &r->doc->nodes[sykli_json_get(r->doc, r->task_node, "outputs")];
+    while (!strncmp(output, "./", 2)) output += 2;
+    if (any || strpbrk(output, "*?[{\\") || !sykli_glob_match(input, output)) return;
+    pipeline_add_error(r->c, &r->p->warnings, (pipeline_error){ "output_among_inputs", r->task,
+        cli_print(r->c, "tasks[%u].outputs", (unsigned)r->index),
+        cli_print(r->c, "the input \"%s\" finds the output \"%s\": it does not count as an input, "
+                  "and is removed before the task runs, so it may not be a source", input, output),
+        n->line, n->column });
+}
+
 // Outputs are removed before a task runs: what it reads may not be among them.
 static void check_outputs(reader *r, const pipeline_task *t)
 {
@@ -199,6 +215,7 @@ static void check_outputs(reader *r, const pipeline_task *t)
                               "outputs", -1, "the input \"%s\" is in the output \"%s\", which is "
                               "removed before the task runs: give it another output",
                               t->inputs[k], t->outputs[i].value);
+            else check_match(r, t->outputs[i].value, t->inputs[k]);
 }
 
 static bool is_review(const reader *r, uint32_t task)
