@@ -188,7 +188,7 @@ out:
     place_end(t, &p);
 }
 
-// What a task makes is no input of it, though its patterns find it: the key is the same before it is
+// What a task makes is no input of it, though patterns find it: the key is the same before it is
 // there, while it is, and when it has been changed.
 static void what_a_task_makes_is_no_input_of_it(test *t)
 {
