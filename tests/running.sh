@@ -137,11 +137,15 @@ E2
 done
 
 # ---- make's jobserver ----
-# Each job notes how many there are while it runs.
+# Each job notes how many there are while it runs, and waits for TOGETHER to have met, not for ever.
 cat >job <<'E2'
 : >running/$1
 set -- $1 running/*
 echo $(($# - 1)) >>seen
+tries=0
+until [ "$(sort -n seen | tail -n 1)" -ge ${TOGETHER-1} ] || [ $((tries += 1)) -gt 100 ]; do
+    sleep 0.05
+done
 sleep ${SLEEP-0.1}
 rm -f running/$1
 E2
@@ -161,7 +165,7 @@ a|make -s T=a|
 b|make -s T=b|
 E2
     again
-    run -j 3
+    TOGETHER=2 run -j 3
     check "server: both pass" [ $code = 0 ]
     check "server: make shares our workers" [ "$(most)" -le 3 ]
     check "server: and does use them" [ "$(most)" -ge 2 ]
@@ -191,7 +195,7 @@ stuck|sleep 30|,"timeout":1
 E2
     printf 'all:\n\t+@"%s" run -k -j 8 -q; :\n' "$sykli" >outer
     again
-    timeout 60 make -f outer -j3 >out 2>err </dev/null
+    TOGETHER=2 timeout 60 make -f outer -j3 >out 2>err </dev/null
     check "client: no more at once than make allows" [ "$(most)" -le 3 ]
     check "client: as many as it allows" [ "$(most)" -ge 2 ]
     check "client: all have run" [ "$(wc -l <seen)" = 5 ]
@@ -199,7 +203,7 @@ E2
     # To a recipe without the plus make gives the numbers, and not the descriptors.
     printf 'all: a b\na b:\n\t@if [ $@ = a ]; then "%s" run -k -j 8 -q; fi; :\n' "$sykli" >outer
     again
-    timeout 60 make -f outer -j2 >out 2>err </dev/null
+    TOGETHER=4 timeout 60 make -f outer -j2 >out 2>err </dev/null
     check "no client: what make closed is not taken for it" [ "$(most)" -ge 4 ]
 fi
 
@@ -223,7 +227,7 @@ e|sh job e; echo $MAKEFLAGS >flags|
 E2
 printf ab >&7
 again
-run -j 8
+TOGETHER=2 run -j 8
 check "fifo: all pass" [ $code = 0 ]
 check "fifo: as many at once as it allows" [ "$(most)" -ge 2 ]
 check "fifo: the tasks are told of it" grep -q -- "--jobserver-auth=fifo:$work/tokens" flags
