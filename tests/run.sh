@@ -1,8 +1,8 @@
 #!/bin/sh
-# tests/run.sh PROGRAM...: runs each, a processor's worth at a time, prints each with its count and
-# then all of them together. A program ends with "NAME: N passed, N failed"; one that does not has
-# failed. TEST_RUN is put before each program: an emulator. Scripts come first, and while they run,
-# who mostly wait, BUILD builds the programs.
+# tests/run.sh PROGRAM...: runs each, TEST_JOBS or a processor's worth at a time, prints each with
+# its count and then all of them together. A program ends with "NAME: N passed, N failed"; one that
+# does not has failed. TEST_RUN is put before each program: an emulator. Scripts come first, and
+# while they run, who mostly wait, BUILD builds the programs.
 set -u
 logs=${B-build}/test
 mkdir -p "$logs"
@@ -36,7 +36,7 @@ one() {
 
 if [ "${1-}" = --one ]; then one "$2"; exit 0; fi
 
-jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+jobs=${TEST_JOBS-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
 each() { xargs -r -P "$jobs" -n 1 sh "$0" --one; }
 for program in "$@"; do rm -f "$logs/$(basename "$program").log.count"; done
 printf '%s\n' "$@" | grep '\.sh$' | each

@@ -1,6 +1,7 @@
 #!/bin/sh
 # tests/torture.sh PROGRAM...: fails each place of the long stories; make test takes some of them.
-# A processor's share of a program is a process. TORTURE=every fails each single call: for a night.
+# A process takes a share of a program, TEST_JOBS or a processor's worth of them at a time.
+# TORTURE=every fails each single call: for a night.
 set -u
 export TORTURE="${TORTURE-full}"
 if [ "${1-}" = --one ]; then
@@ -10,7 +11,7 @@ if [ "${1-}" = --one ]; then
     echo "$2,$3: 0 passed, 1 failed" # one word before the counts
     exit
 fi
-shares=$(nproc)
+shares=${TEST_JOBS-$(nproc)}
 for program in "$@"; do
     # Whole, these two are not clean yet: make test takes some of their points.
     case $TORTURE:$program in full:*test_mesh | full:*test_spawn) continue ;; esac
