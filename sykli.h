@@ -444,6 +444,7 @@ typedef struct sykli_task_desc {
     uint32_t timeout_ms;   // wall time of one attempt; 0: none
     uint32_t stall_ms;     // without output for so long: ended, `errored`; 0: config key run.stall
     uint32_t retries;      // attempts after the first
+    uint32_t processes_max; // at once, more are killed, `errored`; 0: config key run.processes
     bool pty;              // prints on a terminal, both streams as one; also config key run.pty
     bool no_cache;
     const char *skip_reason; // not NULL: the task is `skipped` for this reason, what follows runs
@@ -3083,6 +3084,7 @@ static void sykli__emit_task(const sykli__emit_to *e, const sykli_task_desc *t)
     sykli__emit_number(e, ",\"timeout\":", t->timeout_ms / 1000 + (t->timeout_ms % 1000 != 0));
     sykli__emit_number(e, ",\"stall\":", t->stall_ms / 1000 + (t->stall_ms % 1000 != 0));
     sykli__emit_number(e, ",\"retry\":", t->retries);
+    sykli__emit_number(e, ",\"processes\":", t->processes_max);
     sykli__emit_text(e, t->pty ? ",\"pty\":true" : "");
     sykli__emit_text(e, t->no_cache ? ",\"no_cache\":true" : "");
     sykli__emit_text(e, t->skip_reason ? ",\"when\":\"false\"" : "");
@@ -15822,7 +15824,7 @@ typedef struct sykli__drive_task {
     sykli_digest log;         // of a hit: what its task printed when it ran
     sykli_digest upstream;    // over the outputs, for the keys of tasks behind this one
     uint64_t serial, run_ms, cpu_ms, rss_max_bytes, read_bytes, write_bytes, saved_ms;
-    uint32_t stall_ms;
+    uint32_t stall_ms, crowd_max;
     bool pty;
     uint64_t ended_ms;        // on the monotonic clock
     int64_t started_at_ms, looked_ns; // looked: at its inputs
@@ -15934,6 +15936,7 @@ typedef struct sykli__drive {
     bool run_changed;          // its row has to be shown
     bool ready, tree_open, history_open, rows_open;
     bool started, live, ended; // live: starting succeeded
+    bool counts;              // a task has a limit of its own to its processes
     uint32_t tag;              // of the handles of this context's tasks
     sykli__drive_task *tasks;
     size_t task_count, task_capacity;
@@ -16196,6 +16199,8 @@ static int64_t sykli__drive_add(sykli__drive *d, const sykli_task_desc *desc)
     t->exit_code = -1;
     t->no_cache = desc->no_cache;
     t->stall_ms = desc->stall_ms;
+    t->crowd_max = desc->processes_max;
+    d->counts |= t->crowd_max != 0;
     t->pty = desc->pty;
     t->name = sykli__drive_keep_text(d, desc->name);
     t->function = desc->function;
@@ -17571,7 +17576,8 @@ static sykli__drive_job *sykli__drive_job_new(sykli__drive *d, uint32_t task)
     job->cap.max_bytes = sykli__config_u64(job->config, SYKLI__CONFIG_log_max);
     job->stall_ms = d->tasks[task].stall_ms ? d->tasks[task].stall_ms
                   : sykli__config_u64(job->config, SYKLI__CONFIG_run_stall);
-    job->crowd_max = sykli__config_u64(job->config, SYKLI__CONFIG_run_processes);
+    job->crowd_max = d->tasks[task].crowd_max ? d->tasks[task].crowd_max
+                   : sykli__config_u64(job->config, SYKLI__CONFIG_run_processes);
     sykli_buf_init(&job->tail, d->mem, SYKLI_TAG_log);
     for (int stream = 0; stream < 2; stream++) {
         job->sink[stream] = (sykli__drive_sink){ d, job, stream + 1 };
@@ -17920,6 +17926,7 @@ static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, s
     const sykli__sched_task *st = &d->sched.tasks[task];
     sykli__drive_task *t = &d->tasks[task];
     const char *blame = st->blame < d->task_count ? d->tasks[st->blame].name : "";
+    uint64_t most;
     char time[32];
     switch ((sykli__sched_why)st->why) {
     case SYKLI__SCHED_WHY_dependency:
@@ -17935,9 +17942,10 @@ static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, s
                      : sykli__config_u64(d->config->current, SYKLI__CONFIG_run_stall)));
         break;
     case SYKLI__SCHED_WHY_crowded:
-        snprintf(out, size, "more than %llu processes at once (run.processes)",
-                 (unsigned long long)sykli__config_u64(d->config->current,
-                                                       SYKLI__CONFIG_run_processes));
+        most = t->crowd_max ? t->crowd_max
+             : sykli__config_u64(d->config->current, SYKLI__CONFIG_run_processes);
+        snprintf(out, size, "more than %llu processes at once (%s)", (unsigned long long)most,
+                 t->crowd_max ? "processes" : "run.processes");
         break;
     case SYKLI__SCHED_WHY_killed: return "killed";
     case SYKLI__SCHED_WHY_cancelled: return "the run was cancelled";
@@ -18160,7 +18168,8 @@ static int sykli__drive_emit(sykli__drive *d, sykli_buf *out)
             .secret_list = t->secrets, .secret_count = t->secret_count, .no_cache = t->no_cache,
             .timeout_ms = (uint32_t)how->timeout_ms, .retries = how->retries,
             .skip_reason = t->skip_reason, .extra = t->extra, .held = how->held,
-            .may_fail = how->may_fail, .stall_ms = t->stall_ms, .pty = t->pty });
+            .may_fail = how->may_fail, .stall_ms = t->stall_ms, .pty = t->pty,
+            .processes_max = t->crowd_max });
         size_t taken = 0, number = 0;
         const sykli__drive_intake *in = t->more ? t->more->intakes : NULL;
         for (const sykli__drive_intake *at = in; at; at = at->next) taken++;
@@ -18224,9 +18233,10 @@ static int sykli__drive_open_parts(sykli__drive *d)
                            d->desc->cgroups && sykli__config_u64(d->config->current,
                                                                  SYKLI__CONFIG_kill_cgroups));
     if (d->host.containment == SYKLI__SPAWN_group
-        && sykli__config_u64(d->config->current, SYKLI__CONFIG_run_processes))
-        return sykli_fail(d->fault, SYKLI_EUNSUPPORTED, "run.processes: the processes of a task "
-                          "cannot be counted here, there is no /proc of this machine");
+        && (d->counts || sykli__config_u64(d->config->current, SYKLI__CONFIG_run_processes)))
+        return sykli_fail(d->fault, SYKLI_EUNSUPPORTED, "%s: the processes of a task cannot be "
+                          "counted here, there is no /proc of this machine",
+                          d->counts ? "processes" : "run.processes");
     sykli_buf_init(&d->project, d->mem, SYKLI_TAG_drive);
     sykli_buf_init(&d->platform, d->mem, SYKLI_TAG_drive);
     if (d->desc->project) rc = sykli_buf_text(&d->project, d->desc->project);

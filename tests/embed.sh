@@ -27,7 +27,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 WARN="-Werror -pedantic -Wall -Wextra -Wconversion -Wshadow -Wundef"
 carried_is_small() { [ "$(wc -c <"$B/gen/carried/sykli.h")" -le 18432 ]; }
-sed 's/{ \.name = /{ .pty = true, .stall_ms = 1500, .no_cache = true, .name = /' examples/pipeline.c \
+sed 's/{ \.name = /{ .pty = true, .stall_ms = 1500, .processes_max = 9, .no_cache = true, .name = /' examples/pipeline.c \
     >"$work/sykli.c"
 check "carried header within 18 KiB" carried_is_small
 for compiler in gcc clang; do
@@ -46,7 +46,7 @@ check "pipeline with the carried header" "$CC" "-I$B/gen/carried" "$work/sykli.c
 check "pipeline with the whole header" "$CC" -I. "$work/sykli.c" -lpthread -lm -o "$work/whole"
 check "both print one graph" same_graph
 check "the graph is valid" "$B/sykli" validate --strict "$work/carried.json"
-check "and says all of it" grep -q '"stall":2.*"pty":true,"no_cache":true' "$work/carried.json"
+check "and says all of it" grep -q '"stall":2.*"processes":9.*"pty":true,"no_cache":true' "$work/carried.json"
 check "without --emit it says who runs it" tells_who_runs_it
 carried_as_it_is() {
     mkdir -p "$work/carrying" && cp examples/pipeline.c "$work/carrying/sykli.c" \

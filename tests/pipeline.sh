@@ -225,14 +225,17 @@ run validate --strict
 expect "they are known to --strict" 0
 project badterminal '{"name":"a","command":"x","pty":"yes","stall":0,"no_cache":1},
  {"name":"b","command":"x","stall":"5m"},{"name":"c","command":"x","stall":4294968},
+ {"name":"f","command":"x","processes":0},{"name":"g","command":"x","processes":4194305},
  {"name":"d","command":"x","pty":null,"stall":null,"no_cache":null}'
 run validate --json
 expect "what they may be" 1 '"path":"tasks[0].pty"' '`pty` is a string, true or false is wanted' \
     '"path":"tasks[0].no_cache"' '`no_cache` is a number, true or false' '"path":"tasks[1].stall"' \
-    '`stall` must be a whole number from 1 to 4294967' '"path":"tasks[2].stall"' '!tasks[3]'
-project calm '{"name":"r","kind":"review","primitive":"p","pty":true,"stall":3}'
+    '`stall` must be a whole number from 1 to 4294967' '"path":"tasks[2].stall"' '!tasks[5]' \
+    '"path":"tasks[3].processes"' '`processes` must be a whole number from 1 to 4194304' \
+    '"path":"tasks[4].processes"'
+project calm '{"name":"r","kind":"review","primitive":"p","pty":true,"stall":3,"processes":4}'
 run validate --strict --json
-expect "not on reviews" 1 'a review has no `pty`' 'a review has no `stall`'
+expect "not on reviews" 1 'a review has no `pty`' 'a review has no `stall`' 'a review has no `processes`'
 
 # ---- gates ----
 cat >"$work/bin/curl" <<'END'

@@ -696,6 +696,30 @@ out:
     place_end(t, &p);
 }
 
+// A limit of the task goes before the one of the run, in both directions.
+static void a_task_may_have_few_processes(test *t)
+{
+    place p;
+    place_make(&p);
+    const char *crowd = "for i in 1 2 3 4 5 6; do sleep 20 & all=\"$all $!\"; done; sleep 0.3; "
+                        "kill $all";
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true,
+                                            .keep_going = true });
+    TRY_NOT_NULL(s);
+    TRY(sykli_config_set(s, "run.processes", "3"));
+    sykli_add(s, &(sykli_task_desc){ .name = "few", .command = crowd, .processes_max = 4 });
+    sykli_add(s, &(sykli_task_desc){ .name = "many", .command = crowd, .processes_max = 40 });
+    sykli_add(s, &(sykli_task_desc){ .name = "usual", .command = crowd });
+    if (!run_all(t, s, 2)) goto out;
+    CHECK_STATUS(s, "few", errored);
+    CHECK_TEXT(reason_of(s, "few"), "more than 4 processes at once (processes)");
+    CHECK_STATUS(s, "many", passed);
+    CHECK_TEXT(reason_of(s, "usual"), "more than 3 processes at once (run.processes)");
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
 static void a_task_may_have_a_terminal(test *t)
 {
     place p;
@@ -1326,6 +1350,7 @@ int main(int argc, char **argv)
     TEST_STORY(large_results_are_held_for_longer);
     TEST_SOME(15, a_timeout_ends_the_stubborn);
     TEST_SOME(15, a_silent_task_is_ended);
+    TEST_SOME(15, a_task_may_have_few_processes);
     TEST_SOME(15, a_task_may_have_a_terminal);
     TEST_SOME(15, tokens_come_back);
     TEST_SOME(15, a_make_around_lends_workers);

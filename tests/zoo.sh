@@ -113,6 +113,8 @@ done
 add bomb "./zoo bomb $mark 5000"
 add leaver "./zoo bomb $mark 5000 & exit 0" # nobody is left whom to ask for the end
 add under "./zoo bomb $mark 20 & sleep 1; kill -9 0" # no more than it may
+add few "./zoo bomb $mark 5000" ',"processes":40'
+add many "./zoo bomb $mark 120 & sleep 1; kill -9 0" ',"processes":1000'
 add calm "sleep 1.9; echo calm"
 add family "sleep 1.8 & wait \$!; echo calm"
 tasks list >sykli.json
@@ -126,6 +128,8 @@ for way in cgroup scan; do
     ended bomb '"status":"errored"' '"signal":9' 'more than 100 processes at once'
     ended leaver '"status":"passed"'
     ended under '"status":"failed"' '"signal":9'
+    ended few '"status":"errored"' '"signal":9' 'more than 40 processes at once (processes)'
+    ended many '"status":"failed"' '"signal":9' # its own limit, not that of the run
     for name in calm family; do ended $name '"status":"passed"'; done
 done
 kill $stranger

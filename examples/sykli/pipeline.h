@@ -60,7 +60,7 @@ typedef struct pipeline_task {
     size_t output_count, env_count;
     uint32_t *after;            // indexes of tasks
     size_t after_count, after_capacity;
-    uint32_t timeout_ms, stall_ms, retries;
+    uint32_t timeout_ms, stall_ms, retries, processes_max;
     pipeline_intake *intakes;
     pipeline_secret *refs;
     pipeline_proof *proofs;

@@ -393,6 +393,8 @@ static void read_condition(reader *r, pipeline_task *t)
             n->line, n->column });
 }
 
+#define PROCESSES_MAX (1u << 22) // the most that Linux has, and as in run.processes
+
 // Fields that few tasks have, in front of `env` and `outputs` and behind them: errors are told in
 // the order of the fields.
 static void read_limits(reader *r, pipeline_task *t)
@@ -401,6 +403,7 @@ static void read_limits(reader *r, pipeline_task *t)
     t->timeout_ms = (uint32_t)number_field(r, "timeout", 1, UINT32_MAX / 1000) * 1000;
     t->stall_ms = (uint32_t)number_field(r, "stall", 1, UINT32_MAX / 1000) * 1000;
     t->retries = (uint32_t)number_field(r, "retry", 0, 1000);
+    t->processes_max = (uint32_t)number_field(r, "processes", 1, PROCESSES_MAX);
     read_condition(r, t);
 }
 

@@ -1,6 +1,6 @@
 // --strict: the rules of the published JSON Schema of the format (sykli-pipeline.schema.json, draft
 // 2020-12), which refuses what the reader lets pass: unknown keys, null, older spellings. Beside it
-// stand the three keys of a task that are ours; docs/pipeline.md names them.
+// stand the four keys of a task that are ours; docs/pipeline.md names them.
 #include "pipeline.h"
 #include <string.h>
 
@@ -96,7 +96,8 @@ static const rule task_rules[] = {
     { .key = "agent", .shape = TEXT }, { .key = "context", .shape = TEXTS },
     { .key = "deterministic", .shape = TRUTH },
     { .key = "no_cache", .shape = TRUTH }, { .key = "pty", .shape = TRUTH }, // ours
-    { .key = "stall", .shape = WHOLE, .least = 1 }, END };
+    { .key = "stall", .shape = WHOLE, .least = 1 },
+    { .key = "processes", .shape = WHOLE, .least = 1 }, END };
 static const rule root_rules[] = {
     { .key = "version", .shape = WORD, .words = " 1 2 3 4 ", .required = true },
     { .key = "tasks", .shape = OBJECTS, .members = task_rules, .required = true },
@@ -224,7 +225,8 @@ static void check_object(checker *k, uint32_t object, const char *path, const ru
 static void check_together(checker *k, uint32_t task, int number)
 {
     static const char *const not_on_review[] = { "command", "outputs", "gate", "container",
-        "services", "k8s", "mounts", "retry", "timeout", "stall", "pty" };
+        "services", "k8s", "mounts", "retry", "timeout", "stall", "processes",
+        "pty" };
     static const char *const only_on_review[] = {
         "primitive", "agent", "context", "deterministic" };
     const sykli_json_doc *doc = k->doc;

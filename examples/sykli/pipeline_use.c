@@ -245,7 +245,7 @@ static sykli_task add_one(cli *c, sykli *s, pipeline_task *t, const char *dir, u
         .env_list = t->env, .env_count = t->env_count,
         .secret_list = t->secrets, .secret_count = t->secret_count,
         .timeout_ms = t->timeout_ms ? t->timeout_ms : timeout_ms, .retries = t->retries,
-        .stall_ms = t->stall_ms, .pty = t->pty,
+        .stall_ms = t->stall_ms, .processes_max = t->processes_max, .pty = t->pty,
         .skip_reason = t->skip_reason });
 }
 
