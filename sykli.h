@@ -12880,6 +12880,16 @@ static int sykli__key_add_stat(sykli__key *key, const char *part, const char *pa
     return key->raw.error;
 }
 
+// What a key has of a file: its kind, its digest, of a link also what is behind it.
+enum { SYKLI__KEY_FILE_BYTES = 65 };
+
+static void sykli__key_file(const sykli__tree_file *file, uint8_t out[SYKLI__KEY_FILE_BYTES])
+{
+    out[0] = file->stat.type == SYKLI_FILE_symlink ? 'l' : file->stat.mode & 0100 ? 'x' : 'f';
+    memcpy(out + 1, file->digest.bytes, 32);
+    memcpy(out + 33, file->behind.bytes, 32);
+}
+
 // Adds an input as the walk found it: mode and digest, of a link also what is behind it.
 static int sykli__key_add_file(sykli__key *key, const char *part, const sykli__tree_file *file)
 {
@@ -12887,9 +12897,8 @@ static int sykli__key_add_file(sykli__key *key, const char *part, const sykli__t
     if (key->stats) return sykli__key_add_stat(key, part, file->path, &file->stat);
     bool is_link = file->stat.type == SYKLI_FILE_symlink;
     key->stands = key->stands && !is_link;
-    uint8_t bare[65] = { is_link ? 'l' : file->stat.mode & 0100 ? 'x' : 'f' };
-    memcpy(bare + 1, file->digest.bytes, 32);
-    memcpy(bare + 33, file->behind.bytes, 32);
+    uint8_t bare[SYKLI__KEY_FILE_BYTES];
+    sykli__key_file(file, bare);
     sykli__key_raw(key, part, file->path, bare, sizeof bare);
     if (key->marks) return key->raw.error;
     sykli_hex(hex, file->digest.bytes, 32);
@@ -12915,6 +12924,22 @@ static void sykli__key_stats(sykli__key *key, int64_t since_ns)
     sykli__key_marks(key);
     key->stats = true;
     key->since_ns = since_ns;
+}
+
+// The next part of a key as sykli__key_raw has written it.
+//   at       where it begins; on return where the one behind it does
+//   out      starts of part, name and value; their sizes
+//   returns  whether there was one
+static bool sykli__key_raw_next(const uint8_t *raw, size_t size, size_t *at,
+                                const uint8_t *out[3], uint32_t sizes[3])
+{
+    if (*at >= size) return false;
+    memcpy(sizes, raw + *at, 3 * sizeof *sizes);
+    out[0] = raw + *at + 3 * sizeof *sizes;
+    out[1] = out[0] + sizes[0];
+    out[2] = out[1] + sizes[1];
+    *at = (size_t)(out[2] - raw) + sizes[2];
+    return true;
 }
 
 // A short name for the parts added so far, under a secret: equal marks mean equal keys on this
@@ -15819,6 +15844,8 @@ typedef struct sykli__drive_task {
     bool marked, recalled;    // marked: `mark` is over what its key is made of
     bool stood, linked;       // stood: recalled by the stats of its inputs; linked: never can be
     uint64_t mark[2];
+    uint8_t *read;            // the inputs as they are in its key, until its result is published
+    size_t read_size;
     int exit_code, signal, pid;
     sykli_digest key;
     sykli_digest log;         // of a hit: what its task printed when it ran
@@ -16963,6 +16990,70 @@ static void sykli__drive_remember(sykli__drive *d, uint32_t task, const sykli__s
     sykli__memo_put(&d->memo, task, &memo);
 }
 
+// A key is made before its task reads what it was made of. Somebody may save a file in between, or
+// another task change it: the result would be that of the new file under the name of the old, for
+// whoever goes back to it. So what the key has of each input is kept until the result is published.
+
+static void sykli__drive_read_drop(sykli__drive *d, sykli__drive_task *t)
+{
+    if (t->read) sykli_mem_resize(d->mem, SYKLI_TAG_drive, t->read, t->read_size, 0);
+    t->read = NULL;
+    t->read_size = 0;
+}
+
+//   raw      all that the key is made of
+//   returns  0 or ENOMEM
+static int sykli__drive_read_keep(sykli__drive *d, sykli__drive_task *t, const sykli_buf *raw)
+{
+    const uint8_t *part[3];
+    uint32_t sizes[3];
+    size_t from = 0, at = 0;
+    sykli__drive_read_drop(d, t);
+    while (sykli__key_raw_next(raw->data, raw->size, &at, part, sizes)) {
+        if (sizes[0] == 5 && !memcmp(part[0], "input", 5)) break; // they are the last of its parts
+        from = at;
+    }
+    size_t size = raw->size - from;
+    if (!size || raw->error) return raw->error;
+    t->read = (uint8_t *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, size);
+    if (!t->read) return SYKLI_ENOMEM;
+    t->read_size = size;
+    memcpy(t->read, raw->data + from, size);
+    return 0;
+}
+
+// The same for a task whose key was known without it, and which runs all the same. If that is not
+// known, nobody can tell whether the result belongs to the key.
+static void sykli__drive_read_again(sykli__drive *d, sykli__drive_task *t)
+{
+    if (t->read) return;
+    sykli__key_marks(&d->marks);
+    if (sykli__drive_key_files(d, &d->marks, t->inputs, t->input_count, t->more)
+        || sykli__drive_read_keep(d, t, &d->marks.raw)) t->has_key = false;
+}
+
+// Finds an input that is not what it was when the key was made. What is new does not count: a task
+// may well leave something where its inputs are.
+//   returns  whether there is one; its path
+static bool sykli__drive_read_changed(sykli__drive *d, const sykli__drive_task *t,
+                                      char out[SYKLI__TREE_PATH_MAX + 1])
+{
+    const uint8_t *part[3];
+    uint32_t sizes[3];
+    size_t at = 0;
+    while (sykli__key_raw_next(t->read, t->read_size, &at, part, sizes)) {
+        uint8_t now[SYKLI__KEY_FILE_BYTES];
+        sykli__tree_file file = { .path = out };
+        memcpy(out, part[1], sizes[1]);
+        out[sizes[1]] = 0;
+        if (sykli__tree_stat(&d->tree, out, &file.stat)
+            || sykli__tree_digest_file(&d->tree, &file)) return true;
+        sykli__key_file(&file, now);
+        if (memcmp(now, part[2], sizeof now)) return true;
+    }
+    return false;
+}
+
 // Computes the key of a task whose turn has come: its inputs may be outputs of the tasks before it.
 static void sykli__drive_hash(sykli__drive *d, uint32_t task)
 {
@@ -16982,6 +17073,7 @@ static void sykli__drive_hash(sykli__drive *d, uint32_t task)
         sykli__key_mark(&key, d->memo.head.secret, t->mark);
         t->marked = true;
     }
+    if (!rc && d->store) rc = sykli__drive_read_keep(d, t, &key.raw);
     if (!rc) rc = sykli_unhex(t->key.bytes, 32, hex, 64);
     if (!rc && d->history_open) {
         sykli_buf before;
@@ -17212,6 +17304,7 @@ static void sykli__drive_restore(sykli__drive *d, uint32_t task)
         t->from = NULL;
         t->from_ref = 0;
         memset(&t->log, 0, sizeof t->log);
+        sykli__drive_read_again(d, t);
     }
     sykli__drive_fact(d, SYKLI__SCHED_RESTORED, task, !rc);
 }
@@ -17299,11 +17392,16 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
     sykli__store_entry entry;
-    char hex[65];
+    char hex[65], path[SYKLI__TREE_PATH_MAX + 1];
     sykli_hex(hex, t->key.bytes, 32);
     sykli__store_entry_init(&entry, d->mem);
     bool keep = t->has_key && d->store && !d->cache_note, made;
+    bool changed = keep && sykli__drive_read_changed(d, t, path);
+    keep &= !changed;
     int rc = sykli__drive_collect(d, t, &entry, keep, &made);
+    if (!rc && changed)
+        rc = sykli_fail(d->fault, SYKLI_EBUSY, "%s changed while it ran: its result is not kept",
+                        path);
     if (!rc && keep) {
         sykli__drive_publish_origin(d, task, &entry);
         rc = sykli__drive_publish_log(d, task, &entry);
@@ -17971,6 +18069,7 @@ static void sykli__drive_finish(sykli__drive *d, uint32_t task)
     if (t->has_key) sykli_hex(hex, t->key.bytes, 32);
     if (!sykli__store_none(&t->log)) sykli_hex(log_id, t->log.bytes, 32);
     t->ended_ms = sykli__drive_now(d);
+    sykli__drive_read_drop(d, t);
     d->done++;
     d->cached += st->status == SYKLI_STATUS_cached;
     d->saved_ms += st->status == SYKLI_STATUS_cached ? t->saved_ms : 0;
@@ -18525,6 +18624,7 @@ static void sykli__drive_free(sykli__drive *d)
         sykli_buf_free(&d->platform);
     }
     size_t tasks = d->task_count, edges = d->sched.edge_count;
+    for (size_t i = 0; i < tasks; i++) sykli__drive_read_drop(d, &d->tasks[i]);
     if (d->before) sykli_mem_resize(d->mem, SYKLI_TAG_drive, d->before,
                                     (edges + 1) * sizeof *d->before, 0);
     if (d->before_at) sykli_mem_resize(d->mem, SYKLI_TAG_drive, d->before_at,

@@ -441,6 +441,55 @@ out:
     place_end(t, &p);
 }
 
+// A result is not good enough while a file `trial` is there.
+static bool no_hit_of_a_trial(void *user, const sykli_attempt *attempt)
+{
+    char text[256];
+    return !attempt->restored || !*said(user, "trial", text);
+}
+
+// A task that runs `how` when it has read its input, as somebody might who saves a file meanwhile.
+static sykli *meddled(test *t, place *p, const char *how)
+{
+    sykli *s = open_in(t, p, (sykli_desc){ 0 });
+    put(p, "how", how);
+    if (s) sykli_add(s, &(sykli_task_desc){ .name = "copy", .command = "cp in out && sh how",
+        .inputs = { "in", "more*" }, .outputs = { { "o", "out" } },
+        .accept = no_hit_of_a_trial, .accept_user = p });
+    return s;
+}
+
+// Runs that task with `in` as it was at first.     returns  whether to go on
+static bool meddle_with(test *t, place *p, const char *how, const char *status, const char *why)
+{
+    put(p, "in", "first");
+    sykli *s = meddled(t, p, how);
+    bool whole = s && run_all(t, s, 0);
+    if (whole) CHECK_TEXT(sykli_status_names[status_of(s, "copy")], status);
+    if (whole) CHECK_TEXT(reason_of(s, "copy"), why);
+    sykli_close(s);
+    return whole;
+}
+
+static void what_changes_meanwhile_is_not_kept(test *t)
+{
+    static const char told[] = "in changed while it ran: its result is not kept";
+    place p;
+    place_make(&p);
+    bool whole = meddle_with(t, &p, "printf second >in; printf second >out", "passed", told)
+              && meddle_with(t, &p, "rm in", "passed", told)
+              && meddle_with(t, &p, "chmod +x in", "passed", told);
+    drop(&p, "in");
+    if (!whole || !meddle_with(t, &p, "cp in same; mv same in; touch more", "passed", "")) goto out;
+    drop(&p, "more");
+    if (!meddle_with(t, &p, "", "cached", "")) goto out;
+    // A key that was known without reading anything is looked at as well.
+    put(&p, "trial", "1");
+    meddle_with(t, &p, "printf second >in; printf second >out", "passed", told);
+out:
+    place_end(t, &p);
+}
+
 // What `explain` says of a task.      returns  whether it could
 static bool explained(sykli *s, const char *name, char out[2048])
 {
@@ -1332,6 +1381,7 @@ int main(int argc, char **argv)
     TEST_SOME(15, a_second_run_hits);
     TEST_SOME(15, a_hit_shows_what_its_task_printed);
     TEST_SOME(10, a_changed_input_misses);
+    TEST_SOME(10, what_changes_meanwhile_is_not_kept);
     TEST_SOME(15, a_run_is_explained_before_it_starts);
     TEST_SOME(15, what_is_explained_stays_as_it_is);
     TEST_SOME(15, a_missing_output_is_a_failure);
