@@ -792,6 +792,10 @@ void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from);
 #define SYKLI_FASTEST_END
 #endif
 
+// What the processor has beyond what the program is compiled for.
+enum { SYKLI_PROCESSOR_ASKED = 1, SYKLI_PROCESSOR_SHA = 2, SYKLI_PROCESSOR_AVX2 = 4 };
+unsigned sykli_processor(void);
+
 // Memory with accounts. All of a context's memory goes through one of these.
 typedef struct sykli_mem {
     const sykli_sys *sys;
@@ -1766,8 +1770,7 @@ SYKLI_FAST_END
 
 // >>hash ---- SHA-256, SHA256TREE
 // Names of blobs, so this is where a build's cache spends its processor time: SHA-256 of FIPS 180-4
-// in plain C, and with the SHA instructions of x86 or ARMv8 where the processor has them. Which of
-// the two is asked anew in each call, because there are no globals to remember it in. SipHash
+// in plain C, and with the SHA instructions of x86 or ARMv8 where the processor has them. SipHash
 // stands in base, where the maps need it.
 SYKLI_FASTEST_BEGIN
 
@@ -1839,6 +1842,32 @@ static void sykli__hash_plain(uint32_t state[8], const uint8_t *p, size_t blocks
 #if !defined(SYKLI_PORTABLE) && defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
 #include <cpuid.h>
 #include <immintrin.h>
+
+// What the operating system saves of a thread besides SSE: the register of Intel's manual, volume
+// 1, section 13.3, where bits 1 and 2 are the halves of the vectors of AVX.
+static uint32_t sykli__hash_saved(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+// The one thing that is remembered outside of a context, because it is the machine's and never
+// changes, and cpuid may trap into a hypervisor for 10 us. Threads that ask at once find the same.
+unsigned sykli_processor(void)
+{
+    static unsigned known;
+    unsigned has = __atomic_load_n(&known, __ATOMIC_RELAXED), a, b, c, d, more;
+    if (has) return has;
+    has = SYKLI_PROCESSOR_ASKED;
+    if (__get_cpuid(1, &a, &b, &c, &d) && __get_cpuid_count(7, 0, &a, &more, &b, &d)) {
+        bool wide = (c & bit_OSXSAVE) && (c & bit_AVX) && (sykli__hash_saved() & 6) == 6;
+        if (wide && (more & 1u << 5)) has |= SYKLI_PROCESSOR_AVX2;
+        if ((c & bit_SSSE3) && (c & bit_SSE4_1) && (more & 1u << 29)) has |= SYKLI_PROCESSOR_SHA;
+    }
+    __atomic_store_n(&known, has, __ATOMIC_RELAXED);
+    return has;
+}
 
 // Intel's SHA extensions do two rounds an instruction on a state kept as ABEF and CDGH.
 __attribute__((target("sha,sse4.1,ssse3")))
@@ -1936,22 +1965,6 @@ static void sykli__hash_x86_pair(const uint8_t *p, const uint8_t *q, size_t bloc
     }
 }
 
-// Whether the processor has them, in a call that hashes `size` bytes. The runtime of gcc 11
-// remembers the answer; without it, cpuid may trap into a hypervisor for 10 us, and pays only for
-// large inputs.
-static bool sykli__hash_fast(size_t size)
-{
-#if defined(__SHA__) && defined(__SSE4_1__)
-    return size != 0;
-#elif defined(__clang__) || __GNUC__ < 11
-    unsigned a, b, c, d;
-    return size >= 1u << 16 && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSSE3) && (c & bit_SSE4_1)
-        && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29);
-#else
-    return size && __builtin_cpu_supports("sha") && __builtin_cpu_supports("sse4.1");
-#endif
-}
-
 static void sykli__hash_blocks(bool fast, uint32_t state[8], const uint8_t *p, size_t blocks)
 {
     if (fast) sykli__hash_x86(state, p, blocks);
@@ -1991,12 +2004,12 @@ static void sykli__hash_arm(uint32_t state[8], const uint8_t *p, size_t blocks)
     vst1q_u32(state + 4, efgh);
 }
 
-static bool sykli__hash_fast(size_t size)
+unsigned sykli_processor(void)
 {
 #if defined(__ARM_FEATURE_SHA2)
-    return size != 0;
+    return SYKLI_PROCESSOR_SHA;
 #else
-    return size && getauxval(AT_HWCAP) & 1u << 6; // HWCAP_SHA2
+    return getauxval(AT_HWCAP) & 1u << 6 ? SYKLI_PROCESSOR_SHA : 0; // HWCAP_SHA2
 #endif
 }
 
@@ -2006,11 +2019,7 @@ static void sykli__hash_blocks(bool fast, uint32_t state[8], const uint8_t *p, s
     else sykli__hash_plain(state, p, blocks);
 }
 #else
-static bool sykli__hash_fast(size_t size)
-{
-    (void)size;
-    return false;
-}
+unsigned sykli_processor(void) { return 0; }
 
 static void sykli__hash_blocks(bool fast, uint32_t state[8], const uint8_t *p, size_t blocks)
 {
@@ -2018,6 +2027,8 @@ static void sykli__hash_blocks(bool fast, uint32_t state[8], const uint8_t *p, s
     sykli__hash_plain(state, p, blocks);
 }
 #endif
+
+static bool sykli__hash_fast(void) { return sykli_processor() & SYKLI_PROCESSOR_SHA; }
 
 void sykli_sha256_init(sykli_sha256 *h)
 {
@@ -2043,7 +2054,7 @@ static void sykli__hash_add(bool fast, sykli_sha256 *h, const uint8_t *p, size_t
 
 SYKLI__APART void sykli_sha256_add(sykli_sha256 *h, const void *data, size_t size)
 {
-    if (size) sykli__hash_add(sykli__hash_fast(size), h, (const uint8_t *)data, size);
+    if (size) sykli__hash_add(sykli__hash_fast(), h, (const uint8_t *)data, size);
 }
 
 static void sykli__hash_end(bool fast, sykli_sha256 *h, uint8_t out[32])
@@ -2056,7 +2067,10 @@ static void sykli__hash_end(bool fast, sykli_sha256 *h, uint8_t out[32])
     sykli__hash_store(out, h->state);
 }
 
-void sykli_sha256_end(sykli_sha256 *h, uint8_t out[32]) { sykli__hash_end(false, h, out); }
+void sykli_sha256_end(sykli_sha256 *h, uint8_t out[32])
+{
+    sykli__hash_end(sykli__hash_fast(), h, out);
+}
 
 static void sykli__hash_of(bool fast, const uint8_t *data, size_t size, uint8_t out[32])
 {
@@ -2068,7 +2082,7 @@ static void sykli__hash_of(bool fast, const uint8_t *data, size_t size, uint8_t 
 
 void sykli_sha256_of(const void *data, size_t size, uint8_t out[32])
 {
-    sykli__hash_of(sykli__hash_fast(size), (const uint8_t *)data, size, out);
+    sykli__hash_of(sykli__hash_fast(), (const uint8_t *)data, size, out);
 }
 
 // Joins the subtrees at `left` and behind it into one at `left`: the block cipher alone, so what
@@ -2125,7 +2139,7 @@ void sykli_tree_init(sykli_tree *t) { memset(t, 0, sizeof *t); }
 void sykli_tree_add(sykli_tree *t, const void *data, size_t size)
 {
     const uint8_t *p = (const uint8_t *)data;
-    bool fast = sykli__hash_fast(size);
+    bool fast = sykli__hash_fast();
     while (size) {
         size_t room = sizeof t->leaf - t->leaf_size, take = size < room ? size : room;
         if (take == sizeof t->leaf && size >= 2 * take) {
@@ -2148,7 +2162,7 @@ void sykli_tree_add(sykli_tree *t, const void *data, size_t size)
 
 void sykli_tree_end(sykli_tree *t, sykli_digest *out)
 {
-    bool fast = sykli__hash_fast(t->leaf_size);
+    bool fast = sykli__hash_fast();
     if (t->leaf_size || !t->leaves) sykli__hash_leaf(fast, t, t->leaf, t->leaf_size);
     for (unsigned top = sykli__hash_bits(t->leaves); top > 1; top--)
         sykli__hash_join(fast, t, top - 2);
@@ -2166,7 +2180,7 @@ static void sykli__hash_subtree(sykli_tree *t, const sykli_digest *id, uint64_t 
     assert(top < sizeof t->stack / sizeof *t->stack && leaves && !(leaves & (leaves - 1)));
     memcpy(t->stack[top], id->bytes, sizeof id->bytes);
     for (uint64_t carry = t->leaves / leaves; carry & 1; carry >>= 1)
-        sykli__hash_join(sykli__hash_fast(sizeof t->stack), t, --top);
+        sykli__hash_join(sykli__hash_fast(), t, --top);
     t->leaves += leaves;
 }
 

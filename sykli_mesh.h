@@ -1200,43 +1200,41 @@ static void sykli__crypto_chacha_block(sykli__crypto_chacha *c, uint8_t out[64])
 }
 
 #if defined(__GNUC__) && !defined(SYKLI_PORTABLE)
-// Which compiler runtime for macOS knows what the processor has cannot be told from here.
-#if defined(__x86_64__) && !defined(__APPLE__)
-#define SYKLI__CRYPTO_AVX2 1
-#endif
-
-// Eight blocks side by side in vectors.
-#define SYKLI__CRYPTO_WIDE(name, target)                                                           \
-    target static void name(sykli__crypto_chacha *c)                                               \
+// Several blocks side by side in vectors: four, which are the registers that every processor with
+// vectors has, or all at once where they are twice as wide.
+#define SYKLI__CRYPTO_WIDE(name, target, count, ...)                                               \
+    target static void name(sykli__crypto_chacha *c, uint8_t *stream)                              \
     {                                                                                              \
-        typedef uint32_t lanes __attribute__((vector_size(SYKLI__CRYPTO_LANES * 4)));              \
-        static const lanes steps = { 0, 1, 2, 3, 4, 5, 6, 7 };                                     \
-        union { lanes vector[16]; uint32_t word[16][SYKLI__CRYPTO_LANES]; } out;                   \
+        typedef uint32_t lanes __attribute__((vector_size((count) * 4)));                          \
+        static const lanes steps = { __VA_ARGS__ };                                                \
+        union { lanes vector[16]; uint32_t word[16][count]; } out;                                 \
         lanes x[16];                                                                               \
         for (int i = 0; i < 16; i++) x[i] = (steps & -(uint32_t)(i == 12)) + c->state[i];          \
         SYKLI__CRYPTO_ROUNDS(x)                                                                    \
         for (int i = 0; i < 16; i++)                                                               \
             out.vector[i] = x[i] + ((steps & -(uint32_t)(i == 12)) + c->state[i]);                 \
-        for (int block = 0; block < SYKLI__CRYPTO_LANES; block++)                                  \
+        for (int block = 0; block < (count); block++)                                              \
             for (int i = 0; i < 16; i++)                                                           \
-                sykli__crypto_store32(c->stream + 64 * block + 4 * i, out.word[i][block]);         \
-        c->state[12] += SYKLI__CRYPTO_LANES;                                                       \
+                sykli__crypto_store32(stream + 64 * block + 4 * i, out.word[i][block]);            \
+        c->state[12] += (count);                                                                   \
     }
-SYKLI__CRYPTO_WIDE(sykli__crypto_chacha_wide, )
-#if defined(SYKLI__CRYPTO_AVX2)
-SYKLI__CRYPTO_WIDE(sykli__crypto_chacha_avx2, __attribute__((target("avx2"))))
+SYKLI__CRYPTO_WIDE(sykli__crypto_chacha_four, , 4, 0, 1, 2, 3)
+#if defined(__x86_64__)
+SYKLI__CRYPTO_WIDE(sykli__crypto_chacha_eight, __attribute__((target("avx2"))),
+                   SYKLI__CRYPTO_LANES, 0, 1, 2, 3, 4, 5, 6, 7)
 #endif
 #undef SYKLI__CRYPTO_WIDE
 
 static void sykli__crypto_chacha_blocks(sykli__crypto_chacha *c)
 {
-#if defined(SYKLI__CRYPTO_AVX2)
-    if (__builtin_cpu_supports("avx2")) {
-        sykli__crypto_chacha_avx2(c);
+#if defined(__x86_64__)
+    if (sykli_processor() & SYKLI_PROCESSOR_AVX2) {
+        sykli__crypto_chacha_eight(c, c->stream);
         return;
     }
 #endif
-    sykli__crypto_chacha_wide(c);
+    for (int i = 0; i < SYKLI__CRYPTO_LANES; i += 4)
+        sykli__crypto_chacha_four(c, c->stream + 64 * i);
 }
 #else
 static void sykli__crypto_chacha_blocks(sykli__crypto_chacha *c)
