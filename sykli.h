@@ -8088,6 +8088,14 @@ static sykli_file_type sykli__sys_type(mode_t mode)
          : S_ISLNK(mode) ? SYKLI_FILE_symlink : SYKLI_FILE_other;
 }
 
+// What lies beyond the year 2262 is as far away as can be told.
+static int64_t sykli__sys_time_ns(struct timespec t)
+{
+    int64_t seconds = (int64_t)t.tv_sec, most = INT64_MAX / 1000000000 - 1;
+    if (seconds > most || seconds < -most) return seconds < 0 ? INT64_MIN : INT64_MAX;
+    return seconds * 1000000000 + t.tv_nsec;
+}
+
 static void sykli__sys_stat_fill(sykli_stat *out, const struct stat *st)
 {
 #if defined(__APPLE__)
@@ -8096,8 +8104,8 @@ static void sykli__sys_stat_fill(sykli_stat *out, const struct stat *st)
     struct timespec m = st->st_mtim, c = st->st_ctim;
 #endif
     out->size_bytes = (uint64_t)st->st_size;
-    out->mtime_ns = (int64_t)m.tv_sec * 1000000000 + m.tv_nsec;
-    out->ctime_ns = (int64_t)c.tv_sec * 1000000000 + c.tv_nsec;
+    out->mtime_ns = sykli__sys_time_ns(m);
+    out->ctime_ns = sykli__sys_time_ns(c);
     out->inode = (uint64_t)st->st_ino;
     out->device = (uint64_t)st->st_dev;
     out->mode = (uint32_t)st->st_mode & 07777;
