@@ -10298,6 +10298,7 @@ static size_t sykli__tree_decode_entry(sykli__tree *t, const uint8_t *p, size_t 
         .ctime_ns = (int64_t)fields[2], .inode = fields[3], .device = fields[4],
         .mode = (uint32_t)fields[5], .type = SYKLI_FILE_regular }, .seen_ns = (int64_t)fields[6] };
     memcpy(known.digest.bytes, p + need - 32, 32);
+    if (known.seen_ns < 0) return 0; // no clock of ours
     sykli__tree_known_set(t, path, &known);
     return need;
 }
@@ -14725,6 +14726,13 @@ static sykli__history_known *sykli__history_know(sykli__history *h, const char *
     return &h->known[count];
 }
 
+// Whether a text is a key, or none at all: only such a one is written again as it is.
+static bool sykli__history_is_key(const char *text)
+{
+    size_t size = text ? strspn(text, "0123456789abcdef") : 65;
+    return size < 65 && !text[size];
+}
+
 // Notes what no change explains: another outcome with the same key, or a pass after a failure.
 static void sykli__history_learn_outcome(sykli__history_known *known,
                                          const sykli__history_task *task)
@@ -14747,7 +14755,7 @@ static void sykli__history_learn(sykli__history *h, const sykli__history_task *t
     if (!known) return; // a duration less
     known->age = 0;
     sykli__history_learn_outcome(known, task);
-    if (task->key && *task->key && strlen(task->key) < sizeof known->key)
+    if (sykli__history_is_key(task->key) && *task->key)
         memcpy(known->key, task->key, strlen(task->key) + 1);
     if (task->status != SYKLI_STATUS_passed) return;
     memmove(known->times + 1, known->times, sizeof known->times - sizeof *known->times);
@@ -14917,7 +14925,7 @@ static void sykli__history_digest_line(sykli__history *h, const sykli_json_doc *
 {
     const char *folded = sykli__history_text(doc, "folded");
     const char *name = sykli__history_text(doc, "name"), *key = sykli__history_text(doc, "key");
-    if (folded && strlen(folded) < sizeof h->folded)
+    if (folded && sykli__history_record_name(folded))
         memcpy(h->folded, folded, strlen(folded) + 1);
     sykli__history_known *known = name ? sykli__history_know(h, name) : NULL;
     if (!known) return;
@@ -14926,7 +14934,7 @@ static void sykli__history_digest_line(sykli__history *h, const sykli_json_doc *
     known->flips = (uint32_t)sykli__history_number(doc, "flips");
     known->retried = (uint32_t)sykli__history_number(doc, "retried");
     known->flaky_ms = sykli__history_number(doc, "flaky_ms");
-    if (key && strlen(key) < sizeof known->key) memcpy(known->key, key, strlen(key) + 1);
+    if (sykli__history_is_key(key)) memcpy(known->key, key, strlen(key) + 1);
     uint32_t list = sykli_json_get(doc, 0, "times");
     for (uint32_t at = list ? sykli_json_first(doc, list) : 0; at;
          at = sykli_json_next(doc, list, at))
@@ -14953,7 +14961,7 @@ static bool sykli__history_digest_plain(sykli__history *h, const char *line)
     const char *at = line;
     if (!sykli__history_skip(&at, "{\"name\":\"")) return false;
     size_t size = strcspn(at, "\"\\\n");
-    if (size >= sizeof name || at[size] != '"') return false;
+    if (size >= sizeof name || at[size] != '"' || !sykli_utf8_valid(at, size)) return false;
     memcpy(name, at, size);
     name[size] = 0;
     at += size;
@@ -15621,7 +15629,9 @@ static bool sykli__memo_whole(sykli__memo *m)
     m->texts = (const char *)(m->old + h->count);
     if (h->count && (!h->text_size || m->texts[h->text_size - 1])) return false;
     for (size_t i = 0; i < h->count; i++)
-        if (m->old[i].name_at >= h->text_size || m->old[i].from_at >= h->text_size) return false;
+        if (m->old[i].name_at >= h->text_size || m->old[i].from_at >= h->text_size
+            || m->old[i].looked_ms < 0)
+            return false;
     for (size_t i = 0; i < h->count; i++) m->old[i].from = m->texts + m->old[i].from_at;
     return true;
 }

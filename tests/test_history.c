@@ -365,6 +365,39 @@ out:
     folder_remove(dir);
 }
 
+// Whatever stands in the digest, the records are read, and what is written of it can be read again.
+static void a_strange_digest_hides_nothing(test *t)
+{
+    static const char digest[] = "{\"folded\":\"\\\"zzz\"}\n"
+        "{\"name\":\"\xe1\",\"key\":\"ab\",\"age\":1,\"outcome\":1,\"times\":[7]}\n"
+        "{\"name\":\"b\",\"key\":\"\\\"\\n\",\"age\":1,\"outcome\":1,\"times\":[8]}\n";
+    char dir[40], path[80];
+    sykli__history h = { 0 };
+    uint64_t median, last;
+    folder_make(dir);
+    TRY_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+    TRY_INT(sykli__history_begin(&h, 1, 1000, 1, &t->fault), 0);
+    sykli__history_task task = task_of("a", SYKLI_STATUS_passed, 40);
+    TRY_INT(sykli__history_task_put(&h, &task), 0);
+    TRY_INT(sykli__history_end(&h, 2000, 0), 0);
+    sykli__history_close(&h);
+    snprintf(path, sizeof path, "%s/.sykli/durations.jsonl", dir);
+    CHECK_INT(unlink(path), 0);
+    file_append(dir, ".sykli/durations.jsonl", digest);
+    for (int i = 0; i < 2; i++) {
+        TRY_INT(sykli__history_open(&h, &t->mem, dir, NULL, &t->fault), 0);
+        TRY_TRUE(sykli__history_duration(&h, "a", &median, &last) && last == 40);
+        TRY_TRUE(sykli__history_duration(&h, "b", &median, &last) && last == 8);
+        TRY_TRUE(!sykli__history_duration(&h, "\xe1", &median, &last));
+        TRY_INT(h.names.count, 2);
+        TRY_INT(sykli__history_digest_save(&h), 0);
+        sykli__history_close(&h);
+    }
+out:
+    sykli__history_close(&h);
+    folder_remove(dir);
+}
+
 static void one_run_at_a_time(test *t)
 {
     char dir[40], want[100];
@@ -412,6 +445,7 @@ int main(int argc, char **argv)
     TEST_STORY(keys_are_kept_while_they_change);
     TEST_SOME(30, what_ends_now_so_now_so_is_known);
     TEST_SOME(30, keys_of_recorded_runs_are_kept);
+    TEST_STORY(a_strange_digest_hides_nothing);
     TEST_STORY(one_run_at_a_time);
     TEST_STORY(links_are_not_followed);
     return test_end(argc, argv);
