@@ -18,6 +18,7 @@ typedef struct place {
     sykli_mesh *m;
     char name[16], state[80], cache[80], work[80], address[32];
     char events[8000];        // "nodeup:b:alive config:pushed:v0 -> v1 "
+    int port_fd;              // keeps its port while no node listens
     bool still;               // gets no turns: it hangs
     int running;              // tasks, most of them at once, and those it began
     int running_max, begun;
@@ -131,18 +132,26 @@ static void world_begin(world *w, test *t, const char *victim)
     driven = w;
 }
 
-// A port that nobody listens on now.
-static int free_port(void)
+// A port of one's own. It is bound as long as the place is there, so that no other program gets it
+// before a node listens, or between two nodes: who reuses addresses may bind it once more on Linux.
+static int port_take(int *out_fd)
 {
     struct sockaddr_in a;
     socklen_t size = sizeof a;
+    int on = 1;
     memset(&a, 0, sizeof a);
     a.sin_family = AF_INET;
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    bool ok = fd >= 0 && !bind(fd, (struct sockaddr *)&a, sizeof a)
+    bool ok = fd >= 0 && !fcntl(fd, F_SETFD, FD_CLOEXEC)
+           && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on)
+           && !bind(fd, (struct sockaddr *)&a, sizeof a)
            && !getsockname(fd, (struct sockaddr *)&a, &size);
+#if !defined(__linux__)
     if (fd >= 0) close(fd);
+    fd = -1;
+#endif
+    *out_fd = fd;
     return ok ? ntohs(a.sin_port) : 0;
 }
 
@@ -184,7 +193,7 @@ static place *place_add(world *w, const char *name, const place *beside)
     snprintf(p->cache, sizeof p->cache, "%s/%s/cache", w->root, beside ? beside->name : name);
     snprintf(p->work, sizeof p->work, "%s/%s/work", w->root, name);
     snprintf(p->state, sizeof p->state, "%s/%s/state", w->root, beside ? beside->name : name);
-    snprintf(p->address, sizeof p->address, "127.0.0.1:%d", free_port());
+    snprintf(p->address, sizeof p->address, "127.0.0.1:%d", port_take(&p->port_fd));
     mkdir(p->work, 0700);
     place_open(w, p);
     return p;
@@ -230,6 +239,7 @@ static void world_end(world *w)
     while (w->count > 0) {
         place *p = &w->places[--w->count];
         if (p->s) place_close(p);
+        if (p->port_fd >= 0) close(p->port_fd);
     }
     if (w->root[0]) remove_tree(w->root);
     driven = NULL;
