@@ -1,7 +1,8 @@
 // Whole nodes in one process, over loopback, each with its own state and cache. They are driven in
 // turn; a call that waits (to join, to open a session) drives the others from inside its poll. The
-// clock of all can be moved on, so nothing here sleeps. Failures are injected into one node;
-// the others must bear it.
+// clock of all goes on with the turns, whatever time they take: a slow machine misses no deadline.
+// It can be moved on, so nothing here sleeps. Failures are injected into one node; the others must
+// bear it.
 #define SYKLI_IMPLEMENTATION
 #include "test.h"
 #define SYKLI_MESH_IMPLEMENTATION
@@ -38,15 +39,15 @@ typedef struct world {
 } world;
 
 static world *driven; // by calls that wait
-static uint64_t moved_ms;
+static uint64_t moved_ms = 1000;
 static const char *program;
 
 // ---- the world
 
 static uint64_t world_now_ns(void *u)
 {
-    test *t = (test *)u;
-    return t->real.now_ns(t->real.user) + moved_ms * 1000000u;
+    (void)u;
+    return moved_ms * 1000000u;
 }
 
 static int64_t world_wall_ms(void *u)
@@ -72,14 +73,20 @@ static int world_poll(void *u, sykli_poll_fd *fds, int count, int timeout_ms)
         driven->inside = true;
         turn_all(driven, 0);
         driven->inside = false;
-        if (driven->t->injected) moved_ms += 20; // what it waits for may never come
+        moved_ms += driven->t->injected ? 20 : 2; // what it waits for may never come
         if (timeout_ms > 2) timeout_ms = 2;
     }
     return t->real.poll(t->real.user, fds, count, timeout_ms);
 }
 
-static void turn(world *w) { turn_all(w, 1); }
-static int turns_of(const world *w) { return w->t->injected ? 300 : TURNS; }
+static void turn(world *w)
+{
+    moved_ms++;
+    turn_all(w, 1);
+}
+
+// After a failure there is not much to wait for.
+static int turns_of(const world *w) { return w->t->injected ? 100 : TURNS; }
 
 // Moves the clock on, as if all had been driven all the time.
 static void pass_ms(world *w, uint64_t ms)
@@ -101,11 +108,18 @@ static void pass_ms(world *w, uint64_t ms)
 #define WAITING(place, call) (w->waiting = (place), (call))
 #define WAITED(w) ((w)->waiting = NULL)
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+// In this process: a shell and rm, thousands of times, would be a part of the whole.
 static void remove_tree(const char *path)
 {
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf '%s'", path);
-    if (system(command)) printf("  %s stays\n", path);
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS)) printf("  %s stays\n", path);
 }
 
 // The machine of a test, with the clock and the poll of a world.
@@ -583,10 +597,9 @@ static void strangers_are_not_let_in(test *t)
     LATER(sessions(n[0]) == 1 && sessions(n[1]) == 1 && sessions(n[2]) == 0);
     int before = n[2]->m->links.last_id;
     pass_ms(w, 5000);
-    TRY_INT(sessions(n[0]), 1);
-    TRY_INT(sessions(n[1]), 1);
-    UNTIL(sessions(n[2]) == 0); // at the door it has one until it has heard why it is sent away
     TRY_TRUE(n[2]->m->links.last_id - before < 20); // it does not storm the doors
+    UNTIL(sessions(n[0]) == 1 && sessions(n[1]) == 1);
+    UNTIL(sessions(n[2]) == 0); // at the door it has one until it has heard why it is sent away
     TRY_INT(call(w, n[2], "a", "roster.get", NULL), SYKLI_ENONODE);
     TRY_INT(call(w, n[0], NULL, "roster.grant", "{\"node\":\"c\",\"role\":\"admin\"}"),
               SYKLI_EPERM);
@@ -624,10 +637,9 @@ static void a_member_cannot_fill_a_node(test *t)
         if (i % 100 == 99) pass_ms(w, 1000);
     }
     TRY_TRUE(refused >= 50);
-    TRY_TRUE(n[0]->m->remote.serving_count >= 200);
+    LATER(n[0]->m->remote.serving_count >= 200);
     for (int i = 0; i < SYKLI__LINK_STREAMS_MAX + 50; i++) sykli_request_close(n[1]->s, many[i]);
-    pass_ms(w, 2000);
-    TRY_INT(n[0]->m->remote.serving_count, 0);
+    LATER(n[0]->m->remote.serving_count == 0);
     TRY_INT(call(w, n[1], "a", "roster.get", NULL), 0);
 out:
     world_end(w);
@@ -854,7 +866,7 @@ static void results_of_a_peer_are_hits(test *t)
     TRY_INT(sykli_start(n[1]->s), 0);
     uint64_t began = moved_ms;
     LATER(status_of(n[1], hit, &info) < SYKLI_ENDINGS);
-    TRY_TRUE(moved_ms - began <= 400);
+    TRY_TRUE(moved_ms - began <= 1000);
     TRY_TEXT(sykli_status_names[info.status], "cached");
     TRY_TEXT(info.from, "a@127.0.0.1");
     n[2]->still = false;
@@ -943,8 +955,7 @@ static void a_push_reaches_the_mesh(test *t)
     HAS(w->text, "demo.colour");
     HAS(w->text, "{\"node\":\"b\",\"state\":\"updated\"");
     TRY_TEXT(sykli_config_get(n[1]->s, "demo.colour"), "blue");
-    pass_ms(w, 2500);
-    HAS(n[2]->events, "config:refused:config of");
+    LATER(strstr(n[2]->events, "config:refused:config of"));
     TRY_INT(n[2]->m->config.version, 1);
     TRY_INT(call(w, n[0], NULL, "config.push", "{\"all_or_nothing\":true,"
                    "\"values\":\"{\\\"demo.colour\\\":\\\"green\\\"}\"}"), 0);
@@ -1090,9 +1101,8 @@ static void borrower(const char *state, const char *cache, int ready_fd)
 static void runs_share_the_workers_of_a_node(test *t)
 {
     world world_, *w = &world_;
-    int fds[2] = { -1, -1 }, most = 0;
+    int fds[2] = { -1, -1 };
     pid_t pid = -1;
-    uint32_t limit = 2;
     char byte;
     world_begin(w, t, "a");
     place *a = place_add(w, "a", NULL);
@@ -1103,21 +1113,24 @@ static void runs_share_the_workers_of_a_node(test *t)
         for (int k = 0; k < 5; k++) {
             char name[16];
             snprintf(name, sizeof name, "t%d", k);
-            sykli_add(runs[i]->s, &(sykli_task_desc){ .name = name, .command = "sleep 0.03" });
+            sykli_add(runs[i]->s, &(sykli_task_desc){ .name = name,
+                .command = "while [ ! -e go ]; do sleep 0.02; done" });
         }
         TRY_INT(sykli_start(runs[i]->s), 0);
     }
+    for (int limit = 2; limit <= 3; limit++) {
+        if (limit == 3) TRY_INT(call(w, a, NULL, "workers.scale", "{\"count\":3}"), 0);
+        UNTIL(runs[0]->running + runs[1]->running == limit);
+        pass_ms(w, 300); // none of the others begins
+        TRY_INT(runs[0]->running + runs[1]->running, limit);
+        CHECK_INT(busy(a) > (uint32_t)limit, 0);
+    }
+    for (int i = 0; i < 2; i++) write_file(runs[i], "go", "");
     for (int i = 0; i < turns_of(w) && runs[0]->begun + runs[1]->begun < 10; i++) {
         turn(w);
-        int now = runs[0]->running + runs[1]->running;
-        if (now > most) most = now;
-        CHECK(now <= (int)limit && busy(a) <= limit);
-        if (limit == 2 && runs[0]->begun + runs[1]->begun >= 5) {
-            TRY_INT(call(w, a, NULL, "workers.scale", "{\"count\":3}"), 0);
-            limit = 3;
-        }
+        CHECK(busy(a) <= 3);
+        if (!t->injected) CHECK(runs[0]->running + runs[1]->running <= 3); // else it goes on alone
     }
-    if (!test_failing(t)) CHECK_INT(most, 3); // under load it may not come to that
     TRY_TRUE(runs[0]->begun == 5 && runs[1]->begun == 5);
     UNTIL(!busy(a) && !runs[0]->running && !runs[1]->running);
     TRY_INT(call(w, a, NULL, "workers.scale", "{\"count\":2}"), 0);
@@ -1172,10 +1185,10 @@ static void a_task_is_watched_and_killed_from_afar(test *t)
         .command = "echo first; while [ ! -e go ]; do sleep 0.02; done; echo last" });
     TRY_INT(sykli_start(run->s), 0);
     UNTIL(run->running == 1);
-    HAS(cells(w, n[0], "b", "SELECT name, status FROM tasks"), "talk,running");
+    LATER(strstr(cells(w, n[0], "b", "SELECT name, status FROM tasks"), "talk,running"));
     sykli_handle r = sykli_request_open(n[0]->s, &(sykli_request){ .verb = SYKLI_VERB_watch,
         .node = "b", .what = "output", .args = "{\"task\":\"talk\"}" });
-    for (int i = 0; i < TURNS && !strstr(text, "first"); i++) {
+    for (int i = 0; i < turns_of(w) && !strstr(text, "first"); i++) {
         turn(w);
         got = sykli_request_read(n[0]->s, r, text + used, sizeof text - 1 - used);
         if (got < 0) break;
@@ -1211,6 +1224,7 @@ static void a_task_is_watched_and_killed_from_afar(test *t)
         TRY_INT(sykli_start(two->s), 0);
         UNTIL(two->running == 1);
     }
+    LATER(!strcmp(cells(w, n[0], "b", "SELECT count(*) FROM tasks WHERE name = 'same'"), "2"));
     TRY_INT(call(w, n[0], "b", "task.kill", "{\"task\":\"same\"}"), SYKLI_EINVAL);
     HAS(w->text, "'same' is in more than one run, say which:");
     HAS(w->text, "/same");
@@ -1238,7 +1252,7 @@ static void requests_to_the_dead_end(test *t)
         got = sykli_request_read(n[0]->s, r, text, sizeof text);
     }
     TRY_INT(got, SYKLI_ECLOSED);
-    TRY_TRUE(moved_ms - began <= 300);
+    TRY_TRUE(moved_ms - began <= 1000);
     TRY_TRUE(*sykli_request_message(n[0]->s, r) != 0);
     sykli_request_close(n[0]->s, r);
     TRY_INT(call(w, n[0], "b", "roster.get", NULL), SYKLI_ENONODE);
@@ -1271,8 +1285,13 @@ static void nodes_come_and_go(test *t)
     world world_, *w = &world_;
     place *n[3];
     if (!trio(w, t, n, "c")) goto out;
-    HAS(n[0]->events, "linkup:b:joining nodeup:b:alive");
-    HAS(n[0]->events, "linkup:c:joining nodeup:c:alive");
+    for (int i = 1; i < 3; i++) { // the others may have told of c before it came
+        char text[2][30];
+        snprintf(text[0], sizeof text[0], "linkup:%s:", n[i]->name);
+        snprintf(text[1], sizeof text[1], "nodeup:%s:alive", n[i]->name);
+        HAS(n[0]->events, text[0]);
+        HAS(n[0]->events, text[1]);
+    }
     place_close(n[1]);
     UNTIL(strstr(n[0]->events, "nodedown:b:left"));
     TRY_TEXT(cells(w, n[0], NULL, "SELECT state FROM nodes WHERE name = 'b'"), "left");
