@@ -2651,9 +2651,72 @@ bool sykli_json_i64(const sykli_json_doc *doc, uint32_t node, int64_t *out)
     return true;
 }
 
+// Whole numbers of up to 1,024 bits, the lowest first.
+typedef struct sykli__json_big { uint32_t word[32]; } sykli__json_big;
+
+static void sykli__json_big_raise(sykli__json_big *b, uint32_t base, int times)
+{
+    while (times > 0) {
+        uint32_t factor = 1;
+        uint64_t carry = 0;
+        for (int i = 0; i < 13 && times > 0; i++, times--) factor *= base; // 5^13: no more fits
+        for (int i = 0; i < 32; i++, carry >>= 32) {
+            carry += (uint64_t)b->word[i] * factor;
+            b->word[i] = (uint32_t)carry;
+        }
+    }
+}
+
+// Whether digits * 10^exponent is below (-1), at (0) or above (1) the middle between the double that
+// has these bits and the next larger one.
+static int sykli__json_beside(uint64_t digits, int exponent, uint64_t bits)
+{
+    int power = (int)(bits >> 52);
+    uint64_t half = bits & ((UINT64_C(1) << 52) - 1);
+    if (power) half |= UINT64_C(1) << 52;
+    else power = 1;
+    half = 2 * half + 1;
+    power -= 1076;
+    sykli__json_big ours = { { (uint32_t)digits, (uint32_t)(digits >> 32) } };
+    sykli__json_big middle = { { (uint32_t)half, (uint32_t)(half >> 32) } };
+    sykli__json_big_raise(&ours, 5, exponent);
+    sykli__json_big_raise(&middle, 5, -exponent);
+    sykli__json_big_raise(&ours, 2, exponent - power);
+    sykli__json_big_raise(&middle, 2, power - exponent);
+    for (int i = 31; i >= 0; i--)
+        if (ours.word[i] != middle.word[i]) return ours.word[i] < middle.word[i] ? -1 : 1;
+    return 0;
+}
+
+// The double nearest to digits * 10^exponent, of two the even one: what floating point finds is a
+// few units off in the last place, and is led to its place by exact comparisons (Clinger 1990,
+// AlgorithmR).
+static double sykli__json_nearest(uint64_t digits, int exponent)
+{
+    const uint64_t beyond = UINT64_C(0x7ff) << 52;
+    double value = (double)digits, power = 1, base = 10;
+    bool divide = exponent < 0;
+    if (!digits || exponent < -343) return 0;
+    if (exponent > 309) exponent = 309; // is beyond what a double can hold, all the same
+    int steps = divide ? -exponent : exponent;
+    // What is left beyond 10^300 goes in a second step, so that tiny numbers do not vanish early.
+    if (steps > 300) {
+        value = divide ? value / 1e300 : value * 1e300;
+        steps -= 300;
+    }
+    for (; steps; steps >>= 1, base *= base)
+        if (steps & 1) power *= base;
+    value = divide ? value / power : value * power;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    while (bits < beyond && sykli__json_beside(digits, exponent, bits) >= !(bits & 1)) bits++;
+    while (bits && sykli__json_beside(digits, exponent, bits - 1) <= -!(bits & 1)) bits--;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 // The value of a number of JSON's grammar; strtod would follow the host's locale. Exact for up to
-// 15 digits and small exponents (Clinger 1990, the fast path), else within a few units in the last
-// place.
+// 18 digits, those behind them are not looked at.
 static double sykli__json_decimal(const char *text)
 {
     const char *p = text + (*text == '-');
@@ -2676,17 +2739,7 @@ static double sykli__json_decimal(const char *text)
             if (exponent < 100000) exponent = exponent * 10 + (*p - '0');
         if (minus) exponent = -exponent;
     }
-    double value = (double)digits, power = 1, base = 10;
-    int steps = scale + exponent;
-    bool divide = steps < 0;
-    if (divide) steps = -steps;
-    // What is left beyond 10^300 goes in a second step, so that tiny numbers do not vanish early.
-    for (; steps > 300 && value > 0 && value < 1e308; steps -= 300)
-        value = divide ? value / 1e300 : value * 1e300;
-    if (steps > 300) steps = 300;
-    for (; steps; steps >>= 1, base *= base)
-        if (steps & 1) power *= base;
-    value = divide ? value / power : value * power;
+    double value = sykli__json_nearest(digits, scale + exponent);
     return *text == '-' ? -value : value;
 }
 
@@ -5230,23 +5283,29 @@ static void sykli__query_escape(sykli_buf *out, const char *text, size_t size, b
     }
 }
 
-// The shortest decimal that reads back as the same double, or one for people; with a point in any
-// locale.
+// A double with so many digits, and a point in any locale.
+static void sykli__query_format_f64(char text[64], const char *format, int digits, double value)
+{
+    char *to = text;
+    snprintf(text, 64, format, digits, value);
+    for (const char *p = text; *p; p++) {
+        if (strchr("0123456789+-e", *p)) *to++ = *p;
+        else if (to == text || to[-1] != '.') *to++ = '.';
+    }
+    *to = 0;
+}
+
+// The shortest decimal that reads back as the same double, or one for people.
 static void sykli__query_print_f64(sykli_buf *out, double value, bool exact)
 {
     char text[64];
-    if (!exact) snprintf(text, sizeof text, value < 1e15 && value > -1e15 ? "%.2f" : "%g", value);
+    bool large = value >= 1e15 || value <= -1e15;
+    if (!exact) sykli__query_format_f64(text, large ? "%.*g" : "%.*f", large ? 6 : 2, value);
     for (int digits = 15; exact && digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
+        sykli__query_format_f64(text, "%.*g", digits, value);
+        if (sykli__json_decimal(text) == value) break;
     }
-    for (const char *p = text; *p;) {
-        size_t plain = strspn(p, "0123456789+-e");
-        sykli_buf_add(out, p, plain);
-        p += plain;
-        if (*p) sykli_buf_text(out, ".");
-        p += strcspn(p, "0123456789+-e");
-    }
+    sykli_buf_text(out, text);
 }
 
 static void sykli__query_print_u64(sykli_buf *out, bool minus, uint64_t value)

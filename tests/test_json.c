@@ -225,6 +225,39 @@ out:
     sykli_json_free(&doc);
 }
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+// The C library's answer is exact as well. What is written with 16 digits is often near the middle
+// of two doubles; the texts are ties, the edges of the range, and what rounds to them.
+static void decimals_are_the_nearest_doubles(test *t)
+{
+    static const char *const hard[] = {
+        "9007199254740993", "9007199254740995", "9007199254740993e5", "4503599627370497.5",
+        "4503599627370496.5", "2.2250738585072011e-308", "2.2250738585072014e-308", "5e-324",
+        "2.4703282292062327e-324", "2.4703282292062328e-324", "1e-400", "0.0e5", "1e23", "8.5e22",
+        "1.7976931348623157e308", "1.7976931348623158e308", "1.7976931348623159e308", "1e400",
+        "100000000000000000e-17", "6.02214076e23", "0.3", "7.4109846876186982e-323", "1e-1000000"
+    };
+    for (size_t i = 0; i < sizeof hard / sizeof *hard; i++)
+        CHECK(bits_of(sykli__json_decimal(hard[i])) == bits_of(strtod(hard[i], NULL)));
+    uint64_t random = 1;
+    for (int i = 0; i < 20000; i++) {
+        double value;
+        char text[40];
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        memcpy(&value, &random, sizeof value);
+        if (i % 2) value = (double)(random >> 40) / 1000 + (double)(random & 0xfff) / 7;
+        if (value - value != 0) continue;
+        snprintf(text, sizeof text, "%.*g", 15 + i % 4, value);
+        CHECK(bits_of(sykli__json_decimal(text)) == bits_of(strtod(text, NULL)));
+    }
+}
+
 static void arguments_have_fallbacks(test *t)
 {
     sykli_json_doc doc;
@@ -320,6 +353,7 @@ int main(int argc, char **argv)
     TEST_STORY(wide_objects_are_checked_for_twins);
     TEST_STORY(a_hostile_object_costs_no_square);
     TEST_STORY(numbers_keep_their_range);
+    TEST_STORY(decimals_are_the_nearest_doubles);
     TEST_STORY(arguments_have_fallbacks);
     TEST_STORY(what_is_quoted_is_read_back);
     TEST_STORY(damaged_text_is_harmless);
