@@ -353,7 +353,8 @@ typedef struct sykli_desc {
     uint32_t tasks_max;        // 0: SYKLI_TASKS_MAX
     const char *project_dir;   // inputs and outputs are below it; NULL: "."
     const char *project;       // identity in the key; NULL: git origin and folder, else the path
-    const char *cache_dir;     // NULL: $SYKLI_CACHE, $XDG_CACHE_HOME/sykli, ~/.cache/sykli
+    const char *cache_dir;     // NULL: $SYKLI_CACHE, $XDG_CACHE_HOME/sykli, ~/.cache/sykli, without
+                               // a home .sykli/cache in the project
     const char *state_dir;     // rows of this process; NULL: none are published
     const char *log_dir;       // logs of tasks; NULL: PROJECT_DIR/.sykli/logs
     const char *node_name;     // of this process in tables; NULL: the host's name
@@ -518,7 +519,8 @@ int sykli_pump(sykli *s);
 // Makes a waiting sykli_poll return. The one call allowed from other threads and signal handlers.
 void sykli_wakeup(sykli *s);
 
-// Ends the run: nothing new starts, running tasks get TERM, after the grace KILL.
+// Ends the run: nothing new starts, running tasks get TERM, after the grace KILL. A second call does
+// not wait for the end of the grace.
 int sykli_run_cancel(sykli *s);
 // Ends one task (op `task.kill`); its status becomes `cancelled`.
 //   returns  0, ESTALE, ENOENT (it is not running)
@@ -7719,10 +7721,11 @@ static uint32_t sykli__sched_pause(sykli__sched *s, uint32_t attempt)
     return jittered < SYKLI__SCHED_BACKOFF_MAX_MS ? jittered : SYKLI__SCHED_BACKOFF_MAX_MS;
 }
 
-static void sykli__sched_kill(sykli__sched *s, uint64_t now_ms, uint32_t task, uint8_t why)
+//   at_once  there is no grace, or no more of it
+static void sykli__sched_kill(sykli__sched *s, uint64_t now_ms, uint32_t task, uint8_t why,
+                              bool at_once)
 {
     sykli__sched_task *t = &s->tasks[task];
-    bool at_once = why == SYKLI__SCHED_WHY_crowded;
     if (t->ending >= (at_once ? 2 : 1)) return;
     if (!t->ending) t->why = why;
     t->ending = at_once ? 2 : 1;
@@ -7758,7 +7761,7 @@ static void sykli__sched_expire(sykli__sched *s, uint64_t now_ms, uint32_t task)
         sykli__sched_untime(s, task);
         sykli__sched_queue(s, task);
     } else if (!t->ending) {
-        sykli__sched_kill(s, now_ms, task, SYKLI__SCHED_WHY_timeout);
+        sykli__sched_kill(s, now_ms, task, SYKLI__SCHED_WHY_timeout, false);
     } else { // again every grace: what cannot die now may later
         t->ending = 2;
         sykli__sched_time(s, task, now_ms + s->grace_ms);
@@ -7775,11 +7778,12 @@ static void sykli__sched_tick(sykli__sched *s, uint64_t now_ms)
 
 static void sykli__sched_cancel(sykli__sched *s, uint64_t now_ms)
 {
+    bool again = s->cancelled;
     s->cancelled = true;
     sykli__sched_stop(s, SYKLI_STATUS_cancelled, SYKLI__SCHED_WHY_cancelled, SYKLI__SCHED_NONE);
     for (uint32_t i = 0; i < s->task_count; i++)
         if (s->tasks[i].status == SYKLI_STATUS_running)
-            sykli__sched_kill(s, now_ms, i, SYKLI__SCHED_WHY_cancelled);
+            sykli__sched_kill(s, now_ms, i, SYKLI__SCHED_WHY_cancelled, again);
 }
 
 // The wait of a held task is over. What was decided about one that waits no longer is ignored.
@@ -7848,7 +7852,8 @@ static void sykli__sched_step(sykli__sched *s, uint64_t now_ms, const sykli__sch
             sykli__sched_kill(s, now_ms, task,
                               fact->kind == SYKLI__SCHED_KILL ? SYKLI__SCHED_WHY_killed
                               : fact->kind == SYKLI__SCHED_STALLED ? SYKLI__SCHED_WHY_stalled
-                                                                   : SYKLI__SCHED_WHY_crowded);
+                                                                   : SYKLI__SCHED_WHY_crowded,
+                              fact->kind == SYKLI__SCHED_CROWDED);
         break;
     default: break;
     }
@@ -12821,6 +12826,10 @@ static int sykli__store_open(sykli__store *s, sykli_mem *mem, const char *dir, u
     }
     rc = rc < 0 ? sykli_fail_sys(fault, rc, "the store %s cannot be opened", dir)
                 : sykli__store_layout(s, dir, fault);
+    if (rc == SYKLI_ENOENT) { // a folder that cannot be made: the machine's fault, no wrong name
+        rc = SYKLI_EIO;
+        if (fault) fault->code = rc;
+    }
     if (rc) {
         sykli__store_close(s);
         return rc;
@@ -19807,15 +19816,18 @@ static char *sykli__node_own(sykli *s, const char *text)
     return NULL;
 }
 
-// $VARIABLE, else $BASE/sykli, else $HOME/FALLBACK/sykli.
+// $VARIABLE, else $BASE/sykli, else $HOME/FALLBACK/sykli. Without a home it is in the project: in
+// /tmp somebody else could have made it before us. What is no absolute path counts as not set (XDG
+// Base Directory Specification).
 static char *sykli__node_default_dir(sykli *s, const char *variable, const char *base,
                                      const char *fallback)
 {
     char path[4096];
     const char *own = getenv(variable), *root = getenv(base), *home = getenv("HOME");
     if (own && *own) return sykli__node_own(s, own);
-    if (root && *root) snprintf(path, sizeof path, "%s/sykli", root);
-    else snprintf(path, sizeof path, "%s/%s/sykli", home && *home ? home : "/tmp", fallback);
+    if (root && *root == '/') snprintf(path, sizeof path, "%s/sykli", root);
+    else if (home && *home == '/') snprintf(path, sizeof path, "%s/%s/sykli", home, fallback);
+    else snprintf(path, sizeof path, "%s/.sykli/%s", s->desc.project_dir, fallback + 1);
     return sykli__node_own(s, path);
 }
 
@@ -19861,8 +19873,9 @@ static int sykli__node_take_desc(sykli *s, const sykli_desc *desc)
                                                                   : SYKLI__POOL_DEFAULT;
     if (!s->desc.tasks_max) s->desc.tasks_max = SYKLI_TASKS_MAX;
     s->desc.project_dir = sykli__node_own(s, desc->project_dir ? desc->project_dir : ".");
-    s->desc.cache_dir = desc->cache_dir ? sykli__node_own(s, desc->cache_dir)
-        : sykli__node_default_dir(s, "SYKLI_CACHE", "XDG_CACHE_HOME", ".cache");
+    if (s->desc.project_dir)
+        s->desc.cache_dir = desc->cache_dir ? sykli__node_own(s, desc->cache_dir)
+            : sykli__node_default_dir(s, "SYKLI_CACHE", "XDG_CACHE_HOME", ".cache");
     bool owned = s->desc.project_dir && s->desc.cache_dir;
     if (desc->project) owned &= (s->desc.project = sykli__node_own(s, desc->project)) != NULL;
     if (desc->state_dir) owned &= (s->desc.state_dir = sykli__node_own(s, desc->state_dir)) != NULL;
@@ -20118,7 +20131,8 @@ int sykli_start(sykli *s)
     if (s->desc.state_dir) sykli__node_make_dirs(s, s->desc.state_dir);
     if (s->desc.state_dir) sykli__rows_sweep(&s->mem, s->desc.state_dir, SYKLI__NODE_ROWS_AGE_MS);
     int rc = s->desc.no_cache ? 0 : sykli__node_store(s);
-    if (rc == SYKLI_EIO) { // a full disk is no reason not to build
+    // A full disk or a folder that is not ours is no reason not to build.
+    if (rc == SYKLI_EIO || rc == SYKLI_EPERM) {
         s->drive.cache_note = sykli__drive_keep_text(&s->drive, s->fault.text);
         rc = 0;
     }

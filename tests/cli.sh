@@ -232,11 +232,81 @@ wait $pid
 code=$?
 expect "SIGTERM cancels" 143 "1 cancelled"
 
+# ---- signals ----
+project stubborn <<'J'
+{"version":"1","tasks":[{"name":"stubborn",
+  "command":"trap '' TERM; echo >up; n=0; until [ -e go ] || [ $n = 300 ]; do sleep 0.1; n=$((n + 1)); done"}]}
+J
+# begin COMMAND...: starts it and waits until its task is up.
+begin() {
+    rm -f up go
+    SYKLI_KILL_GRACE=1h "$@" >out 2>err </dev/null &
+    pid=$!
+    holds "the task is up" until_true [ -e up ]
+}
+end() {
+    code=0
+    wait $pid || code=$?
+}
+begin "$sykli"
+tries=0 # the time between two signals is what counts here
+while kill -TERM $pid 2>/dev/null && [ $tries -lt 20 ]; do
+    tries=$((tries + 1))
+    sleep 0.7
+done
+end
+expect "a second signal does not wait for the grace" 143 "1 cancelled"
+begin python3 -c 'import os, signal, sys
+signal.signal(signal.SIGQUIT, signal.SIG_DFL) # a shell ignores it for what is in the background
+os.execv(sys.argv[1], sys.argv[1:])' "$sykli"
+kill -QUIT $pid
+end
+expect "SIGQUIT does not wait at all" 131 "1 cancelled"
+begin sh -c 'trap "" HUP; exec "$0"' "$sykli"
+kill -HUP $pid
+"$sykli" version >/dev/null
+touch go
+end
+expect "a signal that was ignored stays so, as under nohup" 0 "1 passed"
+
+# ---- without the usual places ----
+project bare <<'J'
+{"version":"1","tasks":[{"name":"a","command":"echo out; echo err >&2","inputs":["in"]}]}
+J
+echo 1 >in
+code=0
+timeout 60 "$sykli" run --output all >out 2>&- </dev/null || code=$?
+expect "no stderr" 0 "1 passed" "│ out" "│ err"
+for no_cache in '' --no-cache; do
+    code=0
+    timeout 60 "$sykli" run $no_cache <&- >&- 2>&- || code=$?
+    : >out
+    expect "no stdin, stdout, stderr: the report is lost, and nothing else" 3
+done
+run logs a
+expect "what they print goes to none of our files" 0 "out" "err"
+lines 2
+if [ -e /dev/full ]; then
+    code=0
+    "$sykli" run --events 2>err >/dev/full || code=$?
+    : >out
+    expect "events that nobody gets are an error" 3
+    told "No space left on device"
+fi
+(unset HOME XDG_CACHE_HOME XDG_STATE_HOME; run run; echo $code >code)
+code=$(cat code)
+expect "no home" 0 "1 passed"
+holds "what would be there is where git does not look" [ -e .sykli/cache/VERSION ]
+holds "and in .sykli alone" sh -c '[ ! -e .cache ] && [ ! -e .local ]'
+
 project store <<'J'
 {"version":"1","tasks":[{"name":"a","command":"true"}]}
 J
 SYKLI_CACHE=/proc/nowhere run --json
-expect "a cache that cannot be" 3 '"ok":false' '"data":null' "/proc/nowhere"
+expect "a cache that cannot be fails no build" 0 '"ok":true' '"status":"passed"'
+told "the run went on without its cache: the store /proc/nowhere cannot be opened: "
+SYKLI_CACHE=/proc/nowhere run cache stats --json
+expect "but who asks for it is told" 3 '"ok":false' '"data":null' "/proc/nowhere"
 
 project secret <<'J'
 {"version":"1","tasks":[{"name":"s","command":"echo got $TOKEN_OF_TEST","secrets":["TOKEN_OF_TEST"]}]}

@@ -91,6 +91,34 @@ out:
     place_end(t, &p);
 }
 
+// Without a home the cache is in the project: in /tmp anybody could have made it before us.
+static void no_home_is_no_trouble(test *t)
+{
+    static const char *const names[] = { "HOME", "XDG_CACHE_HOME", "SYKLI_CACHE" };
+    char *kept[3], text[256];
+    place p;
+    place_make(&p);
+    put(&p, "in", "1");
+    for (int i = 0; i < 3; i++) kept[i] = getenv(names[i]) ? strdup(getenv(names[i])) : NULL;
+    setenv("HOME", "not/absolute", 1);
+    setenv("XDG_CACHE_HOME", "nor/this", 1);
+    unsetenv("SYKLI_CACHE");
+    sykli *s = sykli_open(&(sykli_desc){ .sys = &t->sys, .project_dir = p.project });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "a", .command = "true", .inputs = { "in" } });
+    if (!run_all(t, s, 0)) goto out;
+    CHECK_TEXT(sykli_cache_note(s), "");
+    CHECK(!strncmp(said(&p, ".sykli/cache/VERSION", text), "sykli store", 11));
+out:
+    sykli_close(s);
+    for (int i = 0; i < 3; i++) {
+        if (kept[i]) setenv(names[i], kept[i], 1);
+        else unsetenv(names[i]);
+        free(kept[i]);
+    }
+    place_end(t, &p);
+}
+
 // ---- graphs ---------------------------------------------------------------------------------
 static void ten_lines_run(test *t)
 {
@@ -1370,6 +1398,7 @@ int main(int argc, char **argv)
     alarm(280); // a story that hangs is a failure too
     TEST_STORY(opens_and_closes);
     TEST_STORY(a_bad_desc_is_told);
+    TEST_SOME(15, no_home_is_no_trouble);
     TEST_SOME(15, ten_lines_run);
     TEST_STORY(a_failed_add_sticks);
     TEST_STORY(bad_tasks_are_refused);

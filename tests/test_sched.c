@@ -274,6 +274,8 @@ static void cancel_ends_all(test *t)
     drain(&b);
     CHECK_TEXT(fact(&b, SYKLI__SCHED_CANCEL, 0, true),
                "finish 1 cancelled; finish 2 cancelled; signal 0 15; ");
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_CANCEL, 0, true), "signal 0 9; "); // somebody insists
+    CHECK_TEXT(fact(&b, SYKLI__SCHED_CANCEL, 0, true), "");
     CHECK_TEXT(fact(&b, SYKLI__SCHED_EXITED, 0, false), "finish 0 cancelled; ");
     CHECK_INT(b.s.unfinished, 0);
 out:

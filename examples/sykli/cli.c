@@ -2,6 +2,7 @@
 #include "cli.h"
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -584,13 +585,23 @@ static int print_help(const cli *c)
 
 // ---- the start of the program ----
 
+// A descriptor below 3 that we were started without would be given to the first file we open, and
+// what we print would go into it. So it leads nowhere; as before, writing to it fails.
+static void fill_descriptors(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd) return;
+}
+
 static char *below(cli *c, const char *own, const char *xdg, const char *fallback, const char *name)
 {
     const char *at = getenv(own), *home = getenv("HOME");
     if (at && *at) return cli_copy(c, at, strlen(at));
     at = getenv(xdg);
     if (at && *at == '/') return cli_print(c, "%s/%s", at, name);
-    return cli_print(c, "%s/%s/%s", home && *home ? home : ".", fallback, name);
+    if (home && *home == '/') return cli_print(c, "%s/%s/%s", home, fallback, name);
+    const char *last = strrchr(fallback, '/'); // no home: where git does not look either
+    return cli_print(c, ".sykli/%s", last ? last + 1 : fallback + 1);
 }
 
 static void find_places(cli *c)
@@ -732,6 +743,7 @@ static int read_words(cli *c, int argc, char **argv)
 int cli_main(const cli_verb *const *verbs, int argc, char **argv)
 {
     cli c = { .verbs = verbs };
+    fill_descriptors();
     sykli_sys_init(&c.sys);
     c.mem.sys = &c.sys;
     if (argc == 2 && !strcmp(argv[1], "--version")) argv[1] = "version";

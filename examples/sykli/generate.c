@@ -55,8 +55,8 @@ static void man(const cli *c)
     man_options(cli_common_options);
     puts(".SH EXIT STATUS\n.TP\n0\nall required tasks passed, were hits or were skipped\n.TP\n1\n"
          "a task failed, or the pipeline is missing or invalid\n.TP\n2\nthe command line is wrong\n"
-         ".TP\n3\nthe machine: node unreachable, disk full, permission\n.TP\n130, 143\n"
-         "cancelled by SIGINT, SIGTERM\n.SH ENVIRONMENT\n.TP\nSYKLI_STATE, SYKLI_CACHE, "
+         ".TP\n3\nthe machine: node unreachable, disk full, permission\n.TP\n130, 131, 143\n"
+         "cancelled by SIGINT, SIGQUIT, SIGTERM\n.SH ENVIRONMENT\n.TP\nSYKLI_STATE, SYKLI_CACHE, "
          "SYKLI_CONFIG\nthe state folder, the cache folder, the configuration file\n.TP\nNO_COLOR\n"
          "no colour");
 }

@@ -54,7 +54,10 @@ static bool write_some(outlet *o, int timeout_ms)
         if (poll(&room, 1, timeout_ms) <= 0) break;
         ssize_t got = write(o->fd, o->waits.data + done,
                             size < o->piece_bytes ? size : o->piece_bytes);
-        if (got < 0 && errno != EAGAIN && errno != EINTR) o->fd = -1;
+        if (got < 0 && errno != EAGAIN && errno != EINTR) {
+            o->error = errno;
+            o->fd = -1;
+        }
         if (got <= 0) break;
         done += (size_t)got;
     }

@@ -9,6 +9,7 @@
 typedef struct outlet {
     int fd; // -1: nobody reads any more
     bool events;
+    int error; // of the write that failed, 0: none
     size_t piece_bytes; // may be written without waiting, when there is room at all
     uint64_t left_out;  // lines, since the last that was taken
     sykli_buf waits;

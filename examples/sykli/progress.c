@@ -137,6 +137,7 @@ static void put_counts(frame *f, uint64_t now)
     if (d->cached) put_text(f, CLI_PLAIN, text, 0);
     snprintf(text, sizeof text, " · %zu running · %s", d->count, elapsed(time, now - d->begun_ms));
     put_text(f, CLI_FAINT, text, 0);
+    if (d->r->cancelled_by) put_text(f, CLI_BAD, " · ending; Ctrl-C again kills", 0);
     end_line(f);
 }
 

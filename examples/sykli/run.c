@@ -10,6 +10,7 @@
 #include "report.h"
 #include "secret.h"
 #include "tool.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,36 +20,42 @@
 #include <sys/prctl.h>
 #endif
 
-enum { TICK_MS = 100, CLOSE_MS = 1000 };
+enum { TICK_MS = 100, CLOSE_MS = 1000, AGAIN_MS = 500 };
 #define WORKERS_MAX "128" // tasks at once beside a node: as many as a session asks for
 
-// The one thing a signal may touch: which came, and the context that sleeps.
-static volatile sig_atomic_t signal_got;
+// What a signal may touch: which came first, that another came, and the context that sleeps.
+static volatile sig_atomic_t signal_got, signal_again;
 static sykli *volatile signal_context;
 
 static void on_signal(int number)
 {
-    signal_got = number;
+    if (!signal_got) signal_got = number;
+    else signal_again = 1;
     if (signal_context) sykli_wakeup(signal_context);
+}
+
+static const int signals_caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+// What is ignored stays so: that is how nohup and a shell's & ask for it.
+static void set_signals(void (*handler)(int))
+{
+    for (size_t i = 0; i < sizeof signals_caught / sizeof *signals_caught; i++) {
+        struct sigaction action;
+        if (sigaction(signals_caught[i], NULL, &action) || action.sa_handler == SIG_IGN) continue;
+        action = (struct sigaction){ .sa_handler = handler };
+        sigemptyset(&action.sa_mask);
+        sigaction(signals_caught[i], &action, NULL);
+    }
 }
 
 static void catch_signals(sykli *s)
 {
-    struct sigaction action = { .sa_handler = on_signal };
-    sigemptyset(&action.sa_mask);
     signal_context = s;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    set_signals(on_signal);
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void leave_signals(void)
-{
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGHUP, SIG_DFL);
-}
+static void leave_signals(void) { set_signals(SIG_DFL); }
 
 // What the library leaves open is what only a run knows: its node, its end by a signal.
 static void print_event(run *r, const sykli_event *event)
@@ -202,6 +209,24 @@ static int start(run *r)
     return rc;
 }
 
+// The first signal asks the tasks to end, a second one kills them. Whoever passes signals on sends
+// the same one twice (timeout(1), npm, a shell in between): two in a moment are one.
+static void cancel(run *r)
+{
+    uint64_t now = sykli_now_ms(r->s);
+    if (!r->cancelled_by) {
+        r->cancelled_by = signal_got == SIGHUP ? SIGTERM : signal_got;
+        r->cancelled_ms = now;
+        sykli_run_cancel(r->s);
+        if (signal_got != SIGQUIT) return;
+    } else if (!signal_again || now - r->cancelled_ms < AGAIN_MS) {
+        signal_again = 0;
+        return;
+    }
+    signal_again = 0;
+    sykli_run_cancel(r->s);
+}
+
 static int go(run *r)
 {
     int rc = start(r);
@@ -209,10 +234,7 @@ static int go(run *r)
     if (rc == SYKLI_EBUSY) return 128 + r->cancelled_by;
     if (rc < 0) return fail_start(r, rc);
     do {
-        if (signal_got && !r->cancelled_by) {
-            r->cancelled_by = signal_got == SIGHUP ? SIGTERM : signal_got;
-            sykli_run_cancel(r->s);
-        }
+        if (signal_got) cancel(r);
         if (r->display) progress_pause(r->display, gates_asking(r->gates));
         if (gates_open(r->gates)) gates_tick(r->gates);
         if (r->display) progress_tick(r->display);
@@ -283,6 +305,9 @@ static int run_added(run *r)
     leave_signals(); // the tasks have ended: whoever does not want to wait for a reader need not
     outlet_close(&r->err, r->cancelled_by ? CLOSE_MS : -1);
     outlet_close(&r->out, r->cancelled_by ? CLOSE_MS : -1);
+    if (!code && r->out.error && r->out.error != EPIPE)
+        code = cli_fail(r->c, CLI_INFRASTRUCTURE, "io", NULL, "stdout cannot be written: %s",
+                        strerror(r->out.error));
     if (!code) code = report(r);
     if (r->profile) profile_drop(r->profile);
     return code;

@@ -37,6 +37,7 @@ struct run {
     struct gates *gates;
     uint32_t workers;
     int cancelled_by;  // signal, 0: none
+    uint64_t cancelled_ms;
     int64_t started_at_ms;
     uint64_t wall_ms, saved_ms;
     const char *critical_path;         // "a → b", "" if it is not known
