@@ -307,7 +307,7 @@ void sykli_sys_init(sykli_sys *out);
 // ---- context --------------------------------------------------------------------------------
 typedef enum sykli_event_kind {
     SYKLI_EVENT_run_started, SYKLI_EVENT_task_ready, SYKLI_EVENT_task_held,
-    SYKLI_EVENT_task_started,
+    SYKLI_EVENT_task_decided, SYKLI_EVENT_task_started,
     SYKLI_EVENT_task_output, SYKLI_EVENT_task_retry, SYKLI_EVENT_task_finished,
     SYKLI_EVENT_run_finished, SYKLI_EVENT_nodeup, SYKLI_EVENT_nodedown, SYKLI_EVENT_linkup,
     SYKLI_EVENT_linkdown, SYKLI_EVENT_config, SYKLI_EVENT_audit, SYKLI_EVENT_note,
@@ -525,8 +525,10 @@ int sykli_run_cancel(sykli *s);
 // Ends one task (op `task.kill`); its status becomes `cancelled`.
 //   returns  0, ESTALE, ENOENT (it is not running)
 int sykli_task_kill(sykli *s, sykli_task task);
-// Ends the wait of a held task, which began with the event task_held. May be called from inside
-// that event. A task that ends a failure or the cancelling of a run first is held no longer.
+// Ends the wait of a held task, which began with the event task_held, and is told as the event
+// task_decided. May be called from inside the first. Ops `gate.approve` and `gate.deny` do the same
+// for somebody else, also on another node. A task that ends a failure or the cancelling of a run
+// first is held no longer.
 //   verdict  passed: the task goes on, or has passed if it has no command; skipped, failed,
 //            errored: it ends so
 //   reason   copied; NULL: none       returns  0, ESTALE, EINVAL, ENOENT (it is not held)
@@ -1142,9 +1144,9 @@ const char *const sykli_role_names[SYKLI_ROLE_COUNT + 1] = {
 };
 
 const char *const sykli_event_names[SYKLI_EVENT_COUNT + 1] = {
-    "run_started", "task_ready", "task_held", "task_started", "task_output", "task_retry",
-    "task_finished", "run_finished", "nodeup", "nodedown", "linkup", "linkdown", "config",
-    "audit", "note", NULL
+    "run_started", "task_ready", "task_held", "task_decided", "task_started", "task_output",
+    "task_retry", "task_finished", "run_finished", "nodeup", "nodedown", "linkup", "linkdown",
+    "config", "audit", "note", NULL
 };
 
 typedef struct sykli__base_error_row {
@@ -6068,8 +6070,8 @@ static int sykli__event_row_json(const sykli__event_row *row, sykli_buf *out)
 int sykli_event_json(const sykli_event *e, sykli_buf *out)
 {
     static const char *const subjects[SYKLI_EVENT_COUNT] = {
-        NULL, "task", "task", "task", "task", "task", "task", NULL, "node", "node", "node", "node",
-        "key", "name", "name" };
+        NULL, "task", "task", "task", "task", "task", "task", "task", NULL, "node", "node", "node",
+        "node", "key", "name", "name" };
     assert((unsigned)e->kind < SYKLI_EVENT_COUNT);
     sykli__event_head(out, (uint32_t)e->kind, e->at_ms, e->run);
     if (subjects[e->kind]) sykli__event_text(out, subjects[e->kind], e->name);
@@ -6079,6 +6081,10 @@ int sykli_event_json(const sykli_event *e, sykli_buf *out)
         sykli__event_u64(out, "workers", e->workers);
         break;
     case SYKLI_EVENT_task_ready: case SYKLI_EVENT_task_held: break;
+    case SYKLI_EVENT_task_decided:
+        sykli__event_text(out, "status", sykli_status_names[e->status]);
+        sykli__event_bytes(out, "why", e->text, sykli__event_text_size(e));
+        break;
     case SYKLI_EVENT_task_started:
         sykli__event_int(out, "attempt", e->attempt, true);
         sykli__event_text(out, "target", e->target ? e->target : "local");
@@ -15953,6 +15959,7 @@ typedef struct sykli__drive_task {
     uint64_t serial, run_ms, cpu_ms, rss_max_bytes, read_bytes, write_bytes, saved_ms;
     uint32_t stall_ms, crowd_max;
     bool pty;
+    uint8_t decided;          // 1 and the verdict on a held task, until it has been told
     uint64_t ended_ms;        // on the monotonic clock
     int64_t started_at_ms, looked_ns; // looked: at its inputs
     const char *from, *reason, *log_path, *changed; // changed: why its last key is another one
@@ -18194,9 +18201,22 @@ static void sykli__drive_finish(sykli__drive *d, uint32_t task)
         .text_size = t->reason ? strlen(t->reason) : 0 }, task);
 }
 
+// Tells what was decided about a held task: before whatever follows from it, and never within the
+// event in which the decision was taken.
+static void sykli__drive_tell_decided(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    sykli_event event = { .kind = SYKLI_EVENT_task_decided, .text = t->reason,
+                          .status = (sykli_status)(t->decided - 1),
+                          .text_size = t->reason ? strlen(t->reason) : 0 };
+    t->decided = 0;
+    sykli__drive_event(d, &event, task);
+}
+
 static void sykli__drive_act(sykli__drive *d, const sykli__sched_action *action)
 {
     uint32_t task = action->task;
+    if (d->tasks[task].decided) sykli__drive_tell_decided(d, task);
     switch (action->kind) {
     case SYKLI__SCHED_HOLD:
         sykli__drive_show_task(d, task, SYKLI_NULL_U64);
@@ -19024,8 +19044,10 @@ static int sykli__node_serve(sykli *s, sykli__node_request *r, sykli_handle hand
 static bool sykli__node_foreign(sykli *s, const sykli_request *desc, const sykli_json_doc *args)
 {
     const char *task = sykli_arg_text(args, "task", NULL);
-    bool about_task = (desc->verb == SYKLI_VERB_watch && !strcmp(desc->what, "output"))
-                   || (desc->verb == SYKLI_VERB_call && !strcmp(desc->what, "task.kill"));
+    static const char *const ops[] = { "task.kill", "gate.approve", "gate.deny" };
+    bool about_task = desc->verb == SYKLI_VERB_watch && !strcmp(desc->what, "output");
+    for (int i = 0; i < 3 && desc->verb == SYKLI_VERB_call; i++)
+        about_task |= !strcmp(desc->what, ops[i]);
     return about_task && task && s->hooks.task_route && sykli__node_task(s, task) < 0;
 }
 
@@ -19680,6 +19702,32 @@ static int sykli__node_op_kill(sykli_call *call)
                            sykli__drive_handle(&call->context->drive, (uint32_t)task));
 }
 
+// Decides about a held task for somebody who says their name; from where they ask is known.
+static int sykli__node_op_decide(sykli_call *call, sykli_status verdict)
+{
+    sykli *s = call->context;
+    int64_t task = sykli__node_task(s, sykli_arg_text(call->args, "task", ""));
+    const char *by = sykli_arg_text(call->args, "by", "");
+    const char *why = sykli_arg_text(call->args, "reason", "");
+    bool here = !strcmp(call->origin, "local");
+    char text[512];
+    if (task < 0) return (int)task;
+    snprintf(text, sizeof text, "%s by %.64s%s%.140s%s%.200s",
+             verdict == SYKLI_STATUS_passed ? "approved" : "denied", by, *by ? " on " : "",
+             here ? s->node_name : call->origin, *why ? ": " : "", why);
+    return sykli_task_decide(s, sykli__drive_handle(&s->drive, (uint32_t)task), verdict, text);
+}
+
+static int sykli__node_op_approve(sykli_call *call)
+{
+    return sykli__node_op_decide(call, SYKLI_STATUS_passed);
+}
+
+static int sykli__node_op_deny(sykli_call *call)
+{
+    return sykli__node_op_decide(call, SYKLI_STATUS_failed);
+}
+
 static int sykli__node_op_scale(sykli_call *call)
 {
     sykli *s = call->context;
@@ -19765,6 +19813,10 @@ static int sykli__node_add_ops(sykli *s)
     static const sykli_param have[] = { { "keys", SYKLI_KIND_TEXT, true, "with blanks" } };
     static const sykli_param kill[] = {
         { "task", SYKLI_KIND_TEXT, true, "name, RUN/TASK or id" } };
+    static const sykli_param gate[] = {
+        { "task", SYKLI_KIND_TEXT, true, "name, RUN/TASK or id" },
+        { "by", SYKLI_KIND_TEXT, false, "who says so" },
+        { "reason", SYKLI_KIND_TEXT, false, "why" } };
     static const sykli_param scale[] = { { "count", SYKLI_KIND_U64, true, "1 to 4096" } };
     static const sykli_param set[] = { { "key", SYKLI_KIND_TEXT, true, "see the table config" },
                                        { "value", SYKLI_KIND_TEXT, true, "checked first" } };
@@ -19793,6 +19845,10 @@ static int sykli__node_add_ops(sykli *s)
           sykli__node_op_cache_stats, NULL },
         { 10, "action.have", "which of these actions are here", SYKLI_ROLE_member, false, have, 1,
           sykli__node_op_action_have, NULL },
+        { 11, "gate.approve", "lets a task go on that is held", SYKLI_ROLE_operator, false, gate, 3,
+          sykli__node_op_approve, NULL },
+        { 12, "gate.deny", "ends a task that is held", SYKLI_ROLE_operator, false, gate, 3,
+          sykli__node_op_deny, NULL },
     };
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof ops / sizeof *ops; i++)
@@ -20275,6 +20331,7 @@ int sykli_task_decide(sykli *s, sykli_task task, sykli_status verdict, const cha
     if (!s->drive.live || s->drive.sched.tasks[number].status != SYKLI_STATUS_ready)
         return sykli_fail(&s->fault, SYKLI_ENOENT, "task '%s' is not held", t->name);
     if (reason) sykli__drive_set_reason(&s->drive, t, reason);
+    t->decided = (uint8_t)(1 + verdict);
     sykli__sched_fact fact = { SYKLI__SCHED_DECIDED, (uint32_t)number,
                                verdict == SYKLI_STATUS_passed, verdict };
     sykli__sched_step(&s->drive.sched, sykli__drive_now(&s->drive), &fact);

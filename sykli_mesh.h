@@ -8811,21 +8811,22 @@ static bool sykli__mesh_task_is(const sykli_result *tasks, size_t row, const cha
     return name.text && strlen(text) == name.text_size && !memcmp(text, name.text, name.text_size);
 }
 
-// Which run has the task that `text` names; among several the ones that run it now count.
+// Which run has the task that `text` names; among several the ones count in which it stands so now.
 //   returns  0; ENOENT; EINVAL: in more than one, the text names them
-static int sykli__mesh_task_run(sykli_mesh *m, const char *text, uint64_t *out_run)
+static int sykli__mesh_task_run(sykli_mesh *m, const char *text, const char *now,
+                                uint64_t *out_run)
 {
     sykli_result *tasks = sykli__mesh_query(m, "SELECT run, id, name, status FROM tasks");
     char runs[200] = "";
-    size_t found[2] = { 0, 0 }; // others, running
+    size_t found[2] = { 0, 0 }, size = strlen(now); // others, those that stand so
     if (!tasks) return sykli_last_error(m->core);
     for (size_t i = 0; i < sykli_result_rows(tasks); i++) {
         if (!sykli__mesh_task_is(tasks, i, text)) continue;
         sykli_value status = sykli_result_cell(tasks, i, 3);
-        bool running = status.text && !strncmp(status.text, "running", status.text_size);
-        if (!running && found[1]) continue;
-        if (running && !found[1]) runs[0] = 0;
-        found[running]++;
+        bool is = status.text && status.text_size == size && !memcmp(status.text, now, size);
+        if (!is && found[1]) continue;
+        if (is && !found[1]) runs[0] = 0;
+        found[is]++;
         *out_run = sykli_result_cell(tasks, i, 0).u64;
         size_t used = strlen(runs);
         snprintf(runs + used, sizeof runs - used, " %llu/%.60s", (unsigned long long)*out_run,
@@ -8863,7 +8864,8 @@ static int sykli__mesh_task_route(void *user, uint64_t ticket, const sykli_reque
     if (m->mode != SYKLI_MESH_NODE) return SYKLI_ENOENT;
     int rc = sykli_json_parse(&args, m->mem, desc->args, strlen(desc->args), &m->fault);
     if (rc) return sykli__mesh_failed(m);
-    rc = sykli__mesh_task_run(m, sykli_arg_text(&args, "task", ""), &run);
+    const char *now = strncmp(desc->what, "gate.", 5) ? "running" : "ready"; // held ones are
+    rc = sykli__mesh_task_run(m, sykli_arg_text(&args, "task", ""), now, &run);
     sykli_json_free(&args);
     if (rc) return rc;
     sykli__mesh_conn *c = sykli__mesh_run_conn(m, run);

@@ -221,6 +221,38 @@ run c cache fetch "$id" --from nobody
 expect "a node that is not there" 3 "!only here"
 told "node 'nobody' is not reachable"
 
+# ---- a gate is decided from afar ----
+cat >gates.json <<'J'
+{"version":"1","tasks":[
+ {"name":"gate","command":"echo out >released","gate":{"message":"Release?"}},
+ {"name":"shut","gate":{"strategy":"env","env_var":"NEVER_SET"}},
+ {"name":"behind","command":"true","depends_on":["shut"]}]}
+J
+rm -f released
+at b run -f gates.json -k --events >"$work/gates.out" 2>&1 </dev/null &
+runner=$!
+until_true "two gates of b wait" 5 sees a "2" "SELECT count(*) FROM tasks WHERE status = ready" --on b
+run c gate approve b gate
+expect "a member opens no gate" 3
+told "operator"
+run a gate approve b behind
+expect "what does not wait is no gate" 1
+told "does not wait at a gate: waiting"
+run a gate approve b nothing
+expect "a gate that is not there" 1
+USER=ada run a gate approve b gate --reason "looks good"
+expect "approved from another node" 0 "✓ approved gate on b"
+USER=bob run b gate deny . shut --json
+expect "denied on the node itself" 0 '"approved":false'
+code=0
+wait "$runner" || code=$?
+cp "$work/gates.out" "$out"
+expect "who decided is told" 1 '"event":"task_decided"' \
+    '"task":"gate","status":"passed","why":"approved by ada on a: looks good"' \
+    '"task":"shut","status":"failed","why":"denied by bob on b"' '"task":"behind","status":"blocked"'
+if [ -e released ]; then ok; else fail "it goes on with its command"; fi
+if grep -qs "approved by ada on a: looks good" .sykli/runs/*; then ok; else fail "it is recorded"; fi
+
 # ---- a task is watched and killed from afar ----
 cat >slow.json <<'J'
 {"version":"1","tasks":[

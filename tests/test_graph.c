@@ -403,6 +403,68 @@ out:
     place_end(t, &p);
 }
 
+// Notes what becomes of held tasks, in the order in which it is told.
+static void note_held(void *user, const sykli_event *event)
+{
+    heard *h = user;
+    bool told = event->kind == SYKLI_EVENT_task_held || event->kind == SYKLI_EVENT_task_decided
+             || event->kind == SYKLI_EVENT_task_started || event->kind == SYKLI_EVENT_task_finished;
+    if (!told || h->size > sizeof h->text / 2) return;
+    h->size += (size_t)snprintf(h->text + h->size, 256, "%s %s %.*s\n", event->name,
+                                sykli_event_names[event->kind], (int)event->text_size,
+                                event->text ? event->text : "");
+}
+
+// Calls an op as somebody else, in the context itself.      returns  how it ended
+static int call_as(sykli *s, sykli_role role, const char *op, const char *args)
+{
+    char none[16];
+    sykli_handle call = sykli_request_open(s, &(sykli_request){ .verb = SYKLI_VERB_call,
+        .what = op, .args = args, .role = role, .origin = "far" });
+    if (!call.id) return sykli_last_error(s);
+    int64_t got = 1;
+    while (got > 0) got = sykli_request_read(s, call, none, sizeof none);
+    sykli_request_close(s, call);
+    return got == SYKLI_EOF ? 0 : sykli_set_error(s, (int)got, "the call ended so");
+}
+
+// An operator may decide, wherever they are; who it was is told before what follows from it.
+static void an_op_decides(test *t)
+{
+    place p;
+    heard h = { .size = 0 };
+    place_make(&p);
+    sykli *s = open_in(t, &p, (sykli_desc){ .no_history = true, .no_cache = true,
+        .keep_going = true, .on_event = note_held, .on_event_user = &h });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "go", .command = "true", .held = true });
+    sykli_add(s, &(sykli_task_desc){ .name = "no", .held = true });
+    TRY_IT(s, !sykli_error(s) && !sykli_start(s));
+    while (!t->injected && status_of(s, "no") != SYKLI_STATUS_ready)
+        TRY_IT(s, sykli_poll(s, -1) >= 0);
+    if (t->injected) goto out;
+    TRY_IT(s, call_as(s, SYKLI_ROLE_observer, "gate.approve", "{\"task\":\"go\"}") == SYKLI_EPERM);
+    TRY_IT(s, call_as(s, SYKLI_ROLE_operator, "gate.deny", "{\"task\":\"none\"}") == SYKLI_ENOENT);
+    CHECK_STATUS(s, "go", ready);
+    TRY_IT(s, !call_as(s, SYKLI_ROLE_operator, "gate.approve",
+                       "{\"task\":\"go\",\"by\":\"ada\",\"reason\":\"tested\"}"));
+    TRY_IT(s, call_as(s, SYKLI_ROLE_operator, "gate.deny", "{\"task\":\"go\"}") == SYKLI_ENOENT);
+    TRY_IT(s, call_as(s, SYKLI_ROLE_operator, "gate.deny", "{\"task\":\"no\"}") == 0);
+    while (sykli_poll(s, -1) > 0) {}
+    if (t->injected) goto out;
+    CHECK_STATUS(s, "go", passed);
+    CHECK_TEXT(reason_of(s, "go"), "approved by ada on far: tested");
+    CHECK_STATUS(s, "no", failed);
+    CHECK(strstr(h.text, "go task_held \n"));
+    CHECK(strstr(h.text, "no task_decided denied by far\nno task_finished denied by far\n"));
+    const char *decided = strstr(h.text, "go task_decided approved by ada on far: tested\n");
+    const char *started = strstr(h.text, "go task_started");
+    CHECK(decided && started && decided < started);
+out:
+    sykli_close(s);
+    place_end(t, &p);
+}
+
 // The host may know the answer when it is asked.
 static void decides_at_once(void *user, const sykli_event *event)
 {
@@ -586,6 +648,7 @@ int main(int argc, char **argv)
     TEST_SOME(20, a_held_task_is_denied);
     TEST_SOME(20, a_cancelled_run_holds_nothing);
     TEST_SOME(30, a_verdict_from_inside_the_event);
+    TEST_SOME(20, an_op_decides);
     TEST_SOME(30, a_failure_that_may_be);
     TEST_ONCE(many_tasks_through_the_core); // these by their size
     TEST_ONCE(many_tasks_through_a_context);

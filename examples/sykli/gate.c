@@ -1,9 +1,11 @@
 // A gate holds its task until its strategy has an answer:
-//     prompt   somebody at the terminal says y; without a terminal it is denied
+//     prompt   somebody at the terminal says y; where there is none it is denied, or beside a node
+//              waits for an operator
 //     env      the variable says approved, 1, true or yes; anything else denies; unset waits
 //     file     the file is there; one that says "denied" denies
 //     webhook  one POST by the user's `curl`; it says {"approved": bool, "approver", "reason"}
-// An approved gate goes on with its command, if it has one; all else is a failure with its reason.
+// Beside a node an operator can decide any of them first (op gate.approve, gate.deny). An approved
+// gate goes on with its command, if it has one; all else is a failure with its reason.
 #define _GNU_SOURCE 1
 #include "gate.h"
 #include "tool.h"
@@ -28,22 +30,26 @@ struct gates {
     sykli *s;
     pipeline *p;
     const char *dir;
+    bool reached;         // by operators elsewhere
     gate *open;
     char line[64];        // what has been typed
     size_t size;
 };
 
-gates *gates_begin(cli *c, sykli *s, pipeline *p, const char *dir)
+gates *gates_begin(cli *c, sykli *s, pipeline *p, const char *dir, bool reached)
 {
     gates *g = cli_alloc(c, sizeof *g);
-    *g = (gates){ .c = c, .s = s, .p = p, .dir = dir };
+    *g = (gates){ .c = c, .s = s, .p = p, .dir = dir, .reached = reached };
     return g;
 }
 
 bool gates_open(const gates *g) { return g->open != NULL; }
 
+static bool terminal(void) { return isatty(0) && isatty(2); }
+
 bool gates_asking(const gates *g)
 {
+    if (!terminal()) return false;
     for (const gate *at = g->open; at; at = at->next)
         if (!strcmp(at->task->gate->strategy, "prompt")) return true;
     return false;
@@ -76,8 +82,8 @@ static void decide(gates *g, gate *at, bool go, const char *reason)
 static void ask(gates *g, gate *at)
 {
     const pipeline_gate *how = at->task->gate;
-    if (!isatty(0) || !isatty(2)) {
-        decide(g, at, false, "denied: there is no terminal to ask at");
+    if (!terminal()) {
+        if (!g->reached) decide(g, at, false, "denied: there is no terminal to ask at");
         return;
     }
     fputs("\r\x1b[K  ? ", stderr);
@@ -227,10 +233,13 @@ static void open_gate(gates *g, pipeline_task *t)
 
 void gates_event(gates *g, const sykli_event *event)
 {
-    if (event->kind == SYKLI_EVENT_task_finished) // a failure or the end of the run was first
+    // Somebody else, a failure or the end of the run was first.
+    if (event->kind == SYKLI_EVENT_task_finished || event->kind == SYKLI_EVENT_task_decided)
         for (gate *at = g->open, *next; at; at = next) {
             next = at->next;
-            if (at->task->handle.id == event->task.id) end(g, at);
+            if (at->task->handle.id != event->task.id) continue;
+            if (at->asked) fputc('\n', stderr);
+            end(g, at);
         }
     if (event->kind != SYKLI_EVENT_task_held) return;
     pipeline_task *t = pipeline_find(g->p, event->name);

@@ -6,8 +6,9 @@
 
 typedef struct gates gates;
 
-//   dir      the project folder         returns  never NULL
-gates *gates_begin(cli *c, sykli *s, pipeline *p, const char *dir);
+//   dir      the project folder
+//   reached  by others too: a node runs beside us         returns  never NULL
+gates *gates_begin(cli *c, sykli *s, pipeline *p, const char *dir, bool reached);
 // Feeds the events of the context: a held task opens its gate.
 void gates_event(gates *g, const sykli_event *event);
 // Looks at the open gates; call it every GATE_TICK_MS while any is open.

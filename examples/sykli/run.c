@@ -298,7 +298,7 @@ static int run_added(run *r)
     outlet_open(&r->err, r->c, stderr, false);
     catch_signals(r->s);
     if (!r->events && !r->quiet && !r->c->json) r->display = progress_begin(r->c, r);
-    r->gates = gates_begin(r->c, r->s, r->p, r->source->dir);
+    r->gates = gates_begin(r->c, r->s, r->p, r->source->dir, r->mesh != NULL);
     code = go(r);
     gates_end(r->gates);
     if (r->display) progress_end(r->display);

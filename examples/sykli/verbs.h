@@ -2,5 +2,5 @@
 // cmd_NAME.c.
 #define VERBS(X)                                                                                   \
     X(run) X(validate) X(graph) X(explain) X(init) X(history) X(logs) X(query) X(observe) X(kill)  \
-    X(debug) X(memory) X(events) X(node) X(nodes) X(cookie) X(invite) X(join) X(grant) X(revoke)   \
-    X(config) X(scale) X(cache) X(doctor) X(completion) X(version) X(help)
+    X(gate) X(debug) X(memory) X(events) X(node) X(nodes) X(cookie) X(invite) X(join) X(grant)     \
+    X(revoke) X(config) X(scale) X(cache) X(doctor) X(completion) X(version) X(help)
