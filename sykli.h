@@ -14386,6 +14386,15 @@ static void sykli__spawn_bury(const sykli__spawn_search *s, int pid)
     sys->wait(sys->user, pid, &exit);
 }
 
+// Whether the number is that of a thread: /proc has those too, though it does not list them.
+static bool sykli__spawn_thread(const sykli__spawn_search *s, int pid)
+{
+    char text[1024];
+    if (sykli__spawn_slurp(s->mem, pid, "status", text, sizeof text) <= 0) return false;
+    const char *group = strstr(text, "\nTgid:");
+    return group && atoi(group + 6) != pid;
+}
+
 static void sykli__spawn_visit(sykli__spawn_search *s, int pid)
 {
     const sykli_sys *sys = s->mem->sys;
@@ -14393,6 +14402,7 @@ static void sykli__spawn_visit(sykli__spawn_search *s, int pid)
         sykli__spawn_bury(s, pid);
         return;
     }
+    if (sykli__spawn_thread(s, pid)) return;
     if (!s->sig) {
         s->found++;
         return;

@@ -16,6 +16,12 @@ static void zoo_forever(void)
 
 static void zoo_say(const char *text) { if (write(1, text, strlen(text)) < 0) _exit(9); }
 
+static void *zoo_thread(void *unused)
+{
+    zoo_forever();
+    return unused;
+}
+
 static int zoo(const char *kind)
 {
     if (!strcmp(kind, "stubborn")) { // ignores what can be ignored
@@ -40,6 +46,14 @@ static int zoo(const char *kind)
     if (!strcmp(kind, "regroup")) { // a grandchild with a group of its own
         if (fork()) return 3;
         setpgid(0, 0);
+        zoo_forever();
+    }
+    if (!strcmp(kind, "threads")) { // a grandchild of four threads
+        pthread_t threads[3];
+        if (fork()) return 0;
+        for (int i = 0; i < 3; i++)
+            if (pthread_create(&threads[i], NULL, zoo_thread, NULL)) _exit(9);
+        zoo_say("ready\n");
         zoo_forever();
     }
     if (!strcmp(kind, "stopped")) {
@@ -88,7 +102,7 @@ static const char *attempt_uid(const char *more)
 {
     static char uids[2][40];
     char *uid = uids[*more != 0];
-    snprintf(uid, sizeof *uids, "test-%d-%d%s", (int)getpid(), telling, more);
+    snprintf(uid, sizeof *uids, "test-%d-%d-%s", (int)getpid(), telling, more);
     return uid;
 }
 
@@ -400,6 +414,23 @@ static void nothing_survives(test *t)
     none_left(t);
 }
 
+// They have numbers like those of processes.
+static void threads_are_no_processes(test *t)
+{
+    sykli__spawn_proc proc;
+    int started = zoo_start(t, "threads", &proc);
+    TRY(started);
+    TRY_INT(await_exit(t, &proc), 1);
+    TRY_INT(await_ready(t, &proc), 0);
+    if (proc.containment == SYKLI__SPAWN_scan)
+        TRY_INT(sykli__spawn_survivors(&t->mem, &proc), 1);
+    TRY_INT(sykli__spawn_signal(&t->mem, &proc, SIGKILL), 0);
+    if (await_none(t, &proc) < 0) TRY_TEXT("threads", "gone");
+out:
+    if (started >= 0) sykli__spawn_close(&t->mem, &proc);
+    none_left(t);
+}
+
 static void closing_kills(test *t)
 {
     sykli__spawn_proc proc;
@@ -573,6 +604,7 @@ int main(int argc, char **argv)
     TEST_STORY(nothing_is_inherited);
     TEST_STORY(terminated_then_killed);
     TEST_SOME(15, nothing_survives);
+    TEST_SOME(15, threads_are_no_processes);
     TEST_SOME(15, closing_kills);
     TEST_STORY(an_ended_pid_is_not_reused);
     TEST_STORY(strangers_are_left_alone);
