@@ -519,8 +519,8 @@ int sykli_pump(sykli *s);
 // Makes a waiting sykli_poll return. The one call allowed from other threads and signal handlers.
 void sykli_wakeup(sykli *s);
 
-// Ends the run: nothing new starts, running tasks get TERM, after the grace KILL. A second call does
-// not wait for the end of the grace.
+// Ends the run: nothing new starts, running tasks get TERM, after the grace KILL. A second call
+// spares them the rest of the grace.
 int sykli_run_cancel(sykli *s);
 // Ends one task (op `task.kill`); its status becomes `cancelled`.
 //   returns  0, ESTALE, ENOENT (it is not running)
@@ -2671,8 +2671,8 @@ static void sykli__json_big_raise(sykli__json_big *b, uint32_t base, int times)
     }
 }
 
-// Whether digits * 10^exponent is below (-1), at (0) or above (1) the middle between the double that
-// has these bits and the next larger one.
+// Whether digits * 10^exponent is below (-1), at (0) or above (1) the middle between the double
+// that has these bits and the next larger one.
 static int sykli__json_beside(uint64_t digits, int exponent, uint64_t bits)
 {
     int power = (int)(bits >> 52);
