@@ -15336,6 +15336,10 @@ static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t starte
     if (h->logs_apart) sykli__history_field(&h->batch, ",\"logs\":", h->log_dir);
     sykli_buf_text(&h->batch, "}\n");
     int rc = h->batch.error ? h->batch.error : sykli__history_flush(h);
+    if (rc) { // a run that never began would hide the last one that did
+        sykli__history_fd_close(h, &h->fd);
+        sys->remove(sys->user, h->runs, name, 0);
+    }
     sykli__history_prune(h);
     return rc ? sykli_fail(f, rc, "the record of run %llu cannot be written", id) : 0;
 }

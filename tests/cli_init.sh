@@ -38,7 +38,8 @@ expect "unless it is told to" 0 '"found":["Makefile"],"tasks":2'
 run validate --strict
 expect "what init writes is valid" 0
 run init --lang c
-expect "a pipeline in C" 0 "sykli.c is written: 2 tasks from Makefile"
+expect "a pipeline in C" 0 "sykli.c is written: 2 tasks from Makefile" \
+    "give build its outputs: as it is, a hit says that it passed and puts nothing back"
 holds "is C" "${CC-cc}" -std=c11 -Wall -Werror -fsyntax-only -I"$root" sykli.c
 rm sykli.json
 run

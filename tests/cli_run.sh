@@ -243,4 +243,36 @@ expect "a trusted scope" 0 "lib"
 run run lib --scope prr
 expect "an unknown scope" 2
 told "pr"
+# Of a repository within another git names the folder, not what has changed in it.
+project outer <<'J'
+{"version":"1","tasks":[
+ {"name":"file","command":"true","inputs":["inner/in.c"]},
+ {"name":"below","command":"true","inputs":["inner/**/*.c"]},
+ {"name":"any","command":"true","inputs":["**/*.c"]},
+ {"name":"similar","command":"true","inputs":["inner.c","inn/*","innermost/*"]},
+ {"name":"elsewhere","command":"true","inputs":["lib.c"]}]}
+J
+git init -q -b main .
+printf 'out\nerr\n' >.gitignore
+git init -q -b main ../inner
+for dir in ../inner .; do git -C $dir config user.email a@b; git -C $dir config user.name a; done
+(cd ../inner && echo 1 >in.c && git add . && git commit -q -m inner)
+git -c protocol.file.allow=always submodule --quiet add ../inner inner
+git add . && git commit -q -m submodule
+run --affected -n
+expect "a submodule that is as it was" 0 "no tasks"
+echo 2 >inner/in.c
+run --affected -n
+expect "a change in a submodule" 0 "▸  file" "▸  below" "▸  any" "!similar" "!elsewhere"
+git -C inner -c user.email=a@b -c user.name=a commit -q -a -m two
+run --affected -n
+expect "committed there" 0 "▸  file" "▸  below" "▸  any" "!similar" "!elsewhere"
+git commit -q -a -m two
+run --affected=HEAD~1 -n
+expect "and taken over here" 0 "▸  file" "▸  below" "▸  any" "!similar" "!elsewhere"
+mv inner/.git inner-git && git rm -q -r --cached inner .gitmodules && git commit -q -m none
+rm -rf inner .gitmodules && git init -q inner && echo 1 >inner/in.c
+run --affected -n
+expect "a repository git does not know" 0 "▸  file" "▸  below" "▸  any" "!similar" "!elsewhere"
+
 finish

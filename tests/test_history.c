@@ -65,6 +65,22 @@ static told tell_run(sykli__history *h, size_t back, sykli__history_run *run, in
     return t;
 }
 
+// A run whose record cannot be written does not begin; an empty one would stand before the last that
+// did, for all who look back.
+static void what_did_not_begin_leaves_no_record(test *t)
+{
+    char dir[40];
+    sykli__history h;
+    folder_make(dir);
+    int opened = sykli__history_open(&h, &t->mem, dir, NULL, &t->fault);
+    int begun = opened ? opened : sykli__history_begin(&h, 7, 1000, 3, &t->fault);
+    if (!opened) CHECK_INT(files_in(dir, "runs"), begun ? 0 : 1);
+    TRY(begun);
+out:
+    if (!opened) sykli__history_close(&h);
+    folder_remove(dir);
+}
+
 static void a_run_is_recorded(test *t)
 {
     char dir[40];
@@ -437,6 +453,7 @@ out:
 
 int main(int argc, char **argv)
 {
+    TEST_STORY(what_did_not_begin_leaves_no_record);
     TEST_STORY(a_run_is_recorded);
     TEST_SOME(10, durations_last_over_runs);
     TEST_SOME(30, what_nobody_asks_for_is_not_read);

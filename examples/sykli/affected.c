@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -129,15 +130,43 @@ bool affected_reads(const pipeline_task *t, const char *path)
     return false;
 }
 
-// Marks what reads one of the files, NUL-terminated names.
-static void mark(const pipeline *p, const pipeline_source *source, const char *names, size_t size,
-                 bool *touched)
+// Of a repository within this one git names the folder alone, of a submodule without a slash.
+static bool is_folder(const git *g, const char *path)
 {
-    for (const char *at = names; at < names + size; at += strlen(at) + 1)
+    struct stat st;
+    const char *full = cli_print(g->c, "%s/%s", g->dir, path);
+    return path[strlen(path) - 1] == '/' || (!lstat(full, &st) && S_ISDIR(st.st_mode));
+}
+
+// Whether a pattern may mean files below a folder: one of the two begins as the other.
+static bool reaches(const char *pattern, const char *folder)
+{
+    size_t size = strcspn(pattern, "*?[{\\"), length = strlen(folder);
+    if (size > length && pattern[length] != '/' && folder[length - 1] != '/') return false;
+    return !strncmp(pattern, folder, size < length ? size : length);
+}
+
+static bool reads_below(const pipeline_task *t, const char *folder)
+{
+    for (size_t i = 0; i < t->input_count; i++)
+        if (reaches(t->inputs[i], folder)) return true;
+    for (size_t i = 0; i < t->cover_count; i++)
+        if (reaches(t->covers[i], folder)) return true;
+    return false;
+}
+
+// Marks what reads one of the files, NUL-terminated names.
+static void mark(const git *g, const pipeline *p, const pipeline_source *source,
+                 const char *names, size_t size, bool *touched)
+{
+    for (const char *at = names; at < names + size; at += strlen(at) + 1) {
+        bool folder = is_folder(g, at);
         for (size_t i = 0; i < p->task_count; i++)
             touched[i] = touched[i] || !strcmp(at, source->name)
                       || !(p->tasks[i].input_count || p->tasks[i].cover_count)
-                      || affected_reads(&p->tasks[i], at);
+                      || affected_reads(&p->tasks[i], at)
+                      || (folder && reads_below(&p->tasks[i], at));
+    }
 }
 
 // What needs a touched task is touched. Tasks may stand in any order.
@@ -155,11 +184,12 @@ static void spread(const pipeline *p, bool *touched)
 static int mark_since(git *g, const pipeline *p, const pipeline_source *source, const char *from,
                       bool *touched)
 {
-    int rc = GIT(g, "diff", "--name-only", "--no-renames", "--relative", "-z", from, "--");
-    if (!rc) mark(p, source, g->text, g->size, touched);
+    int rc = GIT(g, "diff", "--name-only", "--no-renames", "--relative", "-z",
+                 "--ignore-submodules=none", from, "--");
+    if (!rc) mark(g, p, source, g->text, g->size, touched);
     if (!rc) rc = GIT(g, "ls-files", "--others", "--exclude-standard", "-z");
     if (rc) return rc;
-    mark(p, source, g->text, g->size, touched);
+    mark(g, p, source, g->text, g->size, touched);
     spread(p, touched);
     return 0;
 }

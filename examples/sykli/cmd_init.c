@@ -391,6 +391,12 @@ static int tell(cli *c, const drafts *d, const char *path)
     for (size_t i = 0; i < d->found_count; i++)
         printf("%s%s", i ? ", " : " from ", d->found[i]);
     puts("; sykli runs it");
+    for (size_t i = 0; i < d->count; i++)
+        if (!strcmp(d->tasks[i].name, "build") && d->tasks[i].inputs[0] && !d->tasks[i].output) {
+            puts("give build its outputs: as it is, a hit says that it passed "
+                 "and puts nothing back");
+            break;
+        }
     return CLI_OK;
 }
 
