@@ -210,6 +210,46 @@ if "$sykli" config get workers --json >out 2>err || [ "$(wc -l <out)" != 1 ] \
 { for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23; do echo "no.$n: 1"; done; } \
     | refused "and 3 more"
 
+# So it is with what is no line of the subset: each is told, and what hangs on it is not.
+refused ":1:10: a plain value does not begin like this" <<'Y'
+workers: *four
+	tab: 1
+	tab: 2
+    below: what was under it
+cache:
+  trust: [a,
+    b,
+  ]
+  max_size: &size
+    deep: 1
+      deeper: 2
+  max_files: 1
+mesh:
+  seeds
+  - a
+  - b
+  port: 1
+  port: 2
+  more:
+   - "a
+   - b: c
+   - d
+    - e
+last:
+kill.grace: 5s # fine
+Y
+for text in ':2:1: a tab' ':6:10: this bracket is not closed' ':9:13: a plain value' \
+    ':14:3: a line is `key: value`' ':18:3: this key is here already' ':20:6: this quote is not' \
+    ':21:7: a colon and a blank within a value' ':23:5: this line is indented too far' \
+    ':24:1: this key has no value'; do
+    if grep -qF "$text" err; then ok; else fail "$text"; fi
+done
+if [ "$(grep -c '^sykli: ' err)" = 10 ]; then ok; else fail "ten lines that are wrong, no more"; fi
+{ for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23; do echo "no $n"; done; } \
+    | refused "and 3 more"
+printf 'a: 1\r\nb: 2\r\nc: 3\r\n' | refused ":1:5: a carriage return"
+if [ "$(grep -c '^sykli: ' err)" = 1 ]; then ok; else fail "one end of line is like the other"; fi
+
 cat >sykli.yaml <<'Y'
 workers: 2
 Y

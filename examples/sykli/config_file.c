@@ -1,6 +1,8 @@
 // A line at a time, by indentation: each block is read by one self-recursive function with a limit
-// on its depth. What YAML knows beyond maps, lists, scalars and comments is refused, so that a file
-// cannot mean something else to another reader.
+// on its depth. After an error it goes on at the next line of the block, so that all are told at
+// once; what hangs on a line that was given up is not looked at. What YAML knows beyond maps,
+// lists, scalars and comments is refused, so that a file cannot mean something else to another
+// reader.
 #include "config_file.h"
 #include "ask.h"
 #include <errno.h>
@@ -9,19 +11,55 @@
 
 enum { ITEMS_MAX = 1024, DEPTH_MAX = 8, KEY_MAX = 128, FILE_MAX_BYTES = 1 << 20 };
 
+// What is wrong with a file, all of it.
+enum { FINDINGS_MAX = 20 };
+typedef struct findings {
+    const config_file *file;
+    const char *texts[FINDINGS_MAX]; // FILE:LINE:COLUMN: each
+    size_t count;                    // also of those that have no room
+} findings;
+
+static void find(cli *c, findings *f, int line, int column, const char *text)
+{
+    if (f->count++ < FINDINGS_MAX)
+        f->texts[f->count - 1] = cli_print(c, "%s:%d:%d: %s", f->file->path, line, column, text);
+}
+
+// All of them in one message, of a line each.
+static const char *listed(cli *c, const findings *f)
+{
+    size_t shown = f->count < FINDINGS_MAX ? f->count : FINDINGS_MAX;
+    const char *message = f->texts[0];
+    for (size_t i = 1; i < shown; i++)
+        message = cli_print(c, "%s\n%s%s", message, c->json ? "" : "sykli: ", f->texts[i]);
+    if (f->count > shown) message = cli_print(c, "%s\n  and %zu more", message, f->count - shown);
+    return message;
+}
+
 typedef struct reader {
     cli *c;
     config_file *out;
+    findings found;
+    int code;                // of the first one
+    const char *flaw;        // the last of a line as a whole: told once in a row
+    bool torn;               // in front of this line was one that cannot be read
+    bool open;               // the last error was a bracket or a quote without its end
     const char *line, *end;  // the line we are in, its end without the newline
     const char *at, *stop;   // where we read, the end of the text
     int number, indent;      // of the line; -1: there are no more lines
     size_t room;
 } reader;
 
+static int fail_at(reader *r, int line, int column, int code, const char *what)
+{
+    find(r->c, &r->found, line, column, what);
+    if (!r->code) r->code = sykli_fail(&r->c->fault, code, "%s", r->found.texts[0]);
+    return code;
+}
+
 static int fail(reader *r, const char *at, int code, const char *what)
 {
-    return sykli_fail(&r->c->fault, code, "%s:%d:%d: %s", r->out->path, r->number,
-                      (int)(at - r->line) + 1, what);
+    return fail_at(r, r->number, (int)(at - r->line) + 1, code, what);
 }
 
 // ---- lines ----
@@ -33,14 +71,30 @@ static bool at_end(const reader *r, const char *at)
     return at >= r->end || *at == '#';
 }
 
-// Goes to the next line with something on it.
-static int next_line(reader *r)
+// What may be in no line, as a whole.     returns  whether it can be read
+static bool readable(reader *r)
 {
+    for (const char *p = r->line; p < r->end; p++) {
+        if ((unsigned char)*p >= 0x20 && *p != 0x7f) continue;
+        const char *flaw = *p == '\t' ? "a tab: indent with blanks"
+                         : *p == '\r' ? "a carriage return: end lines with a newline alone"
+                                      : "a control character";
+        if (flaw != r->flaw) fail(r, p, SYKLI_EPARSE, flaw);
+        r->flaw = flaw;
+        return false;
+    }
+    return true;
+}
+
+// Goes to the next line with something on it that can be read.
+static void next_line(reader *r)
+{
+    r->torn = false;
     for (;;) {
         const char *begin = r->number ? r->end + (r->end < r->stop) : r->line;
         if (r->number && r->end >= r->stop) {
             r->indent = -1;
-            return 0;
+            return;
         }
         r->number++;
         r->line = r->at = begin;
@@ -48,12 +102,8 @@ static int next_line(reader *r)
         r->end = newline ? newline : r->stop;
         while (r->at < r->end && *r->at == ' ') r->at++;
         r->indent = (int)(r->at - r->line);
-        for (const char *p = r->line; p < r->end; p++)
-            if ((unsigned char)*p < 0x20 || *p == 0x7f)
-                return fail(r, p, SYKLI_EPARSE, *p == '\t' ? "a tab: indent with blanks"
-                            : *p == '\r' ? "a carriage return: end lines with a newline alone"
-                            : "a control character");
-        if (!at_end(r, r->at)) return 0;
+        if (!readable(r)) r->torn = true;
+        else if (!at_end(r, r->at)) return;
         r->at = r->end;
     }
 }
@@ -79,7 +129,10 @@ static bool has_key(const reader *r, const char *key)
 static int add(reader *r, const char *key, const char *value, const char *at, bool in_list)
 {
     config_file *out = r->out;
-    if (out->count == ITEMS_MAX) return fail(r, at, SYKLI_ELIMIT, "more than 1024 values");
+    if (out->count == ITEMS_MAX) {
+        r->stop = r->end; // the next one would be one too many as well
+        return fail(r, at, SYKLI_ELIMIT, "more than 1024 values");
+    }
     if (out->count == r->room) {
         size_t room = r->room ? r->room * 2 : 16;
         config_item *grown = cli_alloc(r->c, room * sizeof *grown);
@@ -113,6 +166,7 @@ static int quoted(reader *r, char **out)
         }
         *to++ = byte;
     }
+    r->open = true;
     return fail(r, begin, SYKLI_EPARSE, "this quote is not closed on its line");
 }
 
@@ -182,9 +236,9 @@ static int flow(reader *r, const char *key, int depth)
         skip_blanks(r);
         if (r->at < r->end && *r->at == close && first)
             return fail(r, begin, SYKLI_EPARSE, "an empty map or list says nothing: leave it out");
-        int rc = r->at >= r->end || *r->at == '#'
-            ? fail(r, begin, SYKLI_EPARSE, "this bracket is not closed on its line")
-            : map ? read_key(r, key, &inner) : 0;
+        r->open = r->at >= r->end || *r->at == '#';
+        int rc = r->open ? fail(r, begin, SYKLI_EPARSE, "this bracket is not closed on its line")
+               : map ? read_key(r, key, &inner) : 0;
         if (rc) return rc;
         skip_blanks(r);
         if (r->at >= r->end || strchr(",]}#", *r->at))
@@ -215,7 +269,8 @@ static int line_end(reader *r)
     }
     if (r->at < r->end && *r->at == '#' && r->at[-1] != ' ') // "a"#b is no comment
         return fail(r, r->at, SYKLI_EPARSE, "a blank is wanted before a comment");
-    return next_line(r);
+    next_line(r);
+    return 0;
 }
 
 static bool is_item(const reader *r)
@@ -223,81 +278,117 @@ static bool is_item(const reader *r)
     return r->indent >= 0 && *r->at == '-' && (r->at + 1 == r->end || r->at[1] == ' ');
 }
 
-static int list(reader *r, const char *key)
+// Whether a line could be one of a map: a word and a colon.
+static bool is_key(const reader *r)
 {
-    int indent = r->indent, rc = 0;
-    while (!rc && is_item(r) && r->indent == indent) {
-        r->at++;
-        skip_blanks(r);
-        if (at_end(r, r->at)) return fail(r, r->at, SYKLI_EPARSE, "a value is missing");
-        if (*r->at == '{' || *r->at == '[')
-            return fail(r, r->at, SYKLI_EPARSE, "a list holds values only, no maps and no lists");
-        rc = scalar(r, key, false, true);
-        if (!rc) rc = line_end(r);
-    }
-    return rc;
+    const char *at = r->at;
+    while (at < r->end && *at != ':' && !strchr(" #,[]{}\"'", *at)) at++;
+    return at > r->at && at < r->end && *at == ':';
+}
+
+// Gives up the line that we are in and what belongs to it: lines below it, items if it could have
+// been their key, and, where something was left open, what may be the rest of that.
+static void give_up(reader *r, int indent, bool key)
+{
+    bool open = r->open;
+    r->open = false;
+    do next_line(r);
+    while (r->indent > indent
+           || (r->indent == indent && (is_item(r) ? key : open && !is_key(r))));
+}
+
+static int list_value(reader *r, const char *key)
+{
+    r->at++;
+    skip_blanks(r);
+    if (at_end(r, r->at)) return fail(r, r->at, SYKLI_EPARSE, "a value is missing");
+    if (*r->at == '{' || *r->at == '[')
+        return fail(r, r->at, SYKLI_EPARSE, "a list holds values only, no maps and no lists");
+    int rc = scalar(r, key, false, true);
+    return rc ? rc : line_end(r);
+}
+
+static void list(reader *r, const char *key)
+{
+    int indent = r->indent;
+    while (is_item(r) && r->indent == indent)
+        if (list_value(r, key)) give_up(r, indent, false);
 }
 
 // A map whose lines are indented like the one we are in.
-static int block(reader *r, const char *above, int depth)
+static void block(reader *r, const char *above, int depth)
 {
-    int indent = r->indent, rc = 0;
-    char *key;
-    if (depth > DEPTH_MAX) return fail(r, r->at, SYKLI_ELIMIT, "more than 8 levels");
-    while (!rc && r->indent >= indent) {
-        if (r->indent > indent)
-            return fail(r, r->at, SYKLI_EPARSE, "this line is indented too far");
-        if (is_item(r)) return fail(r, r->at, SYKLI_EPARSE, "a list needs a key above it");
-        const char *line = r->line;
-        int number = r->number;
-        rc = read_key(r, above, &key);
-        if (rc) return rc;
+    int indent = r->indent;
+    if (depth > DEPTH_MAX) {
+        fail(r, r->at, SYKLI_ELIMIT, "more than 8 levels");
+        give_up(r, indent - 1, false);
+    }
+    while (r->indent >= indent) {
+        char *key;
+        int number = r->number, rc = 0;
+        if (r->indent > indent && r->torn) rc = SYKLI_EPARSE; // what it is below is told
+        else if (r->indent > indent)
+            rc = fail(r, r->at, SYKLI_EPARSE, "this line is indented too far");
+        else if (is_item(r)) rc = fail(r, r->at, SYKLI_EPARSE, "a list needs a key above it");
+        else rc = read_key(r, above, &key);
         skip_blanks(r);
-        if (at_end(r, r->at)) {
-            rc = next_line(r);
-            if (rc) return rc;
-            if (is_item(r) && r->indent >= indent) rc = list(r, key);
-            else if (r->indent > indent) rc = block(r, key, depth + 1);
-            else {
-                r->line = line;
-                r->number = number;
-                return fail(r, line + indent, SYKLI_EPARSE, "this key has no value");
-            }
+        if (!rc && at_end(r, r->at)) {
+            next_line(r);
+            if (is_item(r) && r->indent >= indent) list(r, key);
+            else if (r->indent > indent) block(r, key, depth + 1);
+            else if (!r->torn)
+                fail_at(r, number, indent + 1, SYKLI_EPARSE, "this key has no value");
             continue;
         }
-        rc = *r->at == '{' || *r->at == '[' ? flow(r, key, depth + 1) : scalar(r, key, false,
-                                                                               false);
+        if (!rc) rc = *r->at == '{' || *r->at == '[' ? flow(r, key, depth + 1)
+                                                     : scalar(r, key, false, false);
         if (!rc) rc = line_end(r);
+        if (rc) give_up(r, indent, true);
     }
+}
+
+// The end of a file that has been read, or cannot be.    returns  0 or the code of the first error
+static int read_all(reader *r, size_t size)
+{
+    if (size > FILE_MAX_BYTES) return fail(r, r->line, SYKLI_ELIMIT, "a file of over 1 MB");
+    if (!sykli_utf8_valid(r->line, size)) {
+        r->number = 1;
+        return fail(r, r->line, SYKLI_EPARSE, "this file is not UTF-8");
+    }
+    next_line(r);
+    if (r->indent > 0) fail(r, r->at, SYKLI_EPARSE, "the first key is indented");
+    while (r->indent >= 0) block(r, "", 1);
+    return r->code;
+}
+
+static int parse(cli *c, const char *path, const char *text, size_t size, config_file *out,
+                 findings *found)
+{
+    *out = (config_file){ .path = path };
+    reader r = { .c = c, .out = out, .line = text, .at = text, .end = text, .stop = text + size };
+    r.found.file = out;
+    int rc = read_all(&r, size);
+    *found = r.found;
     return rc;
 }
 
 int config_file_parse(cli *c, const char *path, const char *text, size_t size, config_file *out)
 {
-    *out = (config_file){ .path = path };
-    reader r = { .c = c, .out = out, .line = text, .at = text, .end = text, .stop = text + size };
-    if (size > FILE_MAX_BYTES) return fail(&r, text, SYKLI_ELIMIT, "a file of over 1 MB");
-    if (!sykli_utf8_valid(text, size)) {
-        r.number = 1;
-        return fail(&r, text, SYKLI_EPARSE, "this file is not UTF-8");
-    }
-    int rc = next_line(&r);
-    if (!rc && r.indent > 0) rc = fail(&r, r.at, SYKLI_EPARSE, "the first key is indented");
-    if (!rc && r.indent == 0) rc = block(&r, "", 1);
-    if (!rc && r.indent >= 0) rc = fail(&r, r.at, SYKLI_EPARSE, "this line is indented too little");
-    return rc;
+    findings found;
+    return parse(c, path, text, size, out, &found);
 }
 
 int config_file_read(cli *c, const char *path, config_file *out)
 {
     size_t size;
+    findings found;
     const char *from = path ? path : c->config_file;
     *out = (config_file){ .path = from };
     char *text = cli_read(c, from, &size);
     if (!text && !path && c->fault.code == SYKLI_ENOENT) return 0;
     if (!text) return cli_fail_sykli(c, c->fault.code, c->fault.text);
-    if (!config_file_parse(c, from, text, size, out)) return 0;
-    return cli_fail_sykli(c, c->fault.code, c->fault.text);
+    int rc = parse(c, from, text, size, out, &found);
+    return rc ? cli_fail_sykli(c, rc, listed(c, &found)) : 0;
 }
 
 const char *config_file_value(const config_file *file, const char *key)
@@ -367,35 +458,9 @@ static int own_key(const char *key)
     return -1;
 }
 
-// What is wrong with a file, all of it.
-enum { FINDINGS_MAX = 20 };
-typedef struct findings {
-    const config_file *file;
-    const char *texts[FINDINGS_MAX]; // FILE:LINE:COLUMN: each
-    size_t count;                    // also of those that have no room
-} findings;
-
-static void find(cli *c, findings *f, const config_item *item, const char *text)
-{
-    if (f->count++ < FINDINGS_MAX)
-        f->texts[f->count - 1] = cli_print(c, "%s:%d:%d: %s", f->file->path, item->line,
-                                           item->column, text);
-}
-
 static void refuse(cli *c, findings *f, const config_item *item, const char *text)
 {
-    find(c, f, item, cli_print(c, "%s: %s", item->key, text));
-}
-
-// Ends a verb with all of them: a line each, or one message with --json.
-static int tell(cli *c, const findings *f)
-{
-    size_t shown = f->count < FINDINGS_MAX ? f->count : FINDINGS_MAX;
-    const char *more = f->count > shown ? cli_print(c, "and %zu more", f->count - shown) : NULL;
-    const char *message = f->texts[0];
-    for (size_t i = 1; i < shown; i++)
-        message = cli_print(c, "%s\n%s%s", message, c->json ? "" : "sykli: ", f->texts[i]);
-    return cli_fail(c, CLI_FAILED, "einval", more, "%s", message);
+    find(c, f, item->line, item->column, cli_print(c, "%s: %s", item->key, text));
 }
 
 typedef struct live_key {
@@ -515,7 +580,7 @@ static void check_live(cli *c, findings *f, const config_item *item, const char 
     const char *one = ask_args(c, "{%s:%s}", item->key, value);
     int rc = sykli_config_verify(s, one, strlen(one));
     if (rc == SYKLI_EPERM && !push) rc = sykli_config_load(s, SYKLI_CONFIG_file, one);
-    if (rc < 0) find(c, f, item, cli_print(c, "%s", sykli_errmsg(s)));
+    if (rc < 0) find(c, f, item->line, item->column, sykli_errmsg(s));
 }
 
 static void put_member(sykli_buf *b, const char *key, const char *value)
@@ -547,7 +612,7 @@ char *config_file_json(cli *c, const config_file *file, sykli *s, bool push, int
         else if (!key)
             for (; item < &file->items[i]; item++) check_own(c, &f, item, own);
     }
-    if (f.count) *exit = tell(c, &f);
+    if (f.count) *exit = cli_fail(c, CLI_FAILED, "einval", NULL, "%s", listed(c, &f));
     sykli_buf_text(&b, "}");
     char *text = *exit ? NULL : cli_copy(c, (const char *)b.data, b.size);
     sykli_buf_free(&b);
