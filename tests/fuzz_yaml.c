@@ -15,11 +15,28 @@ static const char *place(const char *text, int line, int column)
     return text + column - 1;
 }
 
+// What would be pushed, if anything: JSON that the node takes as a whole, as it took each key.
+static void check_push(cli *c, const config_file *file)
+{
+    static sykli *s;
+    sykli_json_doc doc = { 0 };
+    int code;
+    if (!s) s = sykli_open(&(sykli_desc){ .node_name = "fuzz" });
+    FUZZ_CHECK(s);
+    char *json = config_file_json(c, file, s, true, &code);
+    FUZZ_CHECK((json == NULL) == (code != 0));
+    if (!json) return;
+    FUZZ_CHECK(!sykli_json_parse(&doc, &c->mem, json, strlen(json), &c->fault));
+    FUZZ_CHECK(!sykli_config_verify(s, json, strlen(json)));
+    sykli_json_free(&doc);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     test t;
     test_begin(&t, 0);
-    cli c = { .mem = { .sys = &t.sys } };
+    fuzz_quiet();
+    cli c = { .sys = t.sys, .mem = { .sys = &t.sys } };
     config_file file;
     char *text = fuzz_text(data, size);
     size_t length = strlen(text);
@@ -37,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(!*item->value || *at == '"' || *at == '\'' || *at == *item->value);
         FUZZ_CHECK(item->in_list || !strcmp(config_file_value(&file, item->key), item->value));
     }
+    if (!rc) check_push(&c, &file);
     cli_release(&c, NULL);
     free(text);
     fuzz_end(&t);
