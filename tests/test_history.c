@@ -65,8 +65,8 @@ static told tell_run(sykli__history *h, size_t back, sykli__history_run *run, in
     return t;
 }
 
-// A run whose record cannot be written does not begin; an empty one would stand before the last that
-// did, for all who look back.
+// A run whose record cannot be written does not begin; an empty one would stand before the last
+// that did, for all who look back.
 static void what_did_not_begin_leaves_no_record(test *t)
 {
     char dir[40];
