@@ -286,6 +286,7 @@ pipeline <<'E2'
 first|echo x >>first-ran|,"inputs":["job"]
 second|echo x >>second-ran; test -e go && exit 0; sleep 30|,"depends_on":["first"]
 third|echo x >>third-ran|,"depends_on":["second"]
+named|echo x >>named-ran|,"depends_on":["second"],"ai_hooks":{"select":"manual"}
 E2
 : >job
 "$sykli" run --events >out 2>err </dev/null &
@@ -300,6 +301,7 @@ run --rerun-failed --events
 check "resumed: it passes" [ $code = 0 ]
 check "resumed: what was done is not done again" [ "$(wc -l <first-ran)" = 1 ]
 check "resumed: the rest is" [ -e third-ran ]
+check "resumed: but what runs only when it is named" [ ! -e named-ran ]
 
 echo "running: $passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -71,7 +71,7 @@ static int run(cli *c)
     int code = cli_number(c, "limit", 20, 1, 4096, &limit);
     if (code) return code;
     if (cli_has(c, "flaky")) return list_flaky(c, limit);
-    const record *records = record_list(c, limit, &count);
+    const record *records = record_list(c, ".", limit, &count);
     if (c->json) print_json(c, records, count);
     else for (size_t i = 0; i < count; i++) print_row(&records[i]);
     return CLI_OK;

@@ -46,7 +46,7 @@ static int find(cli *c, const char *name, found *out)
     size_t count, seen = 0;
     bool follows = cli_has(c, "follow"), any = false;
     const char *id = cli_value(c, "run");
-    record *records = record_list(c, RECORDS_MAX, &count);
+    record *records = record_list(c, ".", RECORDS_MAX, &count);
     for (size_t i = 0; i < count && !any; i++) {
         if (id && !record_answers_to(&records[i], id)) continue;
         any = look_into(c, &records[i], name, out);
@@ -159,7 +159,7 @@ static const char *colon_of(cli *c, const char *word)
 {
     size_t count;
     const char *colon = strchr(word, ':');
-    record *records = colon ? record_list(c, RECORDS_MAX, &count) : NULL;
+    record *records = colon ? record_list(c, ".", RECORDS_MAX, &count) : NULL;
     for (size_t i = 0; colon && i < count; i++)
         if (record_find(&records[i], word) || is_there(record_log_path(c, &records[i], word)))
             return NULL;

@@ -13,10 +13,10 @@ static int newest_first(const void *a, const void *b)
     return strcmp(*(char *const *)b, *(char *const *)a);
 }
 
-static size_t list_names(cli *c, char **names)
+static size_t list_names(cli *c, const char *project, char **names)
 {
     size_t count = 0;
-    DIR *dir = opendir(".sykli/runs");
+    DIR *dir = opendir(cli_print(c, "%s/.sykli/runs", project));
     for (struct dirent *e; dir && (e = readdir(dir)) && count < NAMES_MAX;) {
         const char *dot = strstr(e->d_name, ".jsonl"), *dash = strchr(e->d_name, '-');
         if (dot && !dot[6] && dash && dot - dash == 17)
@@ -70,11 +70,12 @@ static void read_line(cli *c, record *r, const char *line, size_t size)
     sykli_json_free(&doc);
 }
 
-static void read_record(cli *c, const char *stem, record *r)
+static void read_record(cli *c, const char *project, const char *stem, record *r)
 {
     size_t size, lines = 1;
-    char *all = cli_read(c, cli_print(c, ".sykli/runs/%s.jsonl", stem), &size);
-    *r = (record){ .id = cli_copy(c, strchr(stem, '-') + 1, 16), .stem = stem };
+    char *all = cli_read(c, cli_print(c, "%s/.sykli/runs/%s.jsonl", project, stem), &size);
+    *r = (record){ .id = cli_copy(c, strchr(stem, '-') + 1, 16), .stem = stem,
+                    .project = project };
     if (!all) return;
     for (size_t i = 0; i < size; i++) lines += all[i] == '\n';
     r->tasks = cli_alloc(c, lines * sizeof *r->tasks);
@@ -86,17 +87,17 @@ static void read_record(cli *c, const char *stem, record *r)
     }
 }
 
-record *record_list(cli *c, size_t max, size_t *count)
+record *record_list(cli *c, const char *project, size_t max, size_t *count)
 {
     char **names = cli_alloc(c, NAMES_MAX * sizeof *names);
-    *count = list_names(c, names);
+    *count = list_names(c, project, names);
     if (*count > max) *count = max;
     record *records = cli_alloc(c, (*count + 1) * sizeof *records);
-    for (size_t i = 0; i < *count; i++) read_record(c, names[i], &records[i]);
+    for (size_t i = 0; i < *count; i++) read_record(c, project, names[i], &records[i]);
     return records;
 }
 
-void record_again(cli *c, record *r) { read_record(c, r->stem, r); }
+void record_again(cli *c, record *r) { read_record(c, r->project, r->stem, r); }
 
 bool record_runs(const record *r)
 {

@@ -15,6 +15,7 @@ typedef struct record {
     const char *id;   // 16 hex digits
     const char *stem; // TIME-ID, what its files are called
     const char *logs; // the folder of its logs, NULL: .sykli/logs
+    const char *project; // the folder it is of
     uint64_t started_ms, ended_ms; // ended 0: interrupted, or still running
     int pid;
     size_t planned;                // tasks of the run
@@ -23,8 +24,8 @@ typedef struct record {
     size_t of[SYKLI_STATUS_COUNT]; // tasks by status
 } record;
 
-// The newest records first, at most `max`.     returns  the records, *count of them
-record *record_list(cli *c, size_t max, size_t *count);
+// The newest records of a project first, at most `max`.     returns  the records, *count of them
+record *record_list(cli *c, const char *project, size_t max, size_t *count);
 // Reads one anew: its run may have gone on.
 void record_again(cli *c, record *r);
 // passed, failed, interrupted, or running

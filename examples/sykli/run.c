@@ -20,7 +20,7 @@
 #include <sys/prctl.h>
 #endif
 
-enum { TICK_MS = 100, CLOSE_MS = 1000, AGAIN_MS = 500 };
+enum { TICK_MS = 100, CLOSE_MS = 1000, AGAIN_MS = 500, RECORDS_MAX = 20 };
 #define WORKERS_MAX "128" // tasks at once beside a node: as many as a session asks for
 
 // What a signal may touch: which came first, that another came, and the context that sleeps.
@@ -36,15 +36,18 @@ static void on_signal(int number)
 
 static const int signals_caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
-// What is ignored stays so: that is how nohup and a shell's & ask for it.
+// A hangup that is ignored stays so: that is how nohup asks for it. An interrupt does not: a shell
+// ignores it for whatever it starts with &, and still somebody may send one.
 static void set_signals(void (*handler)(int))
 {
     for (size_t i = 0; i < sizeof signals_caught / sizeof *signals_caught; i++) {
         struct sigaction action;
-        if (sigaction(signals_caught[i], NULL, &action) || action.sa_handler == SIG_IGN) continue;
+        int number = signals_caught[i];
+        if (sigaction(number, NULL, &action)
+            || (number == SIGHUP && action.sa_handler == SIG_IGN)) continue;
         action = (struct sigaction){ .sa_handler = handler };
         sigemptyset(&action.sa_mask);
-        sigaction(signals_caught[i], &action, NULL);
+        sigaction(number, &action, NULL);
     }
 }
 
@@ -329,17 +332,38 @@ static int run_chosen(run *r, uint64_t timeout_ms)
     return code;
 }
 
-// The names of what did not pass in the last run, or was not reached.
-static const char **unfinished(cli *c, const pipeline *p, int *count)
+// Whether a task did not pass when it was last to run, or was not reached. A run of some tasks that
+// came to its end says nothing of the others: that is in the record of an earlier one.
+static bool is_unfinished(const pipeline *p, const pipeline_task *t, const record *records,
+                          size_t count)
 {
-    size_t records;
-    const record *last = record_list(c, 1, &records);
-    const char **names = cli_alloc(c, (p->task_count + 1) * sizeof *names);
-    for (size_t i = 0; i < p->task_count; i++) {
-        const record_task *t = records ? record_find(last, p->tasks[i].name) : NULL;
-        if (!t || !is_good(t->status)) names[(*count)++] = p->tasks[i].name;
+    for (size_t i = 0; i < count; i++) {
+        const record_task *was = record_find(&records[i], t->name);
+        if (was) return !is_good(was->status);
+        if (!records[i].ended_ms || records[i].planned >= p->task_count) break;
     }
+    return !t->manual; // that runs when somebody names it: only they may have it run again
+}
+
+static const char **unfinished(cli *c, const pipeline *p, const char *project, int *count)
+{
+    size_t found;
+    const record *records = record_list(c, project, RECORDS_MAX, &found);
+    const char **names = cli_alloc(c, (p->task_count + 1) * sizeof *names);
+    for (size_t i = 0; i < p->task_count; i++)
+        if (is_unfinished(p, &p->tasks[i], records, found))
+            names[(*count)++] = p->tasks[i].name;
     return names;
+}
+
+// Nothing to run is no failure, but it may be a slip of the pen.
+static void note_filter(const run *r, int count)
+{
+    const char *filter = cli_value(r->c, "filter");
+    if (!filter || count || wanted(r->p)) return;
+    fputs("sykli: no task has a name that contains ", stderr);
+    cli_put(stderr, filter, 0);
+    putc('\n', stderr);
 }
 
 static int run_pipeline(run *r, const char *const *names, int count)
@@ -352,9 +376,10 @@ static int run_pipeline(run *r, const char *const *names, int count)
         return cli_fail(c, CLI_USAGE, "usage", NULL, "--timeout: at most 49 days");
     if (!r->p->errors.count) {
         bool again = cli_has(c, "rerun-failed") && !count;
-        if (again) names = unfinished(c, r->p, &count);
+        if (again) names = unfinished(c, r->p, r->source->dir, &count);
         if (!again || count) // else all is well and nothing is wanted
             code = pipeline_select(c, r->p, names, count, cli_value(c, "filter"));
+        if (!code) note_filter(r, count);
         const char *base = cli_value(c, "affected");
         if (!code && base) code = affected_keep(c, r->p, r->source, base);
         if (!code && !count) affected_select(c, r->p, r->source);
