@@ -61,6 +61,15 @@ holds "six of ten" test "$(grep -o invalid_task_input out | wc -l)" = 6
 run
 expect "no input leaves the project" 1
 told 'may not leave'
+
+project paths '{"name":"in","command":"true","inputs":["a..b","..","x/../y","/abs"]},
+ {"name":"out","command":"true","outputs":{"o":"../o","p":"..p"}},
+ {"name":"dir","command":"true","workdir":"d/.."}'
+run validate --json
+expect "paths that leave the project" 1 \
+    '"path":"tasks[0].inputs[1]","line":2,"column":48,"message":"\"..\": a path may not leave' \
+    '"path":"tasks[0].inputs[2]"' '"path":"tasks[0].inputs[3]"' 'paths are relative to the project' \
+    '"path":"tasks[1].outputs"' '"path":"tasks[2].workdir"' '!inputs[0]' '!\"..p\"'
 holds "nothing ran" test ! -e x
 
 # Two files that would become one: what the graph shows, and what only the folder shows.

@@ -218,6 +218,42 @@ static void check_outputs(reader *r, const pipeline_task *t)
             else check_match(r, t->outputs[i].value, t->inputs[k]);
 }
 
+// Whether a path leaves the project by one of its parts; whatever else leaves it, such as a link,
+// is seen when it is used.
+static bool leaves(const char *path)
+{
+    for (const char *p = path; (p = strstr(p, "..")); p += 2)
+        if ((p == path || p[-1] == '/') && (!p[2] || p[2] == '/')) return true;
+    return false;
+}
+
+static void check_path(reader *r, uint32_t node, const char *field, int at, const char *path)
+{
+    if (path && leaves(path))
+        reader_report(r, "invalid_field", node, field, at,
+                      "\"%s\": a path may not leave the project folder by \"..\"", path);
+}
+
+// What no run could do anything with is said before one starts. Outputs and the working folder may
+// be absolute: in a container.
+static void check_paths(reader *r, const pipeline_task *t)
+{
+    uint32_t outputs = sykli_json_get(r->doc, r->task_node, "outputs");
+    uint32_t inputs = sykli_json_get(r->doc, r->task_node, "inputs");
+    int at = 0;
+    for (uint32_t e = inputs && t->input_count ? sykli_json_first(r->doc, inputs) : 0; e;
+         e = sykli_json_next(r->doc, inputs, e), at++) {
+        const char *path = sykli_json_text(r->doc, e);
+        check_path(r, e, "inputs", at, path);
+        if (path && *path == '/')
+            reader_report(r, "invalid_field", e, "inputs", at,
+                          "\"%s\": paths are relative to the project folder", path);
+    }
+    for (size_t i = 0; i < t->output_count; i++)
+        check_path(r, outputs, "outputs", -1, t->outputs[i].value);
+    check_path(r, sykli_json_get(r->doc, r->task_node, "workdir"), "workdir", -1, t->workdir);
+}
+
 static bool is_review(const reader *r, uint32_t task)
 {
     const char *kind = sykli_json_text(r->doc, sykli_json_get(r->doc, task, "kind"));
@@ -429,6 +465,7 @@ static void read_task(reader *r, pipeline_task *t)
     read_env(r, t);
     read_outputs(r, t);
     check_outputs(r, t);
+    check_paths(r, t);
     if (!t->plain) read_rest(r, t);
     if (reader_blank(t->command) && !is_review(r, r->task_node)
         && !sykli_json_get(r->doc, r->task_node, "gate"))
