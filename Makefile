@@ -5,12 +5,19 @@ HOSTCC   = cc
 CFLAGS   = $(if $(STATIC),$(SMALL_CFLAGS),-O2) -g
 # A static binary is for copying about: small where it is not hot, without what only debuggers read
 # while the program runs, without the longer addresses of code that can be anywhere, which it is not,
-# and without pages of zeros between code and constants. tools/size holds its parts to a budget.
+# and without pages of zeros between code and constants or behind the few that the loader would make
+# read-only. SMALLER are passes that copy code to save branches and loads; the hot parts have them all
+# the same (SYKLI_FASTEST_BEGIN). tools/size holds the parts of it to a budget.
 SMALLEST = -Oz -fno-inline-small-functions
-SMALL_CFLAGS := $(if $(STATIC),$(shell $(CC) -Werror $(SMALLEST) -E -x c /dev/null >/dev/null 2>&1 \
-                  && echo $(SMALLEST) || echo -Os)) \
+SMALLER  = -fno-caller-saves -fno-jump-tables -fno-thread-jumps -fno-tree-ch \
+           -fno-tree-dominator-opts -fno-tree-loop-im -fno-tree-loop-optimize -fno-tree-pre -fipa-pta \
+           -Wno-maybe-uninitialized # which needs them to be right
+takes    = $(shell $(CC) -Werror $1 -E -x c /dev/null >/dev/null 2>&1 && echo "$1")
+SMALL_CFLAGS := $(if $(STATIC),$(or $(call takes,$(SMALLEST)),-Os) $(call takes,$(SMALLER)) \
+                  $(call takes,-malign-data=abi)) \
                 -fno-pie -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
-LINK     = $(if $(STATIC),-Wl$(,)--gc-sections$(,)-z$(,)noseparate-code$(,)-Map=$@.map)
+LINK     = $(if $(STATIC),-Wl$(,)--gc-sections$(,)-z$(,)noseparate-code$(,)-z$(,)norelro \
+             -Wl$(,)--sort-section=alignment$(,)-Map=$@.map)
 ,        = ,
 PREFIX   = /usr/local
 INTO     = $(DESTDIR)$(PREFIX)

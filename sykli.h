@@ -778,7 +778,11 @@ void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from);
 #define SYKLI_FAST_BEGIN _Pragma("GCC push_options") \
     _Pragma("GCC optimize(\"O2,no-tree-vectorize,align-functions=1,align-loops=1,align-jumps=1\")")
 #define SYKLI_FAST_END _Pragma("GCC pop_options")
-#define SYKLI_FASTEST_BEGIN _Pragma("GCC push_options") _Pragma("GCC optimize(\"O2\")")
+// Also what a build for size may have taken away, as the Makefile's does.
+#define SYKLI_FASTEST_BEGIN _Pragma("GCC push_options") SYKLI_PRAGMA(GCC optimize("O2",            \
+    "caller-saves", "jump-tables", "thread-jumps", "tree-ch", "tree-dominator-opts",               \
+    "tree-loop-im", "tree-loop-optimize", "tree-pre"))
+#define SYKLI_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #define SYKLI_FASTEST_END SYKLI_FAST_END
 #elif defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
 #define SYKLI_PLAIN_BEGIN _Pragma("GCC push_options") _Pragma("GCC optimize(\"O1\")")
@@ -1561,6 +1565,7 @@ bool sykli_utf8_valid(const char *text, size_t size)
         if (!(step = sykli__base_utf8_step(p, size))) return false;
     return true;
 }
+SYKLI_FAST_END
 
 // Text from outside as a message may show it: at most 40 bytes, and '?' for whatever could drive a
 // terminal or is not UTF-8.
@@ -1687,6 +1692,7 @@ char *sykli_format_time(char *out, int64_t unix_ms)
     return out;
 }
 
+SYKLI_FAST_BEGIN
 SYKLI__APART void sykli_hex(char *out, const void *data, size_t size)
 {
     static const char digits[] = "0123456789abcdef";
@@ -7294,7 +7300,6 @@ SYKLI_FAST_END
 // (hashed, hit, exited ...), `next` hands out what to do about it, `deadline` says when a `tick`
 // is due. Readiness is one counter a task, as in Kahn 1962; of the tasks that could start, the one
 // with the longest expected path behind it goes first (Hu 1961).
-SYKLI_FAST_BEGIN
 
 #define SYKLI__SCHED_NEVER UINT64_MAX
 #define SYKLI__SCHED_NONE UINT32_MAX
@@ -7919,7 +7924,6 @@ static uint64_t sykli__sched_deadline(const sykli__sched *s)
         if (s->tasks[s->timed[i]].deadline_ms < first) first = s->tasks[s->timed[i]].deadline_ms;
     return first;
 }
-SYKLI_FAST_END
 
 // >>sys ---- the operating system behind one struct
 // The only code that talks to the host. Everything is a thin, restartable call that answers with
@@ -9014,7 +9018,6 @@ void sykli_sys_init(sykli_sys *out)
 // returns: none is there when the host forks, is signalled or unloads us, and a run of small files
 // starts none. They read an open file and compute; memory, faults and contexts stay with the thread
 // that owns them. One that cannot be started is one less, with none the caller does it all.
-SYKLI_FAST_BEGIN
 
 enum {
     SYKLI__POOL_THREADS_MAX = 64,
@@ -9169,7 +9172,6 @@ static int sykli__pool_add(sykli_mem *mem, uint32_t threads, int fd, int to, uin
     for (size_t i = 0; !rc && i < job.count; i++) sykli__hash_subtree(tree, &f.ids[i], f.piece);
     return rc;
 }
-SYKLI_FAST_END
 
 // >>rows ---- row files: pools of rows that other processes can read
 // The truth is in private memory; the file is a copy for others, and nothing is ever read back from
@@ -10031,7 +10033,6 @@ static int sykli__rows_sweep(sykli_mem *mem, const char *state_dir, int64_t age_
 // following a symbolic link, so nothing that a task leaves behind leads outside. A file's bytes are
 // read only when its stat is not the one of the digest we know. To read, a folder may be reached by
 // links that stay below the root; to write or remove, by none.
-SYKLI_FAST_BEGIN
 
 enum {
     SYKLI__TREE_PATH_MAX = 4096,     // bytes of a path below the root
@@ -11158,7 +11159,6 @@ bool sykli_output_takes(const char *output, const char *input)
     if (sykli__tree_is_glob(out) && sykli_glob_match(out, in)) return true;
     return size && !strncmp(out, in, size) && (!in[size] || in[size] == '/');
 }
-SYKLI_FAST_END
 
 // >>store ---- blobs and action entries on disk
 // One folder for all projects and processes of a user: blobs/ab/cdef... by digest, and
@@ -12850,7 +12850,6 @@ static int sykli__store_open(sykli__store *s, sykli_mem *mem, const char *dir, u
 // are kept as a manifest of one line each, so that the difference between two runs can be told in
 // words. Building and comparing are pure. What identifies project, platform and tools is read from
 // files: the git configuration, the program loader, the release file, the compiler's own bytes.
-SYKLI_FAST_BEGIN
 
 enum {
     SYKLI__KEY_VALUE_MAX = 4096,     // bytes of a value in a manifest; longer ones by their digest
@@ -13664,7 +13663,6 @@ static int sykli__key_tool(sykli__tree *tree, const char *command, const char *p
     sykli_buf_free(&file);
     return rc;
 }
-SYKLI_FAST_END
 
 // >>spawn ---- starting, capturing and ending a task's process tree
 // A task is a tree of processes, and none of it may outlive the task or be mistaken for another.
