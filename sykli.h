@@ -2660,6 +2660,7 @@ bool sykli_json_i64(const sykli_json_doc *doc, uint32_t node, int64_t *out)
     *out = !negative ? (int64_t)value : value ? -(int64_t)(value - 1) - 1 : 0;
     return true;
 }
+SYKLI_FAST_END
 
 // Whole numbers of up to 1,024 bits, the lowest first.
 typedef struct sykli__json_big { uint32_t word[32]; } sykli__json_big;
@@ -2762,6 +2763,7 @@ bool sykli_json_f64(const sykli_json_doc *doc, uint32_t node, double *out)
     return true;
 }
 
+SYKLI_FAST_BEGIN
 bool sykli_json_bool(const sykli_json_doc *doc, uint32_t node, bool fallback)
 {
     if (sykli__json_there(doc, node, SYKLI_JSON_true)) return true;
