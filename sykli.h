@@ -14626,10 +14626,12 @@ static void sykli__spawn_close(sykli_mem *mem, sykli__spawn_proc *proc)
     const sykli_sys *sys = mem->sys;
     if (proc->pid && !proc->exited) {
         sykli__spawn_signal(mem, proc, SIGKILL);
+        // On a busy machine the descriptor tells the end some milliseconds before wait does.
+        bool told = proc->exit_fd < 0;
         for (int i = 0; i < 100 && !proc->exited; i++) {
             sykli__spawn_reap(mem, proc);
             sykli_poll_fd end = { proc->exit_fd, SYKLI_POLL_in, 0 };
-            if (!proc->exited) sys->poll(sys->user, &end, proc->exit_fd >= 0, 10);
+            if (!proc->exited) told |= sys->poll(sys->user, &end, !told, 10) > 0;
         }
     }
     sykli_exit again;
