@@ -13,8 +13,6 @@ if [ "${1-}" = --one ]; then
 fi
 shares=${TEST_JOBS-$(nproc)}
 for program in "$@"; do
-    # Whole, this one is not clean yet: make test takes some of its points.
-    case $TORTURE:$program in full:*test_spawn) continue ;; esac
     [ -n "$("$program" --long 2>/dev/null)" ] || continue
     share=0
     while [ "$share" -lt "$shares" ]; do
