@@ -11151,10 +11151,20 @@ static int sykli__tree_open(sykli__tree *t, sykli_mem *mem, const char *root_dir
     return 0;
 }
 
+// Whether two patterns show at a glance, without being cleaned, that neither finds anything in what
+// the other does: where they first differ both are plain, and it is nothing that cleaning removes.
+static bool sykli__tree_apart(const char *a, const char *b)
+{
+    static const char maybe[] = "/.*?[{\\"; // and the end, which strchr finds too
+    while (*a == *b && !strchr(maybe + 2, *a)) a++, b++;
+    return !strchr(maybe, *a) && !strchr(maybe, *b);
+}
+
 bool sykli_output_takes(const char *output, const char *input)
 {
     char out[SYKLI__TREE_PATH_MAX + 1], in[SYKLI__TREE_PATH_MAX + 1];
     sykli_fault ignored = { 0 }; // bad paths are told where they are used
+    if (sykli__tree_apart(output, input)) return false;
     if (sykli__tree_clean(output, out, &ignored) || sykli__tree_clean(input, in, &ignored))
         return false;
     size_t size = strlen(out);
@@ -16306,10 +16316,13 @@ static int sykli__drive_keep_own(sykli__drive *d, sykli__drive_task *t, const ch
 {
     char out[SYKLI__TREE_PATH_MAX + 1], in[SYKLI__TREE_PATH_MAX + 1];
     sykli_fault ignored = { 0 }; // bad paths are told where they are used
-    bool meet = false;
-    if (sykli__tree_clean(output, out, &ignored) || !*out) return 0;
-    size_t size = sykli_glob_fixed(out);
+    bool meet = false, cleaned = false;
+    size_t size = 0;
     for (uint32_t k = 0; k < t->input_count && !meet; k++) {
+        if (sykli__tree_apart(output, t->inputs[k])) continue;
+        if (!cleaned && (sykli__tree_clean(output, out, &ignored) || !*out)) return 0;
+        if (!cleaned) size = sykli_glob_fixed(out);
+        cleaned = true;
         if (sykli__tree_clean(t->inputs[k], in, &ignored)) continue;
         size_t other = sykli_glob_fixed(in);
         meet = !strncmp(in, out, size < other ? size : other);
