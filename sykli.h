@@ -17190,6 +17190,23 @@ static bool sykli__drive_read_changed(sykli__drive *d, const sykli__drive_task *
     return false;
 }
 
+// A path among the inputs that leads nowhere is no error, for it may come yet. But mostly it is a slip
+// of the pen, and what was meant never decides anything.
+static void sykli__drive_note_absent(sykli__drive *d, uint32_t task)
+{
+    const sykli__drive_task *t = &d->tasks[task];
+    char clean[SYKLI__TREE_PATH_MAX + 1], text[SYKLI__TREE_PATH_MAX + 64];
+    sykli_fault ignored = { 0 };
+    sykli_stat stat;
+    for (uint32_t i = 0; i < t->input_count; i++) {
+        if (sykli__tree_clean(t->inputs[i], clean, &ignored) || sykli__tree_is_glob(clean)
+            || sykli__tree_stat(&d->tree, clean, &stat) != -ENOENT) continue;
+        int size = snprintf(text, sizeof text, "the input %s is not there", clean);
+        sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_note, .text = text,
+                                              .text_size = (size_t)size }, task);
+    }
+}
+
 // Computes the key of a task whose turn has come: its inputs may be outputs of the tasks before it.
 static void sykli__drive_hash(sykli__drive *d, uint32_t task)
 {
@@ -17225,6 +17242,7 @@ static void sykli__drive_hash(sykli__drive *d, uint32_t task)
     sykli__sched_fact_kind fact =
         rc == SYKLI_EINVAL || !taken ? SYKLI__SCHED_ABORTED : SYKLI__SCHED_HASHED;
     if (rc) sykli__drive_set_reason(d, t, d->fault->text);
+    else sykli__drive_note_absent(d, task);
     sykli__drive_fact(d, fact, task, !rc);
 }
 

@@ -126,7 +126,8 @@ static inline void hear(void *user, const sykli_event *event)
 {
     heard *h = (heard *)user;
     h->count[event->kind]++;
-    if (event->kind != SYKLI_EVENT_task_output && event->kind != SYKLI_EVENT_task_finished) return;
+    if (event->kind != SYKLI_EVENT_task_output && event->kind != SYKLI_EVENT_task_finished
+        && event->kind != SYKLI_EVENT_note) return;
     if (h->size + event->text_size + 2 > sizeof h->text) return;
     if (event->text_size) memcpy(h->text + h->size, event->text, event->text_size);
     h->size += event->text_size;

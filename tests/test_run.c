@@ -395,6 +395,30 @@ out:
     place_end(t, &p);
 }
 
+// A path among the inputs that is not there is told; a pattern that finds nothing may mean it.
+static void an_absent_input_is_told(test *t)
+{
+    static heard h;
+    place p;
+    place_make(&p);
+    put(&p, "in", "first");
+    for (int there = 0; there < 2; there++) {
+        memset(&h, 0, sizeof h);
+        sykli *s = open_in(t, &p, (sykli_desc){ .on_event = hear, .on_event_user = &h });
+        TRY_NOT_NULL(s);
+        sykli_add(s, &(sykli_task_desc){ .name = "t", .command = "true",
+            .inputs = { "in", "./inn", "gone/*.c" } });
+        bool sound = run_all(t, s, 0);
+        sykli_close(s);
+        if (!sound || t->injected) break;
+        CHECK_INT(h.count[SYKLI_EVENT_note], !there);
+        CHECK(there || strstr(h.text, "the input inn is not there"));
+        put(&p, "inn", "second");
+    }
+out:
+    place_end(t, &p);
+}
+
 static sykli *talking(test *t, const place *p, heard *h, bool replay)
 {
     memset(h, 0, sizeof *h);
@@ -1410,6 +1434,7 @@ int main(int argc, char **argv)
     TEST_SOME(15, a_second_run_hits);
     TEST_SOME(15, a_hit_shows_what_its_task_printed);
     TEST_SOME(10, a_changed_input_misses);
+    TEST_SOME(10, an_absent_input_is_told);
     TEST_SOME(10, what_changes_meanwhile_is_not_kept);
     TEST_SOME(15, a_run_is_explained_before_it_starts);
     TEST_SOME(15, what_is_explained_stays_as_it_is);

@@ -89,9 +89,18 @@ static void on_finished(run *r, const sykli_event *event)
                                      event->path[i]);
 }
 
+// Kept until the display is gone.
+static void on_note(run *r, const sykli_event *event)
+{
+    if (r->note_count++ >= RUN_NOTES_MAX) return;
+    r->notes[r->note_count - 1] = cli_print(r->c, "task '%s': %.*s", event->name,
+                                            (int)event->text_size, event->text);
+}
+
 static void on_event(void *user, const sykli_event *event)
 {
     run *r = user;
+    if (event->kind == SYKLI_EVENT_note && event->task.id && event->name) on_note(r, event);
     if (event->kind == SYKLI_EVENT_run_started) r->started_at_ms = event->at_ms;
     if (event->kind == SYKLI_EVENT_run_finished) on_finished(r, event);
     if (r->profile) profile_event(r->profile, event);
@@ -251,6 +260,19 @@ static int go(run *r)
     return 0;
 }
 
+static void print_notes(const run *r)
+{
+    size_t count = r->note_count < RUN_NOTES_MAX ? r->note_count : RUN_NOTES_MAX;
+    for (size_t i = 0; i < count; i++) {
+        fputs("sykli: note: ", stderr);
+        cli_put(stderr, r->notes[i], 0);
+        fputc('\n', stderr);
+    }
+    if (r->note_count > count)
+        fprintf(stderr, "sykli: note: and %zu more, see `sykli run --events`\n",
+                r->note_count - count);
+}
+
 static bool is_good(sykli_status status)
 {
     return status == SYKLI_STATUS_passed || status == SYKLI_STATUS_cached
@@ -311,6 +333,7 @@ static int run_added(run *r)
     if (!code && r->out.error && r->out.error != EPIPE)
         code = cli_fail(r->c, CLI_INFRASTRUCTURE, "io", NULL, "stdout cannot be written: %s",
                         strerror(r->out.error));
+    if (!r->events) print_notes(r);
     if (!code) code = report(r);
     if (r->profile) profile_drop(r->profile);
     return code;

@@ -21,6 +21,8 @@ void progress_tick(progress *d); // redraws, at most every 100 ms
 void progress_pause(progress *d, bool paused); // somebody is asked on the terminal
 void progress_end(progress *d);  // takes the display away
 
+enum { RUN_NOTES_MAX = 8 };
+
 struct run {
     cli *c;
     sykli *s;
@@ -43,6 +45,8 @@ struct run {
     const char *critical_path;         // "a → b", "" if it is not known
     size_t counts[SYKLI_STATUS_COUNT]; // see report_rows
     bool counted;                      // they are set
+    const char *notes[RUN_NOTES_MAX];  // what the library had to say of tasks, the first ones
+    size_t note_count;                 // of all
 };
 
 // The verb.
