@@ -15885,6 +15885,7 @@ static int sykli__memo_save(sykli__memo *m, int dir, int64_t now_ms,
 #define SYKLI__DRIVE_PIPE_BYTES (1 << 20)   // room in the pipe of a task that floods it
 #define SYKLI__DRIVE_SAMPLE_MS 1000u
 #define SYKLI__DRIVE_CROWD_MS 50u // so often processes are counted that are limited
+#define SYKLI__DRIVE_DYING_MS 5000u     // what got KILL may take so long to get a processor for it
 #define SYKLI__DRIVE_LOOK_MS 100u       // what was seen of folders and programs explains so long
 #define SYKLI__DRIVE_POLL_MS 10u        // where the host has no descriptor for a process's end
 #define SYKLI__DRIVE_LOOKUP_MS 250u     // a lookup elsewhere may cost a start this much
@@ -17190,8 +17191,8 @@ static bool sykli__drive_read_changed(sykli__drive *d, const sykli__drive_task *
     return false;
 }
 
-// A path among the inputs that leads nowhere is no error, for it may come yet. But mostly it is a slip
-// of the pen, and what was meant never decides anything.
+// A path among the inputs that leads nowhere is no error, for it may come yet. But mostly it is a
+// slip of the pen, and what was meant never decides anything.
 static void sykli__drive_note_absent(sykli__drive *d, uint32_t task)
 {
     const sykli__drive_task *t = &d->tasks[task];
@@ -18091,7 +18092,7 @@ static void sykli__drive_leftover(sykli__drive *d, sykli__drive_job *job)
         job->phase = SYKLI__DRIVE_LEFTOVER;
         job->phase_deadline_ms = now + grace;
         sykli__spawn_signal(d->mem, &job->proc, 15);
-    } else if (now >= job->phase_deadline_ms + 1000) {
+    } else if (now >= job->phase_deadline_ms + SYKLI__DRIVE_DYING_MS) {
         sykli__drive_job_end(d, job);
     } else if (now >= job->phase_deadline_ms) {
         sykli__spawn_signal(d->mem, &job->proc, 9);

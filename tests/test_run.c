@@ -1369,8 +1369,15 @@ static void each_thread_has_a_context(test *t)
         all[i].failed = -1;
         all[i].p = p;
     }
-    for (int i = 0; i < 4; i++) CHECK(!pthread_create(&threads[i], NULL, run_in_thread, &all[i]));
-    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    // An emulator (QEMU 7.2) may hold a lock of its own when another thread forks, and the child
+    // waits for it for ever: there each thread ends before the next one begins.
+    const char *emulator = getenv("TEST_RUN");
+    bool alone = emulator && *emulator;
+    for (int i = 0; i < 4; i++) {
+        CHECK(!pthread_create(&threads[i], NULL, run_in_thread, &all[i]));
+        if (alone) pthread_join(threads[i], NULL);
+    }
+    for (int i = 0; i < 4 && !alone; i++) pthread_join(threads[i], NULL);
     for (int i = 0; i < 4; i++) {
         CHECK_INT(all[i].failed, 0);
         place_end(t, &all[i].p);
