@@ -48,7 +48,7 @@ SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' t
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
             $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c tests/fuzz_*.c)))
 # What takes long, and what needs root, other programs or minutes: for .ci/run.
-MORE    = $(patsubst %,tests/%.sh,embed form graphs hostile)
+MORE    = $(patsubst %,tests/%.sh,canary embed form graphs hostile zoo)
 SCRIPTS = $(filter-out $(MORE) $(patsubst %,tests/%.sh,run netns crash loop torture small),\
             $(wildcard tests/*.sh))
 COMMON  = $(filter-out tests/test_%.c tests/fuzz_%.c,$(wildcard tests/*.[ch])) $(HEADERS) Makefile
@@ -102,7 +102,7 @@ test: ## builds and runs the tests: no root, no network, under three minutes
 
 tests-build: $(TESTS) all
 
-tests-more: all ## runs the scripts that take long: headers in every host, examples, bad input, large graphs
+tests-more: all ## runs the scripts that take long: secrets, headers in every host, examples, bad input, graphs, zoo
 	@$(RUN) $(MORE)
 
 tests-run: tests-build ## as test, the programs alone: for a matrix of compilers
