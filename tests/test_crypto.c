@@ -216,7 +216,6 @@ static void all_sizes_agree(test *t)
     CHECK(!memcmp(data, single, 512));
 }
 
-// RFC 8439, A.3, vectors 7 to 11: the accumulator meets the edges of 2^130 - 5.
 // The vectors that a processor without AVX2 takes, over a counter that wraps within them.
 static void narrow_vectors_agree(test *t)
 {
@@ -234,6 +233,7 @@ static void narrow_vectors_agree(test *t)
 #endif
 }
 
+// RFC 8439, A.3, vectors 7 to 11: the accumulator meets the edges of 2^130 - 5.
 static void poly1305_wraps_rightly(test *t)
 {
     static const struct { const char *key, *data, *tag; } rows[] = {
