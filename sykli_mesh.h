@@ -9052,8 +9052,19 @@ static int sykli__mesh_add_ops(sykli_mesh *m)
 
 // ---- opening and closing
 
+// Nobody comes in from now on.
+static void sykli__mesh_doors_close(sykli_mesh *m)
+{
+    int fds[2] = { m->control_fd, m->listen_fd };
+    if (m->control_fd >= 0) m->sys->remove(m->sys->user, m->dir_fd, "sock", 0);
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0) m->sys->close(m->sys->user, fds[i]);
+    m->control_fd = m->listen_fd = -1;
+}
+
 static void sykli__mesh_free(sykli_mesh *m)
 {
+    sykli__mesh_doors_close(m); // before the sessions: who sees his end may start the next node
     while (m->waiting) {
         sykli__mesh_job *job = m->waiting;
         m->waiting = job->next;
@@ -9077,10 +9088,7 @@ static void sykli__mesh_free(sykli_mesh *m)
     sykli__remote_free(&m->remote);
     while (m->conns) sykli__mesh_conn_free(m, m->conns);
     sykli__member_core_free(&m->links);
-    int fds[3] = { m->control_fd, m->listen_fd, m->dir_fd };
-    if (m->control_fd >= 0) m->sys->remove(m->sys->user, m->dir_fd, "sock", 0);
-    for (int i = 0; i < 3; i++)
-        if (fds[i] >= 0) m->sys->close(m->sys->user, fds[i]);
+    if (m->dir_fd >= 0) m->sys->close(m->sys->user, m->dir_fd);
     sykli__roster_free(&m->roster);
     sykli__roster_book_free(&m->book);
     sykli_buf_free(&m->config_body);
@@ -9127,14 +9135,16 @@ static void sykli__mesh_sock_path(const sykli_mesh *m, char *out, size_t size)
     snprintf(out, size, "unix:%s/sock", m->state_dir);
 }
 
-// Takes the control socket: the token, then the listener. A node that still answers keeps it.
+// Takes the control socket: the token, then the listener. A node that still answers keeps it; of
+// two that start at once the lock of the folder chooses one.
 static int sykli__mesh_control(sykli_mesh *m)
 {
     char path[4200], hex[66];
     sykli__mesh_sock_path(m, path, sizeof path);
     int fd = m->sys->dial(m->sys->user, path);
     if (fd >= 0) m->sys->close(m->sys->user, fd);
-    if (fd >= 0 || fd == -EAGAIN) // somebody listens, perhaps too busy to answer
+    bool listens = fd >= 0 || fd == -EAGAIN; // perhaps too busy to answer
+    if (listens || m->sys->lock(m->sys->user, m->dir_fd, 1) == -EWOULDBLOCK)
         return sykli_set_error(m->core, SYKLI_EBUSY, "a node runs in %s already", m->state_dir);
     m->sys->remove(m->sys->user, m->dir_fd, "sock", 0);
     int rc = sykli__mesh_random(m, m->token, sizeof m->token);

@@ -178,16 +178,20 @@ rm -f out.txt
 run b run --json
 expect "the second time it is here" 0 '"cached":true,"from":"a"' '"status":"passed"'
 
-# More lookups at once than a session has streams: they stand in line.
-awk 'BEGIN { printf "{\"version\":\"1\",\"tasks\":["
-    for (i = 0; i < 400; i++)
-        printf "%s{\"name\":\"t%d\",\"command\":\"cp in.txt t%d\",\"inputs\":[\"in.txt\"],\"outputs\":[\"t%d\"]}",
-            i ? "," : "", i, i, i
-    print "]}" }' >many.json
-run a run -f many.json -q
-expect "a builds many" 0 "400 passed"
-rm -f t[0-9]*
-run b run -f many.json -q
+# More lookups at once than a session has streams: they stand in line. A peer has 150 ms to say what
+# it has; on a busy machine that may not do once.
+for try in 1 2 3; do
+    awk -v try=$try 'BEGIN { printf "{\"version\":\"1\",\"tasks\":["
+        for (i = 0; i < 400; i++)
+            printf "%s{\"name\":\"t%d\",\"command\":\"cp in.txt t%d; : %d\",\"inputs\":[\"in.txt\"],\"outputs\":[\"t%d\"]}",
+                i ? "," : "", i, i, try, i
+        print "]}" }' >many.json
+    run a run -f many.json -q
+    expect "a builds many" 0 "400 passed"
+    rm -f t[0-9]*
+    run b run -f many.json -q
+    has "$out" "400 cached" && break
+done
 expect "b has all of them from a" 0 "400 cached"
 rm -f t[0-9]* many.json
 

@@ -8,6 +8,7 @@
 #define SYKLI_MESH_IMPLEMENTATION
 #include "../sykli_mesh.h"
 #include <ftw.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #if defined(__linux__)
 #include <sys/prctl.h>
@@ -35,7 +36,7 @@ typedef struct world {
     place places[PLACES_MAX];
     int count;
     place *waiting;           // is in a call that waits
-    bool inside;
+    bool inside, sessions_at_end;
 } world;
 
 static world *driven; // by calls that wait
@@ -123,9 +124,21 @@ static void remove_tree(const char *path)
 }
 
 // The machine of a test, with the clock and the poll of a world.
+// A node takes its control socket away. Its sessions must still be there: who sees them end may
+// start the next node.
+static int world_remove(void *u, int dir, const char *path, int is_directory)
+{
+    for (int i = 0; i < driven->count && !strcmp(path, "sock"); i++) {
+        const sykli_mesh *m = driven->places[i].m;
+        if (m && m->dir_fd == dir && m->control_fd >= 0) driven->sessions_at_end = m->conns != NULL;
+    }
+    return test_sys_remove(u, dir, path, is_directory);
+}
+
 static sykli_sys world_sys(const test *t)
 {
     sykli_sys sys = t->sys;
+    sys.remove = world_remove;
     sys.poll = world_poll;
     sys.now_ns = world_now_ns;
     sys.wall_ms = world_wall_ms;
@@ -724,6 +737,20 @@ static void the_control_socket_is_its_owners(test *t)
     place *two = place_add(w, "two", a); // one node a state directory
     TRY_INT(node_up(two), SYKLI_EBUSY);
     HAS(sykli_errmsg(two->s), "a node runs in");
+    place *e = place_add(w, "e", NULL);    // and of two that start at once, one
+    mkdir(e->state, 0700);
+    int other = open(e->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    TRY_INT(flock(other, LOCK_EX), 0);
+    int rc = node_up(e);
+    close(other);
+    TRY_INT(rc, SYKLI_EBUSY);
+    HAS(sykli_errmsg(e->s), "a node runs in");
+    TRY_INT(node_up(e), 0);
+
+    TRY_INT(client_up(w, place_add(w, "f", e), false), 0);
+    sykli_mesh_close(e->m);
+    e->m = NULL;
+    CHECK(w->sessions_at_end);
 out:
     world_end(w);
 }
