@@ -5206,10 +5206,14 @@ static int sykli__query_scan_run(sykli__query_scan *s, bool part, sykli_buf *out
     int rc = sykli__query_bind(s);
     if (!rc) rc = sykli__query_overflow(f, sykli__query_plan(s));
     if (rc) return rc;
+    if (f) f->code = 0;
     rc = s->table->scan(s->table->user, &s->emit);
-    if (rc < 0 && rc != SYKLI_ENOMEM && rc != SYKLI_ELIMIT)
-        return sykli_fail(f, rc, "table %s cannot be read: %s", s->table->name,
-                          sykli_error_text(rc));
+    if (rc < 0 && rc != SYKLI_ENOMEM && rc != SYKLI_ELIMIT) {
+        sykli_fault why = { 0 };
+        if (f && f->code == rc) why = *f; // who scans has said it
+        return sykli_fail(f, rc, "table %s cannot be read: %.400s", s->table->name,
+                          why.code ? why.text : sykli_error_text(rc));
+    }
     if (rc >= 0 && !part) rc = sykli__query_finish(s);
     else if (rc >= 0) rc = s->q->grouped ? sykli__query_combine(s)
                                          : sykli__query_arrange(s->rows, &s->sorting, s->q->limit);
@@ -18903,6 +18907,17 @@ static int sykli__node_store(sykli *s)
     return rc;
 }
 
+// The same for whoever only reads: where there is no store, none is made.
+//   returns  0, and `store_open` says whether there is one; or the error
+static int sykli__node_store_look(sykli *s)
+{
+    sykli_stat stat;
+    char path[SYKLI__TREE_PATH_MAX];
+    if (s->store_open || !s->opened) return sykli__node_store(s);
+    snprintf(path, sizeof path, "%s/VERSION", s->desc.cache_dir);
+    return s->sys.stat(s->sys.user, SYKLI_CWD, path, &stat) == -ENOENT ? 0 : sykli__node_store(s);
+}
+
 // The number of workers that is in force from now on.
 static void sykli__node_workers(sykli *s, uint32_t count)
 {
@@ -19552,8 +19567,9 @@ static int sykli__node_scan_blobs(void *user, sykli_emit *to)
 {
     sykli *s = (sykli *)user;
     sykli__node_scan scan = { to };
-    int rc = sykli__node_store(s);
-    return rc ? rc : sykli__store_each_blob(&s->store, sykli__node_scan_blob, &scan);
+    int rc = sykli__node_store_look(s);
+    if (rc || !s->store_open) return rc;
+    return sykli__store_each_blob(&s->store, sykli__node_scan_blob, &scan);
 }
 
 static int sykli__node_scan_action(void *user, const sykli__store_entry *e, int64_t used_ns)
@@ -19574,8 +19590,9 @@ static int sykli__node_scan_actions(void *user, sykli_emit *to)
 {
     sykli *s = (sykli *)user;
     sykli__node_scan scan = { to };
-    int rc = sykli__node_store(s);
-    return rc ? rc : sykli__store_each_entry(&s->store, sykli__node_scan_action, &scan);
+    int rc = sykli__node_store_look(s);
+    if (rc || !s->store_open) return rc;
+    return sykli__store_each_entry(&s->store, sykli__node_scan_action, &scan);
 }
 
 static int sykli__node_scan_past(void *user, const sykli__history_task *task)
@@ -19683,22 +19700,25 @@ static int sykli__node_add_tables(sykli *s)
 int sykli_cache_stats(sykli *s, sykli_cache_usage *out)
 {
     memset(out, 0, sizeof *out);
-    int rc = sykli__node_store(s);
+    int rc = sykli__node_store_look(s);
     if (rc) return rc;
     out->max_bytes = sykli__config_u64(s->config.current, SYKLI__CONFIG_cache_max);
-    return sykli__store_stats_get(&s->store, out, &s->fault);
+    return !s->store_open ? 0 : sykli__store_stats_get(&s->store, out, &s->fault);
 }
 
 int sykli_cache_gc(sykli *s, uint64_t max_bytes, uint64_t older_ms, uint64_t *out_freed)
 {
-    int rc = sykli__node_store(s);
-    return rc ? rc : sykli__store_gc_older(&s->store, max_bytes, older_ms, out_freed, &s->fault);
+    int rc = sykli__node_store_look(s);
+    if (out_freed) *out_freed = 0;
+    if (rc || !s->store_open) return rc;
+    return sykli__store_gc_older(&s->store, max_bytes, older_ms, out_freed, &s->fault);
 }
 
 int sykli_cache_clear(sykli *s)
 {
-    int rc = sykli__node_store(s);
-    return rc ? rc : sykli__store_clear(&s->store, &s->fault);
+    int rc = sykli__node_store_look(s);
+    if (rc || !s->store_open) return rc;
+    return sykli__store_clear(&s->store, &s->fault);
 }
 
 typedef struct sykli__node_verified { sykli *s; sykli_cache_check *out; } sykli__node_verified;
@@ -19732,8 +19752,9 @@ int sykli_cache_verify(sykli *s, sykli_cache_check *out)
 {
     sykli__node_verified all = { s, out };
     memset(out, 0, sizeof *out);
-    int rc = sykli__node_store(s);
-    if (!rc) rc = sykli__store_each_blob(&s->store, sykli__node_verify_blob, &all);
+    int rc = sykli__node_store_look(s);
+    if (rc || !s->store_open) return rc;
+    rc = sykli__store_each_blob(&s->store, sykli__node_verify_blob, &all);
     if (!rc) rc = sykli__store_scan(&s->store, "entries", 1, sykli__node_verify_entry, &all);
     return rc == -ENOMEM ? sykli_fail(&s->fault, SYKLI_ENOMEM, "out of memory") : rc;
 }
@@ -20432,9 +20453,11 @@ int sykli_explain_against(sykli *s, sykli_task task, const char *run, sykli_buf 
     if (number < 0) return (int)number;
     if (s->sticky.code) return s->sticky.code;
     s->fault.code = 0;
-    int rc = s->desc.no_cache ? 0 : sykli__node_store(s);
+    int rc = s->desc.no_cache ? 0 : sykli__node_store_look(s);
     s->drive.store = s->store_open ? &s->store : NULL;
-    if (!rc && !s->drive.started) rc = sykli__drive_look(&s->drive);
+    // Where no history can be made there is none: nothing in it is needed.
+    if (!rc && !s->drive.started && sykli__drive_look(&s->drive) == SYKLI_ENOMEM)
+        rc = SYKLI_ENOMEM;
     if (!rc && (rc = sykli__drive_ready(&s->drive, sykli__node_environment())))
         sykli__node_stick(s, rc); // half ready, it cannot be done again
     return sykli__node_say(s, rc ? rc : sykli__drive_explain(&s->drive, (uint32_t)number, run,

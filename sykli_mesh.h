@@ -6653,13 +6653,14 @@ static int sykli__mesh_file_write(sykli_mesh *m, const char *name, const void *d
     return sykli_set_error(m->core, SYKLI_EIO, "cannot write %s/%s", m->state_dir, name);
 }
 
-static int sykli__mesh_dir_open(sykli_mesh *m)
+// Opens the state directory. A client only reads it: it makes none.
+static int sykli__mesh_dir_open(sykli_mesh *m, bool client)
 {
     const sykli_sys *sys = m->sys;
     char part[4096];
     size_t size = strlen(m->state_dir);
     if (size >= sizeof part) return sykli_set_error(m->core, SYKLI_EINVAL, "state path too long");
-    for (size_t at = 1; at <= size; at++) { // makes every folder of the path that is not there
+    for (size_t at = 1; at <= size && !client; at++) { // makes each folder that is not there
         if (at < size && m->state_dir[at] != '/') continue;
         memcpy(part, m->state_dir, at);
         part[at] = 0;
@@ -6668,8 +6669,10 @@ static int sykli__mesh_dir_open(sykli_mesh *m)
     m->dir_fd = sys->open(sys->user, SYKLI_CWD, m->state_dir,
                           SYKLI_OPEN_read | SYKLI_OPEN_directory, 0);
     if (m->dir_fd >= 0) return 0;
-    return sykli_set_error(m->core, SYKLI_EPERM, "cannot open the state directory %s",
-                           m->state_dir);
+    int rc = sykli_fail_sys(&m->fault, m->dir_fd, "the state directory %s", m->state_dir);
+    if (client && rc == SYKLI_ENOENT)
+        rc = sykli_fail(&m->fault, SYKLI_ENONODE, "no node runs in %s", m->state_dir);
+    return sykli_set_error(m->core, rc, "%s", m->fault.text);
 }
 
 // ---- connections
@@ -9100,7 +9103,7 @@ static void sykli__mesh_free(sykli_mesh *m)
     sykli_mem_resize(mem, SYKLI_TAG_mesh, m, sizeof *m, 0);
 }
 
-static sykli_mesh *sykli__mesh_new(sykli *s, const char *state_dir)
+static sykli_mesh *sykli__mesh_new(sykli *s, const char *state_dir, bool client)
 {
     sykli_mem *mem = sykli_memory(s);
     sykli_mesh *m = (sykli_mesh *)sykli_mem_resize(mem, SYKLI_TAG_mesh, NULL, 0, sizeof *m);
@@ -9114,7 +9117,7 @@ static sykli_mesh *sykli__mesh_new(sykli *s, const char *state_dir)
     sykli_crypto_init(&m->crypto);
     sykli__remote_init(&m->remote, s);
     m->state_dir = sykli_mem_text(mem, SYKLI_TAG_mesh, state_dir, strlen(state_dir));
-    if (m->state_dir && !sykli__mesh_dir_open(m)) return m;
+    if (m->state_dir && !sykli__mesh_dir_open(m, client)) return m;
     sykli__mesh_free(m);
     return NULL;
 }
@@ -9239,12 +9242,12 @@ static int sykli__mesh_open_client(sykli_mesh *m, bool borrow)
 
 sykli_mesh *sykli_mesh_open(sykli *s, const sykli_mesh_desc *desc)
 {
-    sykli_mesh *m = desc->state_dir ? sykli__mesh_new(s, desc->state_dir) : NULL;
+    bool node = desc->mode == SYKLI_MESH_NODE;
+    sykli_mesh *m = desc->state_dir ? sykli__mesh_new(s, desc->state_dir, !node) : NULL;
     if (!m) {
         if (!desc->state_dir) sykli_set_error(s, SYKLI_EINVAL, "mesh: give a state directory");
         return NULL;
     }
-    bool node = desc->mode == SYKLI_MESH_NODE;
     m->mode = desc->mode;
     snprintf(m->listen, sizeof m->listen, "%s", desc->listen ? desc->listen : "");
     snprintf(m->advertise, sizeof m->advertise, "%s", desc->advertise ? desc->advertise : "");
@@ -9286,7 +9289,7 @@ void sykli_mesh_close(sykli_mesh *m)
 
 int sykli_mesh_create(sykli *s, const char *state_dir)
 {
-    sykli_mesh *m = sykli__mesh_new(s, state_dir);
+    sykli_mesh *m = sykli__mesh_new(s, state_dir, false);
     if (!m) return sykli_last_error(s);
     int rc = sykli__mesh_keys_load(m);
     if (!rc && sykli__mesh_in_mesh(m))
@@ -9315,7 +9318,7 @@ int sykli_mesh_create(sykli *s, const char *state_dir)
 
 int sykli_mesh_id(sykli *s, const char *state_dir, char out[65])
 {
-    sykli_mesh *m = sykli__mesh_new(s, state_dir);
+    sykli_mesh *m = sykli__mesh_new(s, state_dir, false);
     if (!m) return sykli_last_error(s);
     int rc = sykli__mesh_keys_load(m);
     if (!rc && !sykli__mesh_in_mesh(m))
@@ -9434,7 +9437,7 @@ static void sykli__mesh_join_tell(sykli *s, const char *state_dir)
 int sykli_mesh_join(sykli *s, const char *state_dir, const char *token)
 {
     sykli__roster_invite v;
-    sykli_mesh *m = sykli__mesh_new(s, state_dir);
+    sykli_mesh *m = sykli__mesh_new(s, state_dir, false);
     if (!m) return sykli_last_error(s);
     int rc = sykli__roster_invite_decode(&v, token, strlen(token), &m->fault);
     if (rc) rc = sykli__mesh_failed(m);

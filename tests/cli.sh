@@ -317,7 +317,9 @@ SYKLI_CACHE=/proc/nowhere run --json
 expect "a cache that cannot be fails no build" 0 '"ok":true' '"status":"passed"'
 told "the run went on without its cache: the store /proc/nowhere cannot be opened: "
 SYKLI_CACHE=/proc/nowhere run cache stats --json
-expect "but who asks for it is told" 3 '"ok":false' '"data":null' "/proc/nowhere"
+expect "there is nothing in it" 0 '"ok":true' '"tasks":0,"blobs":0' "/proc/nowhere"
+SYKLI_CACHE=/proc/nowhere run doctor
+expect "but who asks what is wrong is told" 3 "cache     /proc/nowhere"
 
 project secret <<'J'
 {"version":"1","tasks":[{"name":"s","command":"echo got $TOKEN_OF_TEST","secrets":["TOKEN_OF_TEST"]}]}

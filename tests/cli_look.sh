@@ -132,6 +132,34 @@ run logs after
 expect "found when the run has ended" 0 "later"
 holds "it is there" sh -c 'cat elsewhere/*/after-*.log | grep -qx later'
 
+# ---- where nothing may be written ----
+# What only reads makes no folder: .sykli cannot be one here, and the others would show below `none`.
+project sealed <<'J'
+{"version":"1","tasks":[{"name":"reads","command":"true","inputs":["sykli.json"]}]}
+J
+: >.sykli
+XDG_CACHE_HOME=$work/sealed/none XDG_STATE_HOME=$work/sealed/none
+run explain reads
+expect "explain without a history and a cache" 0 "reads: would run: its result is not in the cache"
+run run --dry-run
+expect "and a dry run" 0 "its result is not in the cache"
+for words in "history" "history --flaky" "query tasks" "query history" "query actions" "memory" \
+    "config get workers" "cache ls" "cache stats" "cache verify" "cache gc" "cache clear"; do
+    run $words
+    expect "$words" 0
+done
+run nodes
+expect "there is no node" 3
+told "no node runs"
+holds "nothing was made" [ ! -e none ]
+XDG_CACHE_HOME=$work/cache XDG_STATE_HOME=$work/state
+run cache ls
+expect "a cache that is one" 0 "quick"
+mkdir -p none/sykli/VERSION
+XDG_CACHE_HOME=$work/sealed/none run cache ls
+expect "one that cannot be read" 3
+told "none/sykli/VERSION: Is a directory"
+
 # ---- graph ----
 project graphs <<'J'
 {"version":"1","tasks":[{"name":"a\"b","command":"true"},
