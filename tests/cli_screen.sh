@@ -82,6 +82,23 @@ holds "Ctrl-C ends it" grep -qx 130 ended
 shows "cancelled"
 close
 
+# ---- gates ----
+project gates <<'J'
+{"version":"1","tasks":[
+ {"name":"v","gate":{"strategy":"env","env_var":"NEVER_SET"}},
+ {"name":"f","gate":{"strategy":"file","file_path":"yes"}},
+ {"name":"r","command":"until [ -e go ]; do sleep 0.05; done"}]}
+J
+terminal 80 24 -j 1
+shows "0 of 3 done · 1 running · 2 waiting"
+holds "what would open a gate" grep -qE '▸ v +[0-9.]+s  waits for the variable NEVER_SET' out
+shows "waits for the file yes"
+shows "▸ r"
+tmux -S "$socket" send-keys C-c
+until_true [ -e ended ]
+close
+cd ../screen || exit 1
+
 # ---- a log ----
 touch go
 run --keep-going

@@ -297,18 +297,22 @@ expect "wrong gates" 1 '`gate` is a string, an object is wanted' '"type":"invali
 project oddgates '{"name":"a","gate":{"strategy":"webhook"}},{"name":"b","gate":{"strategy":"vote"}}'
 run validate --json
 expect "gates that will not open" 0 '"type":"gate_never_opens"' '"type":"unknown_gate_strategy"'
-# asked ANSWER: runs in a terminal, where the answer is typed.
+# asked ANSWER: runs in a terminal, where the answer is typed; an Enter before the question is none.
 asked() {
     code=0
-    echo "$1" | script -qec "$sykli run" /dev/null >out 2>&1 || code=$?
+    { echo; until_true grep -qF 'y/N' out; printf '%b' "$1"; } \
+        | script -qefc "$sykli run" /dev/null >out 2>&1 || code=$?
 }
 project ask '{"name":"g","command":"echo done","gate":{"strategy":"prompt","message":"Deploy?"}},
  {"name":"t","command":"true"}'
 if script --version 2>/dev/null | grep -q util-linux; then
-    asked y
+    asked 'y\n'
     expect "approved at a terminal, with the display on" 0 'g: Deploy?  [y/N]' '2 passed'
-    asked n
+    asked 'n\n'
     expect "denied at a terminal" 1 'denied at the terminal' '1 failed'
+    asked '\004'
+    expect "no answer is none" 1 'denied at the terminal' '1 failed'
+    holds "what follows has its own line" grep -q '^sykli · ' out
 fi
 project hooks '{"name":"y","gate":{"strategy":"webhook","webhook_url":"http://h/yes","message":"m"}},
  {"name":"n","gate":{"strategy":"webhook","webhook_url":"http://h/no"}},

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { ANSWER_MAX_BYTES = 64 << 10 };
@@ -77,8 +78,23 @@ static void decide(gates *g, gate *at, bool go, const char *reason)
     sykli_task_decide(g->s, task, go ? SYKLI_STATUS_passed : SYKLI_STATUS_failed, reason);
 }
 
+const char *gates_wait_for(const gates *g, const char *task)
+{
+    const pipeline_task *t = pipeline_find(g->p, task);
+    const pipeline_gate *how = t->gate;
+    if (!how) return "";
+    if (!strcmp(how->strategy, "env"))
+        return cli_print(g->c, "waits for the variable %s", how->env_var ? how->env_var : "");
+    if (!strcmp(how->strategy, "file"))
+        return cli_print(g->c, "waits for the file %s", how->file_path ? how->file_path : "");
+    if (!strcmp(how->strategy, "webhook")) return "waits for the webhook";
+    if (terminal() || !g->reached) return "waits for an answer";
+    return cli_print(g->c, "waits for: sykli gate approve %s %s", sykli_node_name(g->s), task);
+}
+
 // ---- strategies ----
 
+// What was typed before the question is no answer to it: an Enter too many would deny.
 static void ask(gates *g, gate *at)
 {
     const pipeline_gate *how = at->task->gate;
@@ -86,6 +102,7 @@ static void ask(gates *g, gate *at)
         if (!g->reached) decide(g, at, false, "denied: there is no terminal to ask at");
         return;
     }
+    tcflush(0, TCIFLUSH);
     fputs("\r\x1b[K  ? ", stderr);
     cli_put(stderr, at->task->name, 0);
     fputs(how->message ? ": " : "", stderr);
@@ -104,6 +121,7 @@ static bool typed(gates *g)
     while (poll(&p, 1, 0) > 0) {
         ssize_t got = read(0, &c, 1);
         if (got < 0) return false;
+        if (got == 0) fputc('\n', stderr); // as Enter would have
         if (got == 0 || c == '\n') {
             g->line[g->size] = 0;
             return true;

@@ -15,6 +15,8 @@ void gates_event(gates *g, const sykli_event *event);
 void gates_tick(gates *g);
 enum { GATE_TICK_MS = 200 };
 bool gates_open(const gates *g);
+// What would let a held task go on, as a sentence without its beginning: "waits for the file x".
+const char *gates_wait_for(const gates *g, const char *task);
 // Whether somebody is or will be asked on the terminal: nothing else may draw on it.
 bool gates_asking(const gates *g);
 void gates_end(gates *g);

@@ -1,6 +1,7 @@
 // What is seen while a run goes on. On a terminal: the running tasks with their time and last
 // line, drawn in place below what is already said. Elsewhere: one line with its time per change.
 #define _GNU_SOURCE 1
+#include "gate.h"
 #include "run.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ typedef struct shown {
     sykli_task task;
     const char *name;
     uint64_t since_ms;
+    bool held; // it waits for a decision
     char last[LAST_MAX_BYTES];
 } shown;
 
@@ -55,8 +57,8 @@ typedef struct frame {
 static void put_text(frame *f, cli_style style, const char *text, int columns_max)
 {
     int room = f->width - 1 - f->used;
-    if (columns_max && columns_max < room) room = columns_max;
     if (room < 2) return;
+    if (columns_max && columns_max < room) room = columns_max;
     fputs(cli_style_on(f->d->colour, style), f->to);
     f->used += cli_put(f->to, text, room);
     if (style != CLI_PLAIN) fputs(cli_style_on(f->d->colour, CLI_PLAIN), f->to);
@@ -127,6 +129,7 @@ static void put_counts(frame *f, uint64_t now)
 {
     const progress *d = f->d;
     char text[160], time[32];
+    size_t held = 0;
     put_text(f, CLI_PLAIN, "  ", 0);
     put_bar(f);
     snprintf(text, sizeof text, "%zu of %zu done", d->done, d->total);
@@ -135,7 +138,12 @@ static void put_counts(frame *f, uint64_t now)
     if (d->failures) put_text(f, CLI_BAD, text, 0);
     snprintf(text, sizeof text, " · %zu cached", d->cached);
     if (d->cached) put_text(f, CLI_PLAIN, text, 0);
-    snprintf(text, sizeof text, " · %zu running · %s", d->count, elapsed(time, now - d->begun_ms));
+    for (size_t i = 0; i < d->count; i++) held += d->running[i]->held;
+    snprintf(text, sizeof text, " · %zu running", d->count - held);
+    put_text(f, CLI_FAINT, text, 0);
+    snprintf(text, sizeof text, " · %zu waiting", held);
+    if (held) put_text(f, CLI_FAINT, text, 0);
+    snprintf(text, sizeof text, " · %s", elapsed(time, now - d->begun_ms));
     put_text(f, CLI_FAINT, text, 0);
     if (d->r->cancelled_by) put_text(f, CLI_BAD, " · ending; Ctrl-C again kills", 0);
     end_line(f);
@@ -269,6 +277,7 @@ static size_t show(progress *d, const sykli_event *e)
     }
     d->running[at]->task = e->task;
     d->running[at]->since_ms = sykli_now_ms(d->r->s);
+    d->running[at]->held = e->kind == SYKLI_EVENT_task_held;
     *d->running[at]->last = 0;
     return at;
 }
@@ -295,12 +304,13 @@ static void keep_last(const progress *d, shown *s, const char *text, size_t size
     sykli_buf_free(&safe);
 }
 
-// A held task is shown among the running ones, with what it does.
+// A held task is shown among the running ones, with what would let it go on.
 static void hold(progress *d, const sykli_event *e)
 {
+    const char *why = gates_wait_for(d->r->gates, e->name);
     size_t at = show(d, e);
-    if (at < d->count) snprintf(d->running[at]->last, LAST_MAX_BYTES, "waits for approval");
-    say(d, "held", e->name, NULL);
+    if (at < d->count) keep_last(d, d->running[at], why, strlen(why));
+    say(d, "held", e->name, why);
 }
 
 // The text of an event is one whole line.
