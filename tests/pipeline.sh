@@ -177,7 +177,7 @@ expect "evidence" 1 '"name":"report","ref_pattern":"r/**/*.xml","required":true,
 cat >"$work/bin/vault" <<'END'
 #!/bin/sh
 echo "$@" >>"$VAULT_CALLS"
-[ "$4" = secret/slow ] && exec sleep 60
+[ "$4" = secret/slow ] && echo $$ >"$VAULT_CALLS.slow" && exec sleep 60
 [ "$5" = "" ] && [ "$4" = secret/db ] && [ "$3" = -field=pw ] && echo from-the-vault-1
 END
 chmod +x "$work/bin/vault"
@@ -200,6 +200,16 @@ project slowsecret '{"name":"a","command":"true","secret_refs":[
 SYKLI_VAULT_TIMEOUT=300ms run
 expect "a vault that does not answer" 1 'requires secrets: no S from vault secret/slow'
 told 'secret S: vault secret/slow: no answer within 300ms (vault.timeout)'
+told 'sykli: waiting for vault: secret/slow'
+vault_is_gone() { ! kill -0 "$(cat "$VAULT_CALLS.slow")" 2>/dev/null; }
+rm "$VAULT_CALLS.slow"
+"$sykli" run >out 2>err </dev/null &
+until_true [ -s "$VAULT_CALLS.slow" ]
+kill -TERM $!
+code=0
+wait $! || code=$?
+expect "a signal while vault is asked ends the run" 143
+holds "and vault with it" vault_is_gone
 SYKLI_VAULT_TIMEOUT=soon run
 told 'SYKLI_VAULT_TIMEOUT, or vault.timeout in '
 cd "$work/secrets" || exit 1

@@ -28,8 +28,7 @@ static int run(cli *c, tool *t, uint32_t limit_ms, const char *command, const ch
 {
     const char *const argv[] = { "/bin/sh", "-c", cli_print(c, "exec %s %s", compiler(), command),
                                  "sykli", source, include, out, NULL };
-    int rc = tool_begin(c, t, argv, NULL, limit_ms, OUTPUT_MAX_BYTES);
-    return rc ? rc : tool_wait(c, t);
+    return tool_run(c, t, compiler(), argv, NULL, limit_ms, OUTPUT_MAX_BYTES);
 }
 
 static void add(sykli_sha256 *hash, const void *data, size_t size)
@@ -216,6 +215,7 @@ static int compile(cli *c, uint32_t limit_ms, const char *path, const char *fold
                  fresh);
     if (rc || !tool_passed(&t)) {
         unlink(fresh);
+        if (rc == -EINTR) return CLI_INFRASTRUCTURE; // whoever caught the signal speaks of it
         if (rc == -ETIMEDOUT)
             return cli_fail(c, CLI_FAILED, "compile_timeout",
                             "emit.timeout in sykli.yaml or SYKLI_EMIT_TIMEOUT gives it more time",

@@ -85,13 +85,14 @@ static int run_program(cli *c, const char *command, const char *file, const char
     char limit[32];
     int code = compile_limit(c, &limit_ms);
     if (code) return code;
-    int rc = tool_begin(c, &t, argv, out->dir, limit_ms, SYKLI_JSON_SIZE_MAX);
-    if (!rc) rc = tool_wait(c, &t);
+    int rc = tool_run(c, &t, cli_print(c, "%s --emit", file), argv, out->dir, limit_ms,
+                      SYKLI_JSON_SIZE_MAX);
     if (rc == -ETIMEDOUT)
         return cli_fail(c, CLI_FAILED, "emit_timeout",
                         "emit.timeout in sykli.yaml or SYKLI_EMIT_TIMEOUT gives it more time",
                         "%s printed no whole pipeline within %s", file,
                         sykli_format_duration(limit, limit_ms));
+    if (rc == -EINTR) return CLI_INFRASTRUCTURE; // whoever caught the signal speaks of it
     if (rc < 0)
         return cli_fail(c, CLI_INFRASTRUCTURE, "emit_failed", NULL, "%s: %s", file, strerror(-rc));
     out->text = t.text;

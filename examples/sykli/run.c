@@ -158,7 +158,7 @@ static sykli_jobserver jobserver_form(const run *r)
     bool asks = false;
     for (size_t i = 0; i < r->p->task_count && !asks; i++)
         asks = r->p->tasks[i].command && strstr(r->p->tasks[i].command, "make");
-    if (!asks || tool_begin(r->c, &t, argv, NULL, 5000, 4096) || tool_wait(r->c, &t)
+    if (!asks || tool_run(r->c, &t, argv[0], argv, NULL, 5000, 4096)
         || strncmp(t.text, "GNU Make ", 9))
         return SYKLI_JOBSERVER_pipe;
     const char *dot = strchr(t.text + 9, '.');

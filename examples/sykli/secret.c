@@ -19,6 +19,7 @@
 #endif
 
 enum { TIMEOUT_MS = 30000, SIZE_MAX_BYTES = 64 << 10 };
+static const char wanted[] = "a text of at most 64 KiB is wanted";
 
 extern char **environ;
 
@@ -120,7 +121,7 @@ static void from_file(cli *c, pipeline_secret *ref, const char *dir)
         return;
     }
     if (size > SIZE_MAX_BYTES || strlen(text) != size) {
-        not_found(ref, "a text of at most 64 KiB is wanted");
+        not_found(ref, wanted);
         return;
     }
     while (size && (text[size - 1] == '\n' || text[size - 1] == '\r')) text[--size] = 0;
@@ -129,6 +130,15 @@ static void from_file(cli *c, pipeline_secret *ref, const char *dir)
         return;
     }
     ref->value = text;
+}
+
+// What it printed without the line ends behind it.     returns  NULL after a message
+static const char *vault_value(const pipeline_secret *ref, tool *t)
+{
+    while (t->size && t->text[t->size - 1] == '\n') t->text[--t->size] = 0;
+    if (t->size && strlen(t->text) == t->size) return t->text;
+    not_found(ref, t->size ? wanted : "there is no value");
+    return NULL;
 }
 
 static void from_vault(cli *c, pipeline_secret *ref)
@@ -147,24 +157,15 @@ static void from_vault(cli *c, pipeline_secret *ref)
     uint32_t limit_ms;
     char limit[32];
     if (config_file_limit(c, "SYKLI_VAULT_TIMEOUT", "vault.timeout", TIMEOUT_MS, &limit_ms)) return;
-    int rc = tool_begin(c, &t, argv, NULL, limit_ms, SIZE_MAX_BYTES);
-    if (!rc) rc = tool_wait(c, &t);
-    if (rc) {
-        not_found(ref, rc != -ETIMEDOUT ? strerror(-rc)
-                       : cli_print(c, "no answer within %s (vault.timeout)",
-                                   sykli_format_duration(limit, limit_ms)));
-        return;
-    }
-    if (!tool_passed(&t)) {
-        not_found(ref, tool_ending(c, &t));
-        return;
-    }
-    while (t.size && t.text[t.size - 1] == '\n') t.text[--t.size] = 0;
-    if (!t.size || strlen(t.text) != t.size) {
-        not_found(ref, "there is no value");
-        return;
-    }
-    ref->value = t.text;
+    int rc = tool_run(c, &t, cli_print(c, "vault: %s", path), argv, NULL, limit_ms,
+                      SIZE_MAX_BYTES);
+    if (rc == -EINTR) return; // the run ends before it begins
+    if (rc == -ETIMEDOUT)
+        not_found(ref, cli_print(c, "no answer within %s (vault.timeout)",
+                                 sykli_format_duration(limit, limit_ms)));
+    else if (rc) not_found(ref, rc == -EFBIG ? wanted : strerror(-rc));
+    else if (!tool_passed(&t)) not_found(ref, tool_ending(c, &t));
+    else ref->value = vault_value(ref, &t);
 }
 
 static void find(cli *c, pipeline_secret *ref, const char *dir)

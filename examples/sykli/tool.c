@@ -8,7 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROOM_FIRST = 16 << 10, STEP_MS = 1000 };
+enum { ROOM_FIRST = 16 << 10, STEP_MS = 1000, SAY_MS = 2000 };
+
+// The one that ended a wait. Whoever caught it, and lives, waits for no other program.
+static volatile sig_atomic_t signal_got;
 
 static int64_t now_ms(const cli *c)
 {
@@ -75,7 +78,8 @@ static void grow(cli *c, tool *t)
 static int ended(cli *c, tool *t)
 {
     int rc;
-    while ((rc = (int)waitpid(t->pid, &t->status, WNOHANG)) == 0 && now_ms(c) < t->deadline_ms)
+    while ((rc = (int)waitpid(t->pid, &t->status, WNOHANG)) == 0 && now_ms(c) < t->deadline_ms
+           && !signal_got)
         poll(NULL, 0, 5);
     if (rc == 0) return give_up(t, -ETIMEDOUT);
     close(t->fd);
@@ -100,10 +104,57 @@ int tool_step(cli *c, tool *t, int wait_ms)
     return got ? 1 : ended(c, t);
 }
 
-int tool_wait(cli *c, tool *t)
+// ---- waiting ----
+
+static void on_signal(int number) { signal_got = number; }
+
+static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+enum { SIGNALS = sizeof signals / sizeof *signals };
+
+static void catch_signals(struct sigaction old[SIGNALS])
 {
-    int rc;
-    while ((rc = tool_step(c, t, STEP_MS)) > 0) {}
+    struct sigaction action = { .sa_handler = on_signal };
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < SIGNALS; i++) {
+        sigaction(signals[i], NULL, &old[i]);
+        if (old[i].sa_handler != SIG_IGN) sigaction(signals[i], &action, NULL);
+    }
+}
+
+static void say(const cli *c, const char *what)
+{
+    if (cli_has(c, "quiet")) return;
+    fputs("sykli: waiting for ", stderr);
+    cli_put(stderr, what, 0);
+    fputc('\n', stderr);
+}
+
+static int wait_for(cli *c, tool *t, const char *what)
+{
+    int64_t half_ms = (t->deadline_ms - now_ms(c)) / 2;
+    int64_t say_at_ms = now_ms(c) + (half_ms < SAY_MS ? half_ms : SAY_MS);
+    int rc = 1;
+    while (rc > 0 && !signal_got) {
+        int64_t left_ms = say_at_ms - now_ms(c);
+        if (left_ms <= 0) say(c, what);
+        if (left_ms <= 0) say_at_ms = INT64_MAX; // it is said
+        rc = tool_step(c, t, left_ms > 0 && left_ms < STEP_MS ? (int)left_ms : STEP_MS);
+    }
+    return signal_got ? give_up(t, -EINTR) : rc;
+}
+
+// In a group of its own a program hears nothing of a Ctrl-C, and it is not to outlive us.
+int tool_run(cli *c, tool *t, const char *what, const char *const *argv, const char *dir,
+             uint32_t timeout_ms, size_t size_max)
+{
+    struct sigaction old[SIGNALS];
+    memset(t, 0, sizeof *t);
+    if (signal_got) return -EINTR;
+    catch_signals(old);
+    int rc = tool_begin(c, t, argv, dir, timeout_ms, size_max);
+    if (!rc) rc = wait_for(c, t, what);
+    for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &old[i], NULL);
+    if (signal_got) raise(signal_got);
     return rc;
 }
 

@@ -22,12 +22,17 @@ int tool_begin(cli *c, tool *t, const char *const *argv, const char *dir, uint32
 // Takes what it has printed, waiting at most so long.
 //   returns  1 it runs; 0 it has ended; -ETIMEDOUT, -EFBIG or another error: it is killed
 int tool_step(cli *c, tool *t, int wait_ms);
-// The same to the end.       returns  0 it has ended; else the error
-int tool_wait(cli *c, tool *t);
 // Kills it with all it started. Nothing if it has ended.
 void tool_kill(tool *t);
 // "exit code 2", "signal 9", "there is no such program"
 char *tool_ending(cli *c, const tool *t);
 bool tool_passed(const tool *t); // it ended with code 0
+
+// Starts a program and waits for its end; if that takes 2 s or half of its time, says so. A signal
+// that would end us, or that somebody catches, ends the program first.
+//   what     as it is called in "waiting for ..."
+//   returns  0 it has ended; -EINTR after a signal, from then on at once; else the error
+int tool_run(cli *c, tool *t, const char *what, const char *const *argv, const char *dir,
+             uint32_t timeout_ms, size_t size_max);
 
 #endif
