@@ -87,6 +87,44 @@ starts --output stream
 ran 2
 expect "a change while tasks run is seen" 0 "t | first" "t | more"
 stops INT 130
+# A pipeline that cannot be read, or is away for a moment, ends nothing: it is waited for.
+project broken <<'J'
+J
+rm sykli.json
+pipe() { printf '{"version":"1","tasks":[{"name":"%s","command":"cat in","inputs":["in"]}]}' "$1"; }
+mkdir -p ci
+printf '#!/bin/sh\ncat ci/pipe\n' >ci/emit
+chmod +x ci/emit
+pipe first >ci/pipe
+echo one >in
+starts -f ci/emit --output stream
+ran 1
+printf '#!/bin/sh\nexit 7\n' >ci/emit
+ran 2
+told "ci/emit changed"
+told "ci/emit --emit ended with exit code 7"
+echo two >in
+ran 3
+told "in changed"
+rm ci/emit
+ran 4
+pipe last >ci/pipe
+printf '#!/bin/sh\ncat ci/pipe\n' >next && chmod +x next && mv next ci/emit
+ran 5
+expect "what was mended has run" 0 "first | one" "last | two"
+stops INT 130
+pipe out >../out.json
+starts -f ../out.json t
+wait $pid
+code=$?
+expect "a task that is not there at first" 2
+starts -f ../out.json out
+ran 1
+pipe renamed >../out.json
+ran 2
+told "../out.json changed"
+told "no task is named out"
+stops INT 130
 run run --watch -f -
 expect "stdin cannot be watched" 2
 finish

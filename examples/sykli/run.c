@@ -478,7 +478,8 @@ static int run_watching(cli *c)
                   .quiet = cli_has(c, "quiet"), .watching = true, .watch = w };
         code = run_once(c, &r, &p, &source);
         w = r.watch;
-        again = r.watched && !signal_got && wait_for_change(c, &r);
+        if (w && !r.watched) watch_keep(w); // the pipeline, or what is wanted of it, is not there
+        again = w && !signal_got && wait_for_change(c, &r);
         if (source.text) pipeline_free(&p);
         cli_release(c, mark);
     } while (again);

@@ -34,8 +34,8 @@ typedef struct snapshot {
 } snapshot;
 
 struct watch {
-    const pipeline *p;
-    const pipeline_source *source;
+    const pipeline *p; // NULL: it cannot be read
+    char *dir, *name;  // the project, and the pipeline's file from there
     snapshot seen;
     int notify; // inotify, -1: none
     size_t folders;
@@ -89,7 +89,7 @@ static bool is_below(const char *path, const char *folder)
 
 static bool is_output(const pipeline *p, const char *path)
 {
-    for (size_t i = 0; i < p->task_count; i++)
+    for (size_t i = 0; p && i < p->task_count; i++)
         for (size_t k = 0; k < p->tasks[i].output_count; k++) {
             const char *output = p->tasks[i].outputs[k].value;
             if (is_below(path, output) || sykli_glob_match(output, path)) return true;
@@ -97,9 +97,17 @@ static bool is_output(const pipeline *p, const char *path)
     return false;
 }
 
+static const file *find(const snapshot *s, const char *path)
+{
+    const file key = { .path = (char *)(uintptr_t)path };
+    return s->count ? bsearch(&key, s->files, s->count, sizeof key, by_path) : NULL;
+}
+
+// While the pipeline cannot be read: what was read before.
 static bool is_read(const watch *w, const char *path)
 {
-    bool read = !strcmp(path, w->source->name);
+    bool read = !strcmp(path, w->name);
+    if (!w->p) return read || find(&w->seen, path);
     for (size_t i = 0; i < w->p->task_count && !read; i++)
         read = w->p->tasks[i].wanted && affected_reads(&w->p->tasks[i], path);
     return read && !is_output(w->p, path);
@@ -109,7 +117,10 @@ static bool is_read(const watch *w, const char *path)
 static bool leads_on(const watch *w, const char *folder)
 {
     size_t size = strlen(folder);
-    for (size_t i = 0; i < w->p->task_count; i++)
+    if (is_below(w->name, folder)) return true;
+    for (size_t i = 0; !w->p && i < w->seen.count; i++)
+        if (is_below(w->seen.files[i].path, folder)) return true;
+    for (size_t i = 0; w->p && i < w->p->task_count; i++)
         for (size_t k = 0; w->p->tasks[i].wanted && k < w->p->tasks[i].input_count; k++) {
             const char *pattern = w->p->tasks[i].inputs[k];
             size_t fixed = sykli_glob_fixed(pattern);
@@ -137,21 +148,23 @@ static void add_watch(watch *w, const char *folder)
     w->polls = true;
 }
 
+static void out_of_memory(void)
+{
+    fputs("sykli: out of memory\n", stderr);
+    exit(CLI_INFRASTRUCTURE);
+}
+
 static void add_file(snapshot *s, const snapshot *last, const char *path, const char *full,
                      const struct stat *st)
 {
     file fresh = { strdup(path), *st, { { 0 } } };
     file *grown = s->files;
-    const file *old = last->count
-        ? bsearch(&fresh, last->files, last->count, sizeof fresh, by_path) : NULL;
+    const file *old = find(last, path);
     if (s->count == s->room) {
         s->room = s->room ? s->room * 2 : 64;
         grown = realloc(s->files, s->room * sizeof *grown);
     }
-    if (!grown || !fresh.path) {
-        fputs("sykli: out of memory\n", stderr);
-        exit(CLI_INFRASTRUCTURE);
-    }
+    if (!grown || !fresh.path) out_of_memory();
     s->files = grown;
     if (old && is_same(&old->st, st, last->looked_at)) fresh.digest = old->digest;
     else digest(full, &fresh.digest);
@@ -162,7 +175,7 @@ static void add_file(snapshot *s, const snapshot *last, const char *path, const 
 static void look(watch *w, snapshot *s, const char *folder, int depth)
 {
     char path[4096], full[8192];
-    snprintf(full, sizeof full, "%s/%s", w->source->dir, folder);
+    snprintf(full, sizeof full, "%s/%s", w->dir, folder);
     DIR *d = opendir(full);
     if (!d) return;
     add_watch(w, full);
@@ -170,7 +183,7 @@ static void look(watch *w, snapshot *s, const char *folder, int depth)
         struct stat st;
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
         int size = snprintf(path, sizeof path, "%s%s%s", folder, *folder ? "/" : "", e->d_name);
-        int all = snprintf(full, sizeof full, "%s/%s", w->source->dir, path);
+        int all = snprintf(full, sizeof full, "%s/%s", w->dir, path);
         if (size < 0 || (size_t)size >= sizeof path || (size_t)all >= sizeof full) continue;
         if (lstat(full, &st)) continue;
         if (!S_ISDIR(st.st_mode) && is_read(w, path)) add_file(s, &w->seen, path, full, &st);
@@ -182,12 +195,26 @@ static void look(watch *w, snapshot *s, const char *folder, int depth)
     closedir(d);
 }
 
+static bool is_outside(const char *name) { return *name == '/' || !strncmp(name, "../", 3); }
+
+// One file that is not in the project.
+static void look_at(watch *w, snapshot *s, const char *path)
+{
+    char folder[4096];
+    struct stat st;
+    int size = (int)(strrchr(path, '/') - path);
+    snprintf(folder, sizeof folder, "%.*s", size ? size : 1, path);
+    add_watch(w, folder);
+    if (!lstat(path, &st)) add_file(s, &w->seen, path, path, &st);
+}
+
 static void take(watch *w, snapshot *out)
 {
     memset(out, 0, sizeof *out);
     out->looked_at = time(NULL);
     w->folders = 0;
     look(w, out, "", 0);
+    if (is_outside(w->name)) look_at(w, out, w->name);
     if (out->count) qsort(out->files, out->count, sizeof *out->files, by_path);
 }
 
@@ -232,6 +259,15 @@ static size_t look_again(cli *c, watch *w, const char **first)
     return count;
 }
 
+// A file that was given with -f is read where it is, for the project that is here.
+static const char *name_of(const pipeline_source *source)
+{
+    const char *path = source->path;
+    if (strcmp(source->dir, ".")) return source->name;
+    while (!strncmp(path, "./", 2)) path += 2;
+    return path;
+}
+
 watch *watch_begin(const pipeline *p, const pipeline_source *source, watch *w)
 {
     if (!w) {
@@ -243,14 +279,20 @@ watch *watch_begin(const pipeline *p, const pipeline_source *source, watch *w)
 #endif
     }
     snapshot now;
+    free(w->dir);
+    free(w->name);
     w->p = p;
-    w->source = source;
+    w->dir = strdup(source->dir);
+    w->name = strdup(name_of(source));
+    if (!w->dir || !w->name) out_of_memory();
     w->polls = w->notify < 0;
     take(w, &now);
     forget(&w->seen);
     w->seen = now;
     return w;
 }
+
+void watch_keep(watch *w) { w->p = NULL; }
 
 bool watch_wait(cli *c, watch *w, int (*stop)(void), const char **changed, size_t *more)
 {
@@ -275,5 +317,7 @@ void watch_end(watch *w)
 {
     if (w->notify >= 0) close(w->notify);
     forget(&w->seen);
+    free(w->dir);
+    free(w->name);
     free(w);
 }

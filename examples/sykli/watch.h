@@ -12,6 +12,9 @@ typedef struct watch watch;
 //   returns  NULL: there is no memory
 watch *watch_begin(const pipeline *p, const pipeline_source *source, watch *last);
 
+// What the next pipeline reads is not known, for it cannot be read: what the last one read counts.
+void watch_keep(watch *w);
+
 // Waits for a change since watch_begin, until it is quiet again.
 //   stop     asked again and again; not 0 ends the waiting
 //   changed  a file that has changed; *more: how many others have
