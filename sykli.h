@@ -15162,13 +15162,13 @@ static void sykli__history_digest_skip(sykli__history *h)
     sys->close(sys->user, fd);
 }
 
-// Appends to the record what was gathered.
+// Appends to the record what was gathered.     returns  0 or the negated errno
 static int sykli__history_flush(sykli__history *h)
 {
     if (h->fd < 0 || !h->batch.size) return 0;
     int rc = sykli__tree_write(h->mem->sys, h->fd, h->batch.data, h->batch.size);
     sykli_buf_reset(&h->batch);
-    return rc < 0 ? SYKLI_EIO : 0;
+    return rc;
 }
 
 // Reads what is remembered of tasks, if that was not done yet. Until then what this run has to tell
@@ -15351,13 +15351,13 @@ static int sykli__history_begin(sykli__history *h, uint64_t run, uint64_t starte
                     started, count, pid < 0 ? 0 : pid);
     if (h->logs_apart) sykli__history_field(&h->batch, ",\"logs\":", h->log_dir);
     sykli_buf_text(&h->batch, "}\n");
-    int rc = h->batch.error ? h->batch.error : sykli__history_flush(h);
+    int rc = h->batch.error ? -ENOMEM : sykli__history_flush(h);
     if (rc) { // a run that never began would hide the last one that did
         sykli__history_fd_close(h, &h->fd);
         sys->remove(sys->user, h->runs, name, 0);
     }
     sykli__history_prune(h);
-    return rc ? sykli_fail(f, rc, "the record of run %llu cannot be written", id) : 0;
+    return rc ? sykli_fail_sys(f, rc, "the record of run %llu cannot be written", id) : 0;
 }
 
 // A member of hex digits, which need no look at each; `name` ends with the quote before them.
@@ -15419,7 +15419,8 @@ static int sykli__history_task_put(sykli__history *h, const sykli__history_task 
         return SYKLI_ENOMEM;
     }
     if (h->loaded) sykli__history_learn(h, task);
-    return cheap && b->size < SYKLI__HISTORY_BATCH ? 0 : sykli__history_flush(h);
+    if (cheap && b->size < SYKLI__HISTORY_BATCH) return 0;
+    return sykli__history_flush(h) ? SYKLI_EIO : 0;
 }
 
 // Ends the record.
@@ -15428,7 +15429,7 @@ static int sykli__history_end(sykli__history *h, uint64_t ended_ms, uint64_t fai
     if (h->fd < 0) return 0;
     unsigned long long ended = ended_ms, count = failed;
     sykli_buf_print(&h->batch, "{\"ended_ms\":%llu,\"failed\":%llu}\n", ended, count);
-    int rc = h->batch.error ? h->batch.error : sykli__history_flush(h);
+    int rc = h->batch.error ? h->batch.error : sykli__history_flush(h) ? SYKLI_EIO : 0;
     sykli__history_fd_close(h, &h->fd);
     sykli__history_fd_close(h, &h->run_logs);
     sykli__history_fd_close(h, &h->run_keys);
@@ -20051,13 +20052,14 @@ static int sykli__node_config_env(sykli *s)
 // The pipe that ends a wait from elsewhere. Its end for writing must not block, or who wakes waits.
 static int sykli__node_open_wake(sykli *s)
 {
-    if (s->sys.pipe(s->sys.user, s->wake) < 0) s->wake[0] = s->wake[1] = -1;
-    else if (s->sys.nonblock(s->sys.user, s->wake[1]) >= 0) return 0;
+    int rc = s->sys.pipe(s->sys.user, s->wake);
+    if (rc < 0) s->wake[0] = s->wake[1] = -1;
+    else if ((rc = s->sys.nonblock(s->sys.user, s->wake[1])) >= 0) return 0;
     for (int i = 0; i < 2; i++) {
         if (s->wake[i] >= 0) s->sys.close(s->sys.user, s->wake[i]);
         s->wake[i] = -1;
     }
-    return sykli_fail(&s->fault, SYKLI_EIO, "cannot make the pipe that wakes the loop");
+    return sykli_fail_sys(&s->fault, rc, "the pipe that wakes the loop");
 }
 
 static int sykli__node_open_parts(sykli *s)

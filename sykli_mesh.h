@@ -6640,17 +6640,17 @@ static int sykli__mesh_file_write(sykli_mesh *m, const char *name, const void *d
     int fd = sys->open(sys->user, m->dir_fd, tmp,
                        SYKLI_OPEN_write | SYKLI_OPEN_create | SYKLI_OPEN_truncate
                            | SYKLI_OPEN_nofollow, 0600);
-    if (fd < 0) return sykli_set_error(m->core, SYKLI_EIO, "cannot write %s/%s", m->state_dir, tmp);
-    int64_t rc = 0;
+    int64_t rc = fd < 0 ? fd : 0;
     for (size_t at = 0; rc >= 0 && at < size; at += rc > 0 ? (size_t)rc : 0)
         rc = sys->write(sys->user, fd, (const uint8_t *)data + at, size - at);
     if (rc >= 0) rc = sys->sync(sys->user, fd);
-    sys->close(sys->user, fd);
+    if (fd >= 0) sys->close(sys->user, fd);
     if (rc >= 0) rc = sys->rename(sys->user, m->dir_fd, tmp, m->dir_fd, name);
     if (rc >= 0) rc = sys->sync(sys->user, m->dir_fd);
     if (rc >= 0) return 0;
-    sys->remove(sys->user, m->dir_fd, tmp, 0);
-    return sykli_set_error(m->core, SYKLI_EIO, "cannot write %s/%s", m->state_dir, name);
+    if (fd >= 0) sys->remove(sys->user, m->dir_fd, tmp, 0);
+    sykli_fail_sys(&m->fault, rc, "%s/%s cannot be written", m->state_dir, name);
+    return sykli__mesh_failed(m);
 }
 
 // Opens the state directory. A client only reads it: it makes none.

@@ -39,6 +39,7 @@ expect "no history yet" 0 '"items":[]'
 run history
 expect "nor for people" 0
 lines 0
+told "no run is recorded here yet"
 run --keep-going
 run run quick
 run history -n 1
@@ -74,6 +75,13 @@ run logs silent
 expect "what has printed nothing" 1 "!quick"
 run logs nothing --json
 expect "what there is not" 1 '"code":"log_not_found"'
+run logs nothing
+expect "and those that there are" 1
+told "no run has a task nothing"
+told "the last run had quick"
+run logs fales
+expect "one that is nearly one" 1
+told "did you mean fails?"
 run logs fails --run ffff
 expect "no such run" 1
 told "sykli history"
@@ -143,6 +151,9 @@ run explain reads
 expect "explain without a history and a cache" 0 "reads: would run: its result is not in the cache"
 run run --dry-run
 expect "and a dry run" 0 "its result is not in the cache"
+run cache ls
+expect "a cache that is not there" 0
+told "no results are in $work/sealed/none"
 for words in "history" "history --flaky" "query tasks" "query history" "query actions" "memory" \
     "config get workers" "cache ls" "cache stats" "cache verify" "cache gc" "cache clear"; do
     run $words

@@ -54,6 +54,9 @@ holds log.max_bytes 1MiB
 SYKLI_WORKERS=9 holds workers 9 environment
 holds leftover.grace 1s default
 
+printf '\357\273\277workers: 6\n' >sykli.yaml # an editor's byte order mark
+holds workers 6
+
 # The two blocks of the vision: one loads, the other says what to write.
 cat >sykli.yaml <<'Y'
 # Mesh requires connectivity

@@ -19,6 +19,11 @@ is() {
     if [ "$(status "$1")" = "$2" ]; then passed=$((passed + 1)); else fail "$1 is to be $2"; fi
 }
 
+# Nobody writes to this one: it is given up on while the other tests run.
+mkfifo "$work/mute"
+"$sykli" validate -f "$work/mute" >"$work/mute.out" 2>"$work/mute.err" </dev/null &
+mute=$!
+
 # ---- task_inputs ----
 project inputs '{"name":"use","command":"cat got/a","task_inputs":[
   {"from_task":"make","output":"dir","dest":"got"}]},
@@ -688,6 +693,55 @@ rm "$XDG_CONFIG_HOME/sykli/sykli.yaml"
 SYKLI_EMIT_TIMEOUT=never run validate -f ./graph
 expect "what is no limit" 1
 told '"never" is no duration'
+
+# ---- what it is read from ----
+graph='{"version":"1","tasks":[{"name":"a","command":"true"}]}'
+# from WHAT FILE: what is on stdin is a valid pipeline, read by that name.
+from() {
+    code=0
+    "$sykli" validate -f "$2" >out 2>err || code=$?
+    expect "$1" 0 "is valid: 1 task"
+}
+echo "$graph" | from "stdin" -
+echo "$graph" | from "stdin as a file" /dev/stdin
+from "a descriptor" /dev/fd/3 3<<J
+$graph
+J
+mkfifo line
+echo "$graph" >line &
+from "a fifo that somebody writes to" line
+printf '\357\273\277%s\n' "$graph" >marked.json
+from "a byte order mark" marked.json
+printf '#!/bin/sh\ncat marked.json\n' >graph
+chmod +x graph
+from "one that a program prints" ./graph
+printf '\357\273\277{]' >marked.json
+run validate -f marked.json
+expect "it is no column" 1
+told "marked.json:1:2: expected a key"
+mkdir -p within/sykli.json
+run validate -f within
+expect "a folder" 1
+told "within/sykli.json is a folder, a file is wanted"
+if python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("s")' 2>/dev/null; then
+    run validate -f s
+    expect "a socket" 1
+    told "s is a socket, a file is wanted"
+fi
+truncate -s 10G large.json
+run validate -f large.json
+expect "10 GB" 1
+told "large.json:1:1: more than 64 MiB"
+rm -f large.json
+run validate -f /dev/null
+expect "nothing" 1
+told "/dev/null:1:1: expected a value, found the end"
+wait $mute
+code=$?
+cp "$work/mute.out" out
+cp "$work/mute.err" err
+expect "a fifo that nobody writes to" 1
+told "mute is a fifo that nobody writes to"
 
 # ---- pipelines in C ----
 project compiled ''

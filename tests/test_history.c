@@ -81,6 +81,29 @@ out:
     folder_remove(dir);
 }
 
+static int64_t write_to_full(void *user, int fd, const void *data, size_t size)
+{
+    (void)user, (void)fd, (void)data, (void)size;
+    return -ENOSPC;
+}
+
+static void why_it_did_not_begin_is_told(test *t)
+{
+    char dir[40];
+    sykli__history h;
+    folder_make(dir);
+    int opened = sykli__history_open(&h, &t->mem, dir, NULL, &t->fault);
+    TRY(opened);
+    t->sys.write = write_to_full;
+    int rc = sykli__history_begin(&h, 7, 1000, 3, &t->fault);
+    CHECK(rc < 0);
+    if (!t->injected) CHECK_TEXT(t->fault.text, "the record of run 7 cannot be written: No space "
+                                                "left on device");
+out:
+    if (!opened) sykli__history_close(&h);
+    folder_remove(dir);
+}
+
 static void a_run_is_recorded(test *t)
 {
     char dir[40];
@@ -454,6 +477,7 @@ out:
 int main(int argc, char **argv)
 {
     TEST_STORY(what_did_not_begin_leaves_no_record);
+    TEST_STORY(why_it_did_not_begin_is_told);
     TEST_STORY(a_run_is_recorded);
     TEST_SOME(10, durations_last_over_runs);
     TEST_SOME(30, what_nobody_asks_for_is_not_read);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -105,34 +106,78 @@ char *cli_print(cli *c, const char *format, ...)
     return text;
 }
 
+// Reads as read does, but whole: no signal ends it, and what may still come is waited for.
+static ssize_t read_some(int fd, void *to, size_t size)
+{
+    ssize_t got;
+    while ((got = read(fd, to, size)) < 0 && (errno == EINTR || errno == EAGAIN))
+        if (errno == EAGAIN) poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, -1);
+    return got;
+}
+
+// Opens a file to read. A fifo that nobody writes to would be waited for for ever: it is opened
+// without waiting, and who is about to write to it has some time.
+//   returns  the descriptor, -1 with c->fault set
+static int open_to_read(cli *c, const char *path, struct stat *st, bool *silent)
+{
+    enum { WRITER_MS = 2000 };
+    *silent = false;
+    if (!strcmp(path, "-")) return fstat(STDIN_FILENO, st) ? -1 : STDIN_FILENO;
+    mode_t mode = stat(path, st) ? 0 : st->st_mode;
+    const char *kind = S_ISDIR(mode) ? "folder" : S_ISSOCK(mode) ? "socket"
+                     : S_ISBLK(mode) ? "device" : NULL;
+    if (kind) {
+        sykli_fail(&c->fault, SYKLI_EINVAL, "%s is a %s, a file is wanted", path, kind);
+        return -1;
+    }
+    bool fifo = S_ISFIFO(mode);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | (fifo ? O_NONBLOCK : 0));
+    if (fd < 0 || fstat(fd, st)) sykli_fail_sys(&c->fault, -errno, "%s", path);
+    else if (fifo) *silent = !poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, WRITER_MS);
+    return fd;
+}
+
 char *cli_read(cli *c, const char *path, size_t *out_size)
 {
-    bool is_stdin = !strcmp(path, "-");
-    FILE *file = is_stdin ? stdin : fopen(path, "rb");
-    if (!file) {
-        sykli_fail_sys(&c->fault, -errno, "%s", path);
-        return NULL;
-    }
     struct stat st;
+    bool silent;
+    int fd = open_to_read(c, path, &st, &silent);
+    if (fd < 0) return NULL;
     size_t size = 0, room = 64 << 10;
-    if (!fstat(fileno(file), &st) && S_ISREG(st.st_mode) && st.st_size <= SYKLI_JSON_SIZE_MAX)
-        room = (size_t)st.st_size + 1; // and is not copied
+    if (S_ISREG(st.st_mode)) // is not copied
+        room = (st.st_size < SYKLI_JSON_SIZE_MAX ? (size_t)st.st_size : SYKLI_JSON_SIZE_MAX) + 1;
     char *text = cli_alloc(c, room + 1);
-    for (size_t got = 1; got && size <= SYKLI_JSON_SIZE_MAX;) {
-        got = fread(text + size, 1, room - size, file);
-        size += got;
-        if (size < room) continue;
+    ssize_t got = 1;
+    while (got > 0 && size <= SYKLI_JSON_SIZE_MAX) {
+        got = read_some(fd, text + size, room - size);
+        if (got > 0) size += (size_t)got;
+        if (size < room || size > SYKLI_JSON_SIZE_MAX) continue;
         char *grown = cli_alloc(c, room * 2 + 1);
         memcpy(grown, text, size);
         text = grown;
         room *= 2;
     }
-    int error = ferror(file) ? errno : 0;
-    if (!is_stdin) fclose(file);
+    int error = got < 0 ? errno : 0;
+    if (fd != STDIN_FILENO) close(fd);
     *out_size = size;
-    if (!error) return text;
-    sykli_fail_sys(&c->fault, -error, "%s", path);
+    if (silent && !size)
+        sykli_fail(&c->fault, SYKLI_EINVAL, "%s is a fifo that nobody writes to", path);
+    else if (!error) return text;
+    else sykli_fail_sys(&c->fault, -error, "%s", path);
     return NULL;
+}
+
+char *cli_unmarked(char *text, size_t *size)
+{
+    if (*size < 3 || memcmp(text, "\xef\xbb\xbf", 3)) return text;
+    *size -= 3;
+    return text + 3;
+}
+
+char *cli_read_text(cli *c, const char *path, size_t *out_size)
+{
+    char *text = cli_read(c, path, out_size);
+    return text ? cli_unmarked(text, out_size) : NULL;
 }
 
 // Writes all of it and closes.
@@ -632,7 +677,7 @@ static bool is_task(cli *c, const char *word)
     size_t size;
     sykli_json_doc doc;
     bool found = false;
-    char *text = cli_read(c, "sykli.json", &size);
+    char *text = cli_read_text(c, "sykli.json", &size);
     if (!text || sykli_json_parse(&doc, &c->mem, text, size, NULL) < 0) return false;
     uint32_t list = doc.nodes[0].type == SYKLI_JSON_object ? sykli_json_get(&doc, 0, "tasks") : 0;
     if (list && doc.nodes[list].type == SYKLI_JSON_array)

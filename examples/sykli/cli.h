@@ -105,6 +105,10 @@ __attribute__((format(printf, 2, 3)))
 char *cli_print(cli *c, const char *format, ...);
 // The whole of a file; "-" is stdin.    returns  NULL with c->fault set
 char *cli_read(cli *c, const char *path, size_t *out_size);
+// The same of what somebody has written in an editor, without the byte order mark that some put
+// there: RFC 8259, section 8.1 and YAML 1.2, section 5.2 let readers leave it out.
+char *cli_read_text(cli *c, const char *path, size_t *out_size);
+char *cli_unmarked(char *text, size_t *size);
 // Replaces a file whole: whoever reads it sees the old text or the new one. What is no regular file
 // (a pipe, a terminal) is written to.     returns  0, or the error with c->fault set
 int cli_write(cli *c, const char *path, const void *data, size_t size);

@@ -79,6 +79,7 @@ static void print_results(cli *c, const sykli_result *r)
     }
     if (rows)
         printf("%-*s  %9s  %8s  %-*s  FROM\n", width, "TASK", "SIZE", "AGE", KEY_SHOWN, "KEY");
+    else fprintf(stderr, "sykli: no results are in %s\n", c->cache_dir);
     for (size_t i = 0; i < rows; i++) {
         uint64_t used = ask_number(r, i, "used_at", 0);
         int columns = cli_put(stdout, ask_cell(c, r, i, "task"), 32);

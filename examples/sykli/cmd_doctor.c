@@ -223,7 +223,7 @@ static void check_config(doctor *d)
         tell(d, OK, "config", NULL, "%s is not there, defaults are used", c->config_file);
         return;
     }
-    char *text = cli_read(c, c->config_file, &size);
+    char *text = cli_read_text(c, c->config_file, &size);
     bool good = text && !config_file_parse(c, c->config_file, text, size, &file);
     if (good) tell(d, OK, "config", NULL, "%s", c->config_file);
     else tell(d, FAIL, "config", "docs/config.md says what may stand there", "%s", c->fault.text);

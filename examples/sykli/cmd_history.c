@@ -74,6 +74,7 @@ static int run(cli *c)
     const record *records = record_list(c, ".", limit, &count);
     if (c->json) print_json(c, records, count);
     else for (size_t i = 0; i < count; i++) print_row(&records[i]);
+    if (!count && !c->json) fputs("sykli: no run is recorded here yet\n", stderr);
     return CLI_OK;
 }
 

@@ -130,7 +130,7 @@ static draft *add(drafts *d, const char *name, const char *command, const char *
 static const char *text_of(cli *c, const char *path)
 {
     size_t size;
-    const char *text = is_there(path) ? cli_read(c, path, &size) : NULL;
+    const char *text = is_there(path) ? cli_read_text(c, path, &size) : NULL;
     return text ? text : "";
 }
 

@@ -41,6 +41,25 @@ static bool look_into(cli *c, record *r, const char *name, found *out)
     return out->path || out->blob;
 }
 
+// Ends the verb for a name that is in no run: those that are near, else those of the last run.
+static int no_task(cli *c, const char *name, const record *records, size_t count)
+{
+    enum { LISTED_MAX = 8 };
+    size_t all = 0, used = 0;
+    for (size_t i = 0; i < count; i++) all += records[i].count;
+    const char **names = cli_alloc(c, (all + 1) * sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < records[i].count; k++) names[used++] = records[i].tasks[k].name;
+    const char *near = sykli_nearest(name, names, used);
+    const char *hint = near ? cli_print(c, "did you mean %s?", near) : NULL;
+    for (size_t k = 0; !near && k < records->count && k < LISTED_MAX; k++)
+        hint = k ? cli_print(c, "%s, %s", hint, names[k])
+                 : cli_print(c, "the last run had %s", names[k]);
+    if (!near && records->count > LISTED_MAX)
+        hint = cli_print(c, "%s and %zu more", hint, records->count - LISTED_MAX);
+    return cli_fail(c, CLI_FAILED, "log_not_found", hint, "no run has a task %s", name);
+}
+
 static int find(cli *c, const char *name, found *out)
 {
     size_t count, seen = 0;
@@ -57,7 +76,10 @@ static int find(cli *c, const char *name, found *out)
     if (!seen)
         return cli_fail(c, CLI_FAILED, "run_not_found", "sykli history lists them", "no run %s",
                         id ? id : "yet");
-    return cli_fail(c, CLI_FAILED, "log_not_found", NULL, "%s has printed nothing", name);
+    for (size_t i = 0; i < count; i++)
+        if (record_find(&records[i], name))
+            return cli_fail(c, CLI_FAILED, "log_not_found", NULL, "%s has printed nothing", name);
+    return no_task(c, name, records, count);
 }
 
 // Prints the lines that have come since.

@@ -384,7 +384,7 @@ int config_file_read(cli *c, const char *path, config_file *out)
     findings found;
     const char *from = path ? path : c->config_file;
     *out = (config_file){ .path = from };
-    char *text = cli_read(c, from, &size);
+    char *text = cli_read_text(c, from, &size);
     if (!text && !path && c->fault.code == SYKLI_ENOENT) return 0;
     if (!text) return cli_fail_sykli(c, c->fault.code, c->fault.text);
     int rc = parse(c, from, text, size, out, &found);

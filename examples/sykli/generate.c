@@ -261,7 +261,7 @@ static void tasks(cli *c)
 {
     pipeline p;
     size_t size;
-    char *text = cli_read(c, "sykli.json", &size);
+    char *text = cli_read_text(c, "sykli.json", &size);
     if (!text) return;
     pipeline_read(c, &p, text, size, false);
     for (size_t i = 0; i < p.task_count && !p.errors.count; i++) {

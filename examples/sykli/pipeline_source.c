@@ -52,13 +52,15 @@ static bool ends_with(const char *text, const char *end)
     return size >= end_size && !strcmp(text + size - end_size, end);
 }
 
-// The first known name in a folder; -1: none is there.
+// The first known name in a folder; -1: none is there. A folder called sykli.json is no pipeline,
+// but is told of.
 static int find_kind(const char *dir)
 {
     char path[4096];
     for (int i = 0; i < KIND_COUNT; i++) {
         int size = snprintf(path, sizeof path, "%s/%s", dir, kinds[i].name);
-        if (size > 0 && (size_t)size < sizeof path && is_file(path)) return i;
+        bool fits = size > 0 && (size_t)size < sizeof path;
+        if (fits && (is_file(path) || (!i && is_folder(path)))) return i;
     }
     return -1;
 }
@@ -95,8 +97,8 @@ static int run_program(cli *c, const char *command, const char *file, const char
     if (rc == -EINTR) return CLI_INFRASTRUCTURE; // whoever caught the signal speaks of it
     if (rc < 0)
         return cli_fail(c, CLI_INFRASTRUCTURE, "emit_failed", NULL, "%s: %s", file, strerror(-rc));
-    out->text = t.text;
     out->size = t.size;
+    out->text = cli_unmarked(t.text, &out->size);
     if (tool_passed(&t)) return 0;
     return cli_fail(c, CLI_FAILED, "emit_failed", "its messages are above",
                     "%s --emit ended with %s", file, tool_ending(c, &t));
@@ -174,11 +176,13 @@ static int read_source(cli *c, int kind, pipeline_source *out)
         && is_program(out->path))
         return read_program(c, "case $1 in */*) exec \"$1\" --emit;; esac; exec \"./$1\" --emit",
                             out);
-    out->text = cli_read(c, out->path, &out->size);
+    out->text = cli_read_text(c, out->path, &out->size);
     if (!strcmp(out->path, "-")) out->path = out->name;
     if (out->text) return 0;
     if (c->fault.code == SYKLI_ENOENT)
         return cli_fail(c, CLI_FAILED, "pipeline_not_found", NULL, "%s", c->fault.text);
+    if (c->fault.code == SYKLI_EINVAL)
+        return cli_fail(c, CLI_FAILED, "pipeline_unreadable", NULL, "%s", c->fault.text);
     return cli_fail_sykli(c, c->fault.code, c->fault.text);
 }
 
