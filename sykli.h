@@ -18192,7 +18192,8 @@ static const char *sykli__drive_why(sykli__drive *d, uint32_t task, char *out, s
         break;
     case SYKLI__SCHED_WHY_fail_fast: snprintf(out, size, "'%s' failed first", blame); break;
     case SYKLI__SCHED_WHY_timeout:
-        snprintf(out, size, "timeout after %u ms", st->desc.timeout_ms);
+        snprintf(out, size, "timeout after %s",
+                 sykli_format_duration(time, st->desc.timeout_ms));
         break;
     case SYKLI__SCHED_WHY_stalled:
         snprintf(out, size, "stalled: no output for %s",

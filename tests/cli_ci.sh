@@ -7,11 +7,16 @@ project ci <<'J'
 {"version":"1","tasks":[
  {"name":"good","command":"echo fine","inputs":["in"],"outputs":[]},
  {"name":"bad","command":"cat said; exit 1","depends_on":["good"]},
- {"name":"::error::|`x`<b>","command":"echo ::warning::y; exit 2"}]}
+ {"name":"short","command":"echo brief; exit 1"},
+ {"name":"shaky","command":"[ -e again ] || { touch again; exit 1; }","retry":1},
+ {"name":"::error::|`x`<b>","command":"echo ::warning::y; seq 12; exit 2"}]}
 J
 mkdir -p src
-touch in src/a.c
+touch in src/a.c ../outside.c
 cat >said <<'T'
+one
+two
+three
 ::error file=in::injected
   ::set-output name=x::y
 text ##[add-mask]z
@@ -20,6 +25,7 @@ src/a.c:7:3: error: 50% of it, and: more
 src/a.c:9: warning: unused
 ./src/a.c(4,2): error TS1: text
   File "src/a.c", line 12, in f
+../outside.c:1:1: error: not ours
 the end
 T
 
@@ -30,9 +36,11 @@ expect "github" 1 "::group::output of good" "::group::output of bad" "::endgroup
     "::warning file=src/a.c,line=9,title=bad::warning: unused" \
     "::error file=src/a.c,line=4,col=2,title=bad::error TS1: text" \
     "::error file=src/a.c,line=12,title=bad::" \
-    "::error title=%3A%3Aerror%3A%3A|\`x\`<b>::exit code 2" "##\\[add-mask]z" "the end"
+    "::error title=%3A%3Aerror%3A%3A|\`x\`<b>::exit code 2" "##\\[add-mask]z" "the end" \
+    "│ brief" "!output of short" "::error title=short::exit code 1" "(attempt 2)" "!outside.c,"
+told "retried  shaky  attempt 2"
 cat out err >both
-grep -E '^[[:space:]]*::|##\[' both | grep -vE '^::(group::output of|endgroup::|(error|warning) (file=src/a.c,|title=%3A))' >code.txt
+grep -E '^[[:space:]]*::|##\[' both | grep -vE '^::(group::output of|endgroup::|(error|warning) (file=src/a.c,|title=(%3A|short)))' >code.txt
 cp code.txt out
 holds "a task says nothing to the runner" [ ! -s code.txt ]
 cp both out
@@ -42,10 +50,14 @@ run --keep-going --output stream
 cat out err | grep -E '^[[:space:]]*::' | grep -vE '^::(group|endgroup|error (file|title)|warning file)' >code.txt
 holds "nor where it is streamed" [ ! -s code.txt ]
 cp "$work/summary.md" out
-expect "the summary" 1 "### sykli: sykli.json" "| task | status | time |" \
-    "<code>good</code> | passed" "<code>good</code> | cached from local | saved" \
+expect "the summary" 1 "### sykli: sykli.json" "3 failed · 2 passed in " "| task | status | time |" \
+    "<code>good</code> | passed" "<code>good</code> | cached | " \
+    "<code>shaky</code> | passed, attempt 2 | " \
     "<code>::error::&#124;&#96;x&#96;&#60;b&#62;</code> | failed" "<details><summary><code>bad</code>" \
     "&#10;the end" "!<b>"
+holds "what failed comes first" sh -c 'sed -n 7p out | grep -q "^| ✕"'
+GITHUB_WORKSPACE="$work" run --keep-going bad
+expect "annotations name files of the repository" 1 "::error file=ci/src/a.c,line=7,col=3,title=bad"
 run logs bad
 expect "logs are guarded too" 0 "##\\[add-mask]z" ":\\:error file=in"
 run --json

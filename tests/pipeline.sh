@@ -819,7 +819,7 @@ project idle '{"name":"t","command":"while :; do echo x; sleep 0.1; done","timeo
 (sleep 30 & echo $! >"$work/bystander") >/dev/null
 run --json
 expect "a timeout counts wall time, whatever is printed, and is not retried" 1 \
-    'timeout after 1000 ms'
+    'timeout after 1.0s'
 is t errored
 holds "a timeout ends nothing but its task" kill -0 "$(cat "$work/bystander")"
 kill "$(cat "$work/bystander")"

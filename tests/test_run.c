@@ -770,7 +770,7 @@ static void a_timeout_ends_the_stubborn(test *t)
         .command = "trap '' TERM; while :; do sleep 5; done" });
     if (!run_all(t, s, 1)) goto out;
     CHECK_STATUS(s, "slow", errored);
-    CHECK_TEXT(reason_of(s, "slow"), "timeout after 40 ms");
+    CHECK_TEXT(reason_of(s, "slow"), "timeout after 40ms");
     CHECK_INT(sykli_task_get(s, task, &info), 0);
     CHECK_INT(info.signal, 9);
 out:

@@ -26,12 +26,13 @@ static const char *section(cli *c, const char *name)
     return text;
 }
 
-bool ci_fold_log(const run *r, const report_row *w)
+bool ci_folds(void) { return is_set("GITHUB_ACTIONS") || is_set("GITLAB_CI"); }
+
+void ci_fold_log(const run *r, const report_row *w)
 {
-    bool github = is_set("GITHUB_ACTIONS"), gitlab = is_set("GITLAB_CI");
+    bool github = is_set("GITHUB_ACTIONS");
     struct stat st;
-    if (!github && !gitlab) return false;
-    if (!w->info.log_path || stat(w->info.log_path, &st) || !st.st_size) return true;
+    if (!w->info.log_path || stat(w->info.log_path, &st) || !st.st_size) return;
     long long now = r->c->sys.wall_ms(r->c->sys.user) / 1000;
     const char *name = section(r->c, w->task->name);
     if (github) fputs("::group::", stdout);
@@ -42,7 +43,6 @@ bool ci_fold_log(const run *r, const report_row *w)
     log_print(r->c, w->info.log_path, FOLD_LINES, "  │ ");
     if (github) puts("::endgroup::");
     else printf("\x1b[0Ksection_end:%lld:%s\r\x1b[0K\n", now, name);
-    return true;
 }
 
 // ---- annotations ----
@@ -72,6 +72,20 @@ static unsigned number(const char **at)
     return (unsigned)value;
 }
 
+// A file by its name in the repository, for a job may work in a folder of it; without one, in the
+// folder where we are.     returns  NULL: it is somewhere else
+static const char *name_in_repository(cli *c, const char *path)
+{
+    const char *work = getenv("GITHUB_WORKSPACE"), *name = NULL;
+    char *root = realpath(work && *work ? work : ".", NULL), *full = realpath(path, NULL);
+    size_t size = root ? strlen(root) : 0;
+    if (full && size && !strncmp(full, root, size) && full[size] == '/')
+        name = cli_copy(c, full + size + 1, strlen(full + size + 1));
+    free(root);
+    free(full);
+    return name;
+}
+
 // Only a file of the project is one: a time of day has colons and numbers, too.
 static const char *file_of(const run *r, const pipeline_task *t, const char *text, size_t size)
 {
@@ -82,9 +96,7 @@ static const char *file_of(const run *r, const pipeline_task *t, const char *tex
     for (size_t i = 0; i < 2 && size && size < 1024; i++) {
         const char *path = *name == '/' ? name
             : cli_print(r->c, "%s/%s/%s", r->source->dir, roots[i], name);
-        if (stat(path, &st) || !S_ISREG(st.st_mode)) continue;
-        while (!strncmp(path, "./", 2)) path += 2;
-        return path;
+        if (!stat(path, &st) && S_ISREG(st.st_mode)) return name_in_repository(r->c, path);
     }
     return NULL;
 }
@@ -160,31 +172,53 @@ static void put_details(sykli_buf *b, const run *r, const report_row *w)
     html(b, w->task->name);
     sykli_buf_text(b, "</code>: ");
     html(b, w->info.reason && *w->info.reason ? w->info.reason : "failed");
-    sykli_buf_text(b, "</summary><pre>");
-    for (; *text; text++) // an empty line would end the block
-        if (*text == '\n') sykli_buf_text(b, "&#10;");
-        else if (strchr("&<>", *text)) sykli_buf_print(b, "&#%d;", *text);
-        else sykli_buf_add(b, text, 1);
-    sykli_buf_text(b, "</pre></details>\n");
+    sykli_buf_text(b, *text ? "</summary><pre>" : "</summary>It has printed nothing.");
+    for (const char *at = text; *at; at++) // an empty line would end the block
+        if (*at == '\n') sykli_buf_text(b, "&#10;");
+        else if (strchr("&<>", *at)) sykli_buf_print(b, "&#%d;", *at);
+        else sykli_buf_add(b, at, 1);
+    sykli_buf_text(b, *text ? "</pre></details>\n" : "</details>\n");
 }
 
-static void put_table(sykli_buf *b, const run *r, const report_row *rows, size_t count)
+static void put_row(sykli_buf *b, const report_row *w)
+{
+    const sykli_task_info *info = &w->info;
+    char time[32];
+    bool hit = info->status == SYKLI_STATUS_cached;
+    bool timed = hit ? info->saved_ms > 0 : info->attempt > 0;
+    sykli_buf_print(b, "| %s | <code>", report_glyph(info->status));
+    html(b, w->task->name);
+    sykli_buf_print(b, "</code> | %s", sykli_status_names[info->status]);
+    if (hit && info->from && *info->from && strcmp(info->from, "local")) {
+        sykli_buf_text(b, " from ");
+        html(b, info->from);
+    }
+    if (info->attempt > 1) sykli_buf_print(b, ", attempt %d", info->attempt);
+    sykli_format_duration(time, hit ? info->saved_ms : info->duration_ms);
+    sykli_buf_print(b, " | %s%s |\n", hit && timed ? "saved " : "", timed ? time : "");
+}
+
+// What went wrong comes first, also where there are more tasks than a summary holds.
+static void put_table(sykli_buf *b, const report_row *rows, size_t count)
+{
+    sykli_buf_text(b, "\n| | task | status | time |\n|-|-|-|-|\n");
+    for (int bad = 1; bad >= 0; bad--)
+        for (size_t i = 0; i < count && b->size < SUMMARY_MAX_BYTES / 2; i++)
+            if (report_is_bad(rows[i].info.status) == bad) put_row(b, &rows[i]);
+}
+
+static void put_sum(sykli_buf *b, const run *r)
 {
     char time[32];
-    sykli_buf_text(b, "| | task | status | time |\n|-|-|-|-|\n");
-    for (size_t i = 0; i < count && b->size < SUMMARY_MAX_BYTES; i++) {
-        const sykli_task_info *info = &rows[i].info;
-        bool hit = info->status == SYKLI_STATUS_cached;
-        sykli_buf_print(b, "| %s | <code>", report_glyph(info->status));
-        html(b, rows[i].task->name);
-        sykli_buf_print(b, "</code> | %s", sykli_status_names[info->status]);
-        if (hit && info->from && *info->from) sykli_buf_text(b, " from ");
-        if (hit && info->from) html(b, info->from);
-        sykli_format_duration(time, hit ? info->saved_ms : info->duration_ms);
-        sykli_buf_print(b, " | %s%s |\n", hit ? "saved " : "", time);
+    const char *between = "\n";
+    for (int i = 0; i < SYKLI_ENDINGS; i++) {
+        sykli_status status = report_order[i];
+        if (!r->counts[status]) continue;
+        sykli_buf_print(b, "%s%zu %s", between, r->counts[status], sykli_status_names[status]);
+        between = " · ";
     }
-    sykli_format_duration(time, r->wall_ms);
-    sykli_buf_print(b, "\n%s", time);
+    sykli_buf_print(b, "%s%s", *between == '\n' ? "\n" : " in ",
+                    sykli_format_duration(time, r->wall_ms));
     if (r->saved_ms)
         sykli_buf_print(b, ", saved %s", sykli_format_duration(time, r->saved_ms));
     sykli_buf_text(b, "\n");
@@ -200,8 +234,9 @@ void ci_summary(run *r)
     sykli_buf_init(&b, &r->c->mem, SYKLI_TAG_host);
     sykli_buf_text(&b, "### sykli: ");
     html(&b, r->source->name);
-    sykli_buf_text(&b, "\n\n");
-    put_table(&b, r, rows, count);
+    sykli_buf_text(&b, "\n");
+    put_sum(&b, r);
+    put_table(&b, rows, count);
     for (size_t i = 0; i < count && b.size < SUMMARY_MAX_BYTES; i++)
         if (report_is_bad(rows[i].info.status)) put_details(&b, r, &rows[i]);
     FILE *file = b.error ? NULL : fopen(path, "ab");

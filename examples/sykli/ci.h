@@ -5,8 +5,9 @@
 
 #include "report.h"
 
-// The whole log of a task, folded.      returns  false: there is no folding here, nothing is said
-bool ci_fold_log(const run *r, const report_row *w);
+bool ci_folds(void); // whether a log can be folded here
+// The whole log of a task, folded.
+void ci_fold_log(const run *r, const report_row *w);
 // Marks the lines of source that the log of a failed task names, else the failure as a whole.
 void ci_annotate(const run *r, const report_row *w);
 // Appends a table of the tasks to $GITHUB_STEP_SUMMARY.

@@ -34,11 +34,12 @@ static char *read_tail(FILE *file, int lines, const char **begin, size_t *size)
     return text;
 }
 
-static void print_tail(const cli *c, FILE *file, int lines, const char *indent)
+static bool print_tail(const cli *c, FILE *file, int lines, const char *indent)
 {
     const char *at;
     size_t left;
     char *text = read_tail(file, lines, &at, &left);
+    bool whole = at == text && ftell(file) < TAIL_MAX_BYTES;
     while (left) {
         const char *end = memchr(at, '\n', left);
         size_t step = end ? (size_t)(end - at) + 1 : left;
@@ -47,6 +48,7 @@ static void print_tail(const cli *c, FILE *file, int lines, const char *indent)
         left -= step;
     }
     free(text);
+    return whole;
 }
 
 const char *log_tail(cli *c, const char *path, int lines_max)
@@ -66,17 +68,19 @@ const char *log_tail(cli *c, const char *path, int lines_max)
     return plain;
 }
 
-void log_print(const cli *c, const char *path, int lines_max, const char *indent)
+bool log_print(const cli *c, const char *path, int lines_max, const char *indent)
 {
     char *line = NULL;
     size_t room = 0;
     ssize_t size;
+    bool whole = true;
     FILE *file = path ? fopen(path, "rb") : NULL;
-    if (!file) return;
-    if (lines_max) print_tail(c, file, lines_max, indent);
+    if (!file) return true;
+    if (lines_max) whole = print_tail(c, file, lines_max, indent);
     else while ((size = getline(&line, &room, file)) > 0) print_line(c, line, (size_t)size, indent);
     free(line);
     fclose(file);
+    return whole;
 }
 
 static void print_lines(const cli *c, const char *text, size_t size)

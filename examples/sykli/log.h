@@ -5,7 +5,8 @@
 #include "cli.h"
 
 // Prints the last `lines_max` lines of a log, 0: all, each behind `indent`.
-void log_print(const cli *c, const char *path, int lines_max, const char *indent);
+//   returns  whether that was all of it
+bool log_print(const cli *c, const char *path, int lines_max, const char *indent);
 
 // The same for all of a log that is a blob of the cache: what the task of a hit once printed.
 //   returns  the exit code, after a message if the cache has it no more

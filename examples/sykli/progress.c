@@ -284,8 +284,10 @@ static size_t show(progress *d, const sykli_event *e)
 
 static void start(progress *d, const sykli_event *e)
 {
+    char more[32];
     show(d, e);
-    if (e->attempt > 1) say(d, "retried", e->name, NULL);
+    snprintf(more, sizeof more, "attempt %d", e->attempt);
+    if (e->attempt > 1) say(d, "retried", e->name, more);
     else say(d, "started", e->name, e->text); // and what is different from the last time
 }
 
@@ -311,6 +313,18 @@ static void hold(progress *d, const sykli_event *e)
     size_t at = show(d, e);
     if (at < d->count) keep_last(d, d->running[at], why, strlen(why));
     say(d, "held", e->name, why);
+}
+
+// The first time it is tried again at once, later after a while.
+static void wait_for_retry(progress *d, const sykli_event *e)
+{
+    char more[96], time[32];
+    size_t at = find(d, e->task);
+    if (!e->in_ms) return;
+    snprintf(more, sizeof more, "attempt %d did not pass, the next in %s", e->attempt,
+             sykli_format_duration(time, e->in_ms));
+    if (at < d->count) keep_last(d, d->running[at], more, strlen(more));
+    say(d, "waits", e->name, more);
 }
 
 // The text of an event is one whole line.
@@ -355,6 +369,7 @@ void progress_event(progress *d, const sykli_event *e)
     case SYKLI_EVENT_task_held: hold(d, e); break;
     case SYKLI_EVENT_task_started: start(d, e); break;
     case SYKLI_EVENT_task_output: output(d, e); break;
+    case SYKLI_EVENT_task_retry: wait_for_retry(d, e); break;
     case SYKLI_EVENT_task_finished: finish(d, e); break;
     default: break;
     }

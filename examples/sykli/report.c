@@ -8,6 +8,10 @@
 enum { NAME_MIN = 12, NAME_MAX_COLUMNS = 32, TAIL_LINES = 10 };
 enum { WIDTH_LOG = 64, WIDTH_MIN = 40, WIDTH_MAX = 100 }; // columns
 
+const sykli_status report_order[SYKLI_ENDINGS] = {
+    SYKLI_STATUS_failed, SYKLI_STATUS_errored, SYKLI_STATUS_cancelled, SYKLI_STATUS_passed,
+    SYKLI_STATUS_cached, SYKLI_STATUS_blocked, SYKLI_STATUS_skipped };
+
 // ---- rows ----
 
 bool report_is_bad(sykli_status status)
@@ -41,7 +45,12 @@ static void right_side(const sykli_task_info *info, char *out, size_t size)
                  info->saved_ms ? time : "");
     else if (info->status == SYKLI_STATUS_blocked) snprintf(out, size, "skipped (blocked)");
     else if (info->status == SYKLI_STATUS_skipped) snprintf(out, size, "skipped");
-    else sykli_format_duration(out, info->duration_ms);
+    else {
+        sykli_format_duration(time, info->duration_ms);
+        bool again = info->status == SYKLI_STATUS_passed && info->attempt > 1;
+        if (again) snprintf(out, size, "(attempt %d)  %s", info->attempt, time);
+        else snprintf(out, size, "%s", time);
+    }
 }
 
 static void print_row(const run *r, const report_row *w, int name_width, int width)
@@ -77,14 +86,14 @@ static void print_failure(const run *r, const report_row *w)
     if (info->attempt > 1) printf(" (attempt %d)", info->attempt);
     putchar('\n');
     bool shown = r->output == OUTPUT_FAILED || r->output == OUTPUT_ALL;
-    int lines = r->output == OUTPUT_ALL ? 0 : TAIL_LINES;
-    if (shown) log_print(r->c, info->log_path, lines, "     │ ");
+    int lines = r->output == OUTPUT_ALL && !ci_folds() ? 0 : TAIL_LINES;
+    bool rest = shown && !log_print(r->c, info->log_path, lines, "     │ ");
     if (info->log_path && *info->log_path) {
         fputs("     log: ", stdout);
         cli_put(stdout, info->log_path + (strncmp(info->log_path, "./", 2) ? 0 : 2), 0);
         putchar('\n');
     }
-    if (shown) ci_fold_log(r, w);
+    if (rest && ci_folds()) ci_fold_log(r, w);
     ci_annotate(r, w);
 }
 
@@ -101,19 +110,16 @@ static void print_header(const run *r, int width)
 // The last line: counts in the order of what matters, the time, the time saved.
 static void print_sum(const run *r)
 {
-    static const sykli_status order[] = {
-        SYKLI_STATUS_failed, SYKLI_STATUS_errored, SYKLI_STATUS_cancelled, SYKLI_STATUS_passed,
-        SYKLI_STATUS_cached, SYKLI_STATUS_blocked, SYKLI_STATUS_skipped };
     const size_t *counts = r->counts;
     char time[32];
     const char *between = "";
     printf("  %s─%s  ", cli_style_on(r->c->colour, CLI_FAINT),
            cli_style_on(r->c->colour, CLI_PLAIN));
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-        if (!counts[order[i]]) continue;
-        printf("%s%s%zu %s%s", between, cli_style_on(r->c->colour, style(order[i])),
-               counts[order[i]], sykli_status_names[order[i]],
-               cli_style_on(r->c->colour, CLI_PLAIN));
+    for (int i = 0; i < SYKLI_ENDINGS; i++) {
+        sykli_status status = report_order[i];
+        if (!counts[status]) continue;
+        printf("%s%s%zu %s%s", between, cli_style_on(r->c->colour, style(status)), counts[status],
+               sykli_status_names[status], cli_style_on(r->c->colour, CLI_PLAIN));
         between = " · ";
     }
     if (!*between) fputs("no tasks", stdout);
@@ -184,8 +190,9 @@ void report_print(run *r)
     for (size_t i = 0; i < count && !r->quiet; i++)
         if (!report_is_bad(rows[i].info.status)) {
             print_row(r, &rows[i], name_width, width);
-            if (r->output == OUTPUT_ALL && !ci_fold_log(r, &rows[i]))
-                log_print(r->c, rows[i].info.log_path, 0, "     │ ");
+            if (r->output != OUTPUT_ALL) continue;
+            if (ci_folds()) ci_fold_log(r, &rows[i]);
+            else log_print(r->c, rows[i].info.log_path, 0, "     │ ");
         }
     if (count && !r->quiet) putchar('\n');
     if (!r->quiet) print_critical(r, width);
@@ -212,6 +219,7 @@ static void task_json(sykli_buf *b, const report_row *w)
     member(b, ",\"from\":", cached ? info->from : NULL);
     if (report_is_bad(info->status) || info->status == SYKLI_STATUS_blocked)
         member(b, ",\"error\":", info->reason);
+    if (info->attempt > 1) sykli_buf_print(b, ",\"attempt\":%d", info->attempt);
     proof_json(b, w->task);
     sykli_buf_text(b, "}");
 }

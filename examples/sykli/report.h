@@ -13,6 +13,7 @@ typedef struct report_row {
 report_row *report_rows(run *r, size_t *count);
 bool report_is_bad(sykli_status status); // failed, errored, cancelled
 const char *report_glyph(sykli_status status);
+extern const sykli_status report_order[SYKLI_ENDINGS]; // what matters most is first
 
 // For people, on stdout, and for `run --json`.
 void report_print(run *r);
