@@ -1095,7 +1095,8 @@ int sykli_cache_stats(sykli *s, sykli_cache_usage *out);
 // A run does this by itself when it has made the cache larger than cache.max_size.
 //   returns  0, EBUSY: another process collects, or the error
 int sykli_cache_gc(sykli *s, uint64_t max_bytes, uint64_t older_ms, uint64_t *out_freed);
-// Removes everything, also what is held.
+// Removes everything, also what is held: a run beside it makes anew what it still wanted. What such
+// a run puts there meanwhile may stay.
 int sykli_cache_clear(sykli *s);
 // Reads everything through; what is damaged is set aside, which makes it a miss.
 typedef struct sykli_cache_check { uint64_t blobs, entries, damaged; } sykli_cache_check;
@@ -12534,6 +12535,19 @@ static bool sykli__store_gc_blob(sykli__store_gc_run *run, const sykli_digest *i
     return false;
 }
 
+// Removes an entry, and the folder of its key if it was the last.
+//   returns  0 or the negated errno
+static int sykli__store_remove_entry(sykli__store *s, const char *path)
+{
+    const sykli_sys *sys = s->mem->sys;
+    sykli__store_path folder;
+    int rc = sys->remove(sys->user, s->dir_fd, path, 0);
+    if (rc) return rc;
+    snprintf(folder.text, sizeof folder.text, "%.*s", (int)(strrchr(path, '/') - path), path);
+    sys->remove(sys->user, s->dir_fd, folder.text, 1);
+    return 0;
+}
+
 static bool sykli__store_gc_file(sykli__store_gc_run *run, const sykli__store_item *item)
 {
     sykli__store *s = run->store;
@@ -12541,14 +12555,12 @@ static bool sykli__store_gc_file(sykli__store_gc_run *run, const sykli__store_it
     sykli_stat stat;
     char key[65];
     sykli_hex(key, item->blob.digest.bytes, 32);
-    sykli__store_path folder = sykli__store_key_path(key), path = folder;
+    sykli__store_path path = sykli__store_key_path(key);
     size_t used = strlen(path.text);
     snprintf(path.text + used, sizeof path.text - used, "/%s.json", item->writer);
-    if (sys->stat(sys->user, s->dir_fd, path.text, &stat) || stat.mtime_ns >= run->before_ns
-        || sys->remove(sys->user, s->dir_fd, path.text, 0))
+    if (sys->stat(sys->user, s->dir_fd, path.text, &stat) || stat.mtime_ns >= run->before_ns)
         return false;
-    sys->remove(sys->user, s->dir_fd, folder.text, 1); // if it is empty
-    return true;
+    return !sykli__store_remove_entry(s, path.text);
 }
 
 // Takes what was used before `old_ns`, then what was not used for longest until the rest fits.
@@ -12588,12 +12600,7 @@ static int sykli__store_gc_entry(void *to, sykli__store *s, const char *path)
             whole = s->mem->sys->stat(s->mem->sys->user, s->dir_fd, blob.text, &stat) != -ENOENT;
     }
     if (!rc) sykli__store_entry_free(&e);
-    if (!rc && !whole) {
-        s->mem->sys->remove(s->mem->sys->user, s->dir_fd, path, 0);
-        sykli__store_path folder;
-        snprintf(folder.text, sizeof folder.text, "%.*s", (int)(strrchr(path, '/') - path), path);
-        s->mem->sys->remove(s->mem->sys->user, s->dir_fd, folder.text, 1); // if it is empty
-    }
+    if (!rc && !whole) sykli__store_remove_entry(s, path);
     sykli_buf_free(&text);
     return 0;
 }
@@ -12723,7 +12730,16 @@ static void sykli__store_keep(sykli__store *s, uint64_t max_bytes, uint64_t slac
     if (!known || bytes > max_bytes) sykli__store_gc(s, max_bytes - max_bytes / 10, NULL, NULL);
 }
 
-// Empties the store: entries first, so that none is left without its blobs.
+static int sykli__store_clear_file(void *to, sykli__store *s, const char *path)
+{
+    (void)to;
+    int rc = !strncmp(path, "entries/", 8) ? sykli__store_remove_entry(s, path)
+           : s->mem->sys->remove(s->mem->sys->user, s->dir_fd, path, 0);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+// Empties the store: entries first, so that none is left without its blobs. Its folders stay, for a
+// run beside this may be putting something there, which is newer than the wish to be rid of all.
 static int sykli__store_clear(sykli__store *s, sykli_fault *fault)
 {
     static const char *const folders[] = { "entries", "blobs", "quarantine" };
@@ -12732,11 +12748,8 @@ static int sykli__store_clear(sykli__store *s, sykli_fault *fault)
     if (lease < 0) return lease;
     sykli__store_read_close(s);
     sykli__store_removing(s);
-    for (int i = 0; !rc && i < 3; i++) {
-        rc = sykli__tree_remove_at(s->mem, s->dir_fd, folders[i], 0);
-        if (!rc) rc = sys->mkdir(sys->user, s->dir_fd, folders[i], 0700);
-        if (rc == -EEXIST) rc = 0;
-    }
+    for (int i = 0; !rc && i < 3; i++)
+        rc = sykli__store_scan(s, folders[i], 1, sykli__store_clear_file, NULL);
     sykli__store_removing(s);
     sys->remove(sys->user, s->dir_fd, "usage", 0);
     sys->close(sys->user, lease);

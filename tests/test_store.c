@@ -691,6 +691,41 @@ out:
     place_remove(&p);
 }
 
+// What a run puts into a store while it is emptied: after the first file has gone.
+static place *busy;
+static int remove_beside_a_run(void *u, int dir, const char *path, int folder)
+{
+    int rc = test_sys_remove(u, dir, path, folder);
+    place *p = busy;
+    if (rc || !p) return rc;
+    busy = NULL;
+    publish(p, key_b, "out", false, NULL);
+    return rc;
+}
+
+static void a_store_is_emptied_beside_a_run(test *t)
+{
+    place p;
+    sykli__store other = { .dir_fd = -1 };
+    place_make(&p);
+    put(p.root, "out", "x", 1);
+    TRY(place_open(&p, &t->mem, &t->fault));
+    TRY(publish(&p, key_a, "out", false, &t->fault));
+    TRY(sykli__store_open(&other, &t->mem, p.cache, 0, &t->fault));
+    busy = &p;
+    t->sys.remove = remove_beside_a_run;
+    TRY(sykli__store_clear(&other, &t->fault));
+    CHECK_INT(files_in(p.cache, "entries") <= 1, 1);
+    TRY(sykli__store_clear(&other, &t->fault));
+    CHECK(t->injected || files_in(p.cache, "entries") + files_in(p.cache, "blobs") == 0);
+    TRY(publish(&p, key_a, "out", false, &t->fault));
+    TRY(restore(&p, key_a, &t->fault));
+out:
+    busy = NULL;
+    sykli__store_close(&other);
+    place_remove(&p);
+}
+
 static void a_store_of_another_version_is_left_alone(test *t)
 {
     place p;
@@ -1064,6 +1099,7 @@ int main(int argc, char **argv)
     TEST_STORY(paths_do_not_escape_the_kernel);
     TEST_STORY(paths_do_not_escape_the_walk);
     TEST_STORY(the_collector_takes_the_oldest);
+    TEST_STORY(a_store_is_emptied_beside_a_run);
     TEST_STORY(a_store_of_another_version_is_left_alone);
     TEST_STORY(a_full_disk_is_an_error_and_leaves_nothing);
     TEST_ONCE(killed_at_any_call_nothing_torn_is_believed); // dies at each call as it is

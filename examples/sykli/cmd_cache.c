@@ -157,8 +157,10 @@ static int clear(cli *c)
     uint64_t before = rc ? 0 : total(c, &u);
     if (!rc) rc = sykli_cache_clear(a.s);
     if (!rc) compile_clear(c);
+    if (!rc) rc = sykli_cache_stats(a.s, &u);
+    uint64_t left = rc ? 0 : total(c, &u); // a run beside this one uses it
     if (rc) code = failed(&a, rc);
-    else print_freed(c, before, before);
+    else print_freed(c, before > left ? before - left : 0, before);
     ask_end(&a);
     return code;
 }
