@@ -54,6 +54,14 @@ offers "sykli cache " stats verify gc "!unit"
 offers "sykli cache gc --max" --max-size
 offers "sykli logs " unit
 offers "sykli query --color " auto always never
+offers "sykli run -j " "!sykli.json"
+offers "sykli explain --against " "!RUN" "!sykli.json"
+offers "sykli completion " bash zsh fish "!sykli.json"
+offers "sykli help val" validate
+offers "sykli doctor " "!sykli.json" "!completion"
+offers "sykli --outp" --output
+offers "sykli --state bin query --form" --format
+offers "sykli --color=always run u" unit
 
 if command -v tmux >/dev/null; then
     tmux -f /dev/null -S "$work/tmux" new-session -d -x 80 -y 24 \
@@ -75,15 +83,17 @@ run completion zsh
 expect "completion zsh" 0 "#compdef sykli"
 cp out _sykli
 if command -v zsh >/dev/null; then holds "zsh reads it" zsh -n _sykli; fi
+expect "zsh knows letters and verbs of verbs" 0 "{-j+,--jobs=}" "gc) _arguments" "!(RUN NODE)"
 run completion fish
 expect "completion fish" 0 "complete -c sykli"
 cp out sykli.fish
 if command -v fish >/dev/null; then
     holds "fish reads it" fish -n sykli.fish
     fish -c 'source sykli.fish; complete -C "sykli run --output "; complete -C "sykli run u";
-        complete -C "sykli doc"; complete -C "sykli cache "' >out 2>err
+        complete -C "sykli doc"; complete -C "sykli cache "; complete -C "sykli cache gc --max"
+        complete -C "sykli doctor "; complete -C "sykli completion "' >out 2>err
     code=$?
-    expect "fish completes" 0 stream unit doctor verify
+    expect "fish completes" 0 stream unit doctor verify --max-size zsh "!sykli.fish"
 fi
 run completion tcsh
 expect "an unknown shell" 2
@@ -124,4 +134,12 @@ run version
 expect "version" 0 "sykli "
 run help
 expect "help" 0 "doctor" "completion" "Usage: sykli"
+run help cache gc
+expect "help for a verb" 0 "sykli cache gc - " "--max-size SIZE"
+run help cash
+expect "help for none" 2
+told "did you mean sykli cache?"
+run gate
+expect "a verb of verbs" 2
+told "sykli gate needs one of its verbs: approve, deny"
 finish

@@ -591,8 +591,12 @@ static int unknown_verb(cli *c, const cli_verb *const *verbs, const char *above,
     const char *near = word ? sykli_nearest(word, names, count) : NULL;
     char *hint = near ? cli_print(c, "did you mean sykli%s%s %s?", *above ? " " : "", above, near)
                       : cli_print(c, "sykli%s%s --help lists them", *above ? " " : "", above);
+    const char *all = "";
+    for (size_t i = 0; i < count && !word; i++)
+        all = cli_print(c, "%s%s%s", all, i ? ", " : "", names[i]);
     if (!word)
-        return cli_fail(c, CLI_USAGE, "usage", hint, "sykli %s needs one of its verbs", above);
+        return cli_fail(c, CLI_USAGE, "usage", hint, "sykli %s needs one of its verbs: %s", above,
+                        all);
     return cli_fail(c, CLI_USAGE, "usage", hint, "unknown verb %s%s%s", above, *above ? " " : "",
                     word);
 }
@@ -626,6 +630,22 @@ static int print_help(const cli *c)
     print_options(cli_common_options);
     printf("\nExample:\n  %s\n", verb->example);
     return CLI_OK;
+}
+
+int cli_help(cli *c)
+{
+    const cli_verb *const *verbs = c->verbs;
+    c->verb = NULL;
+    for (int i = 0; i < c->arg_count; i++) {
+        const cli_verb *found = verbs ? verb_in(verbs, c->args[i]) : NULL;
+        if (!verbs)
+            return cli_fail(c, CLI_USAGE, "usage", NULL, "sykli %s has no verbs", c->verb->name);
+        if (!found) return unknown_verb(c, verbs, c->verb ? c->verb->name : "", c->args[i]);
+        c->parent = c->verb;
+        c->verb = found;
+        verbs = found->verbs;
+    }
+    return print_help(c);
 }
 
 // ---- the start of the program ----

@@ -61,6 +61,9 @@ int cli_choice(cli *c, const char *name, const char *const *words, int fallback,
 // Checks how many words there are that are no options; most < 0: any number.
 int cli_arguments(cli *c, int least, int most);
 
+// Prints the help of the verb that the words name: `help run`, `help cache gc`.
+int cli_help(cli *c);
+
 // Ends a verb with an error: text on stderr, or the envelope on stdout with --json.
 //   exit     returned        code  a word for machines        hint  may be NULL
 #if defined(__GNUC__)
