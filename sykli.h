@@ -7892,6 +7892,16 @@ static bool sykli__sched_take(sykli__sched *s, sykli__sched_action *out)
     return false;
 }
 
+// What `next` will hand out after so many others, if no fact comes in between.
+//   returns  NULL: an end or a start, or nothing
+static const sykli__sched_action *sykli__sched_ahead(const sykli__sched *s, size_t number)
+{
+    size_t ends = s->ended_count - s->told;
+    if (number < ends || number - ends >= s->queue_count
+        || (s->heap_count && s->running < s->workers)) return NULL;
+    return &s->queue[(s->queue_at + number - ends) % s->queue_capacity];
+}
+
 // Whether there is something to do before the next fact.
 static bool sykli__sched_due(const sykli__sched *s)
 {
@@ -9040,6 +9050,7 @@ typedef struct sykli__pool_job {
     int (*work)(void *user, size_t number, uint8_t *chunk);
     void *user;
     size_t count, next;
+    size_t room; // bytes of `chunk`; 0: none is needed
     int rc;
 #if !defined(SYKLI_NO_THREADS)
     pthread_mutex_t mutex; // of next and rc
@@ -9087,7 +9098,7 @@ static void sykli__pool_run(void *arg)
 }
 
 // Does a job with so many threads at most, the calling one among them.
-//   work     is given SYKLI__POOL_CHUNK bytes for itself
+//   work     is given the job's room for itself
 //   returns  the first that `work` returned other than 0; 0; -ENOMEM
 static int sykli__pool_each(sykli_mem *mem, uint32_t threads, sykli__pool_job *job)
 {
@@ -9096,20 +9107,21 @@ static int sykli__pool_each(sykli_mem *mem, uint32_t threads, sykli__pool_job *j
     size_t count = threads < SYKLI__POOL_THREADS_MAX ? threads : SYKLI__POOL_THREADS_MAX, more = 1;
     if (count > job->count) count = job->count;
     if (!count) count = 1;
-    size_t size = count * SYKLI__POOL_CHUNK;
-    uint8_t *chunks = (uint8_t *)sykli_mem_resize(mem, SYKLI_TAG_tree, NULL, 0, size);
-    if (!chunks || !sykli__pool_lock_init(job)) {
+    size_t size = count * job->room;
+    uint8_t *chunks =
+        size ? (uint8_t *)sykli_mem_resize(mem, SYKLI_TAG_tree, NULL, 0, size) : NULL;
+    if ((size && !chunks) || !sykli__pool_lock_init(job)) {
         sykli_mem_resize(mem, SYKLI_TAG_tree, chunks, chunks ? size : 0, 0);
         return -ENOMEM;
     }
     for (size_t i = 0; i < count; i++)
-        hands[i] = (sykli__pool_hand){ job, chunks + i * SYKLI__POOL_CHUNK,
+        hands[i] = (sykli__pool_hand){ job, chunks ? chunks + i * job->room : NULL,
                                        { sykli__pool_run, &hands[i], 0 } };
     while (more < count && sys->thread(sys->user, &hands[more].thread) >= 0) more++;
     sykli__pool_run(&hands[0]);
     while (--more) sys->join(sys->user, &hands[more].thread);
     sykli__pool_lock_free(job);
-    sykli_mem_resize(mem, SYKLI_TAG_tree, chunks, size, 0);
+    if (chunks) sykli_mem_resize(mem, SYKLI_TAG_tree, chunks, size, 0);
     return job->rc;
 }
 
@@ -9173,7 +9185,7 @@ static int sykli__pool_add(sykli_mem *mem, uint32_t threads, int fd, int to, uin
 {
     sykli__pool_file f = { .sys = mem->sys, .fd = fd, .to = to, .size = size,
                            .piece = sykli__pool_piece_size(size) };
-    sykli__pool_job job = { .work = sykli__pool_piece, .user = &f };
+    sykli__pool_job job = { .work = sykli__pool_piece, .user = &f, .room = SYKLI__POOL_CHUNK };
     job.count = (size_t)(size / f.piece + (size % f.piece != 0));
     int rc = sykli__pool_each(mem, threads, &job);
     for (size_t i = 0; !rc && i < job.count; i++) sykli__hash_subtree(tree, &f.ids[i], f.piece);
@@ -10050,7 +10062,10 @@ enum {
     SYKLI__TREE_CACHE_MAX = 256 << 20, // bytes of the stat cache's file
     SYKLI__TREE_CHUNK = 64 << 10,
     SYKLI__TREE_AHEAD_MAX = 64,        // files read at once by several threads
-    SYKLI__TREE_AHEAD_MIN = 16 << 10   // of a smaller one the calls cost more than the hash
+    SYKLI__TREE_AHEAD_MIN = 16 << 10,  // of a smaller one the calls cost more than the hash
+    SYKLI__TREE_SEEN_MAX = 2048,       // paths that are asked about ahead
+    SYKLI__TREE_SEEN_MIN = 64,         // fewer are done before a second thread has begun
+    SYKLI__TREE_SEEN_STEP = 16         // that a thread takes at a time
 };
 
 // What our temporary files in a task's folders begin with; a walk does not see them.
@@ -10069,12 +10084,23 @@ typedef struct sykli__tree_known {
     sykli_digest digest;
 } sykli__tree_known;
 
+// A plain path whose stat will be wanted, and then is known.
+typedef struct sykli__tree_seen {
+    const char *path, *name; // as it was declared; in the folder
+    int fd, rc;
+    sykli_stat stat;
+} sykli__tree_seen;
+
 typedef struct sykli__tree {
     sykli_mem *mem;
     int root_fd;
     sykli__tree_folder folders[SYKLI__TREE_OPEN_MAX];
     uint64_t turn;           // counts uses of folders
     uint64_t look;           // counts looks at the tree
+    int64_t look_ns;         // when this one began
+    sykli__tree_seen *seen;  // SEEN_MAX, once there were any
+    size_t seen_count, seen_at; // seen_at: the one that should be wanted next
+    uint64_t seen_look;      // the look that they are of
     bool alone;              // nothing of ours runs that could move a folder during this look
     sykli_map places;        // path -> index in `known`
     sykli__tree_known *known;
@@ -10243,6 +10269,7 @@ static bool sykli__tree_link_stays(const char *path, const char *target)
 static void sykli__tree_folder_close(sykli__tree *t, sykli__tree_folder *folder)
 {
     if (!folder->path) return;
+    if (t->seen_look != t->look) t->seen_count = 0; // they have not been asked about yet
     t->mem->sys->close(t->mem->sys->user, folder->fd);
     sykli_mem_text_free(t->mem, SYKLI_TAG_tree, folder->path);
     memset(folder, 0, sizeof *folder);
@@ -10303,7 +10330,9 @@ static int sykli__tree_folder_get(sykli__tree *t, const char *path, size_t size)
 static void sykli__tree_look(sykli__tree *t, bool alone)
 {
     t->look++;
+    t->look_ns = t->mem->sys->wall_ms(t->mem->sys->user) * 1000000;
     t->alone = alone;
+    t->seen_count = t->seen_at = 0;
 }
 
 static void sykli__tree_shared(sykli__tree *t) { t->alone = false; }
@@ -10321,6 +10350,56 @@ static int sykli__tree_stat(sykli__tree *t, const char *path, sykli_stat *out)
     const char *name;
     int fd = sykli__tree_place(t, path, &name);
     return fd < 0 ? fd : t->mem->sys->stat(t->mem->sys->user, fd, *name ? name : ".", out);
+}
+
+// Notes a path whose stat will be wanted in this look, after those that were noted before; what is
+// no plain path is left out.
+//   path   stays where it is
+static void sykli__tree_foresee(sykli__tree *t, const char *path)
+{
+    char clean[SYKLI__TREE_PATH_MAX + 1];
+    if (t->seen_count == SYKLI__TREE_SEEN_MAX || sykli__tree_is_glob(path)
+        || sykli__tree_clean(path, clean, NULL) || !*clean || strcmp(clean, path)) return;
+    if (!t->seen)
+        t->seen = (sykli__tree_seen *)sykli_mem_resize(t->mem, SYKLI_TAG_tree, NULL, 0,
+                                                       SYKLI__TREE_SEEN_MAX * sizeof *t->seen);
+    sykli__tree_seen seen = { .path = path };
+    seen.fd = t->seen ? sykli__tree_place(t, path, &seen.name) : -1;
+    if (seen.fd >= 0) t->seen[t->seen_count++] = seen;
+}
+
+static int sykli__tree_seen_step(void *user, size_t number, uint8_t *chunk)
+{
+    sykli__tree *t = (sykli__tree *)user;
+    size_t at = number * SYKLI__TREE_SEEN_STEP, end = at + SYKLI__TREE_SEEN_STEP;
+    for (; at < end && at < t->seen_count; at++) {
+        sykli__tree_seen *seen = &t->seen[at];
+        seen->rc = t->mem->sys->stat(t->mem->sys->user, seen->fd, seen->name, &seen->stat);
+    }
+    (void)chunk;
+    return 0;
+}
+
+// Asks about what was noted, by several threads. It holds for this look, until something of ours is
+// written or runs.
+static void sykli__tree_see(sykli__tree *t)
+{
+    sykli__pool_job job = { .work = sykli__tree_seen_step, .user = t };
+    job.count = (t->seen_count + SYKLI__TREE_SEEN_STEP - 1) / SYKLI__TREE_SEEN_STEP;
+    if (t->seen_count >= SYKLI__TREE_SEEN_MIN && !sykli__pool_each(t->mem, t->threads_max, &job))
+        t->seen_look = t->look;
+}
+
+// The same stat as below, if it is known ahead.
+static bool sykli__tree_seen_get(sykli__tree *t, const char *path, sykli_stat *out)
+{
+    size_t at = t->seen_at;
+    if (!t->alone || t->seen_look != t->look) return false;
+    while (at < t->seen_count && t->seen[at].path != path) at++;
+    if (at == t->seen_count || t->seen[at].rc) return false;
+    t->seen_at = at + 1;
+    *out = t->seen[at].stat;
+    return true;
 }
 
 static bool sykli__tree_stat_same(const sykli_stat *a, const sykli_stat *b)
@@ -10797,7 +10876,8 @@ static void sykli__tree_ahead_walk(sykli__tree_walk *w, size_t *next)
     for (; *next < w->count && a.count < SYKLI__TREE_AHEAD_MAX; ++*next)
         sykli__tree_ahead_open(&a, t, (const char *)w->text.data + w->found[*next].path,
                                &w->found[*next].stat, now);
-    sykli__pool_job job = { .work = sykli__tree_ahead_read, .user = &a, .count = a.count };
+    sykli__pool_job job = { .work = sykli__tree_ahead_read, .user = &a, .count = a.count,
+                            .room = SYKLI__POOL_CHUNK };
     uint32_t threads = a.bytes < SYKLI__POOL_PIECE_MIN ? 1 : t->threads_max;
     int rc = a.count ? sykli__pool_each(t->mem, threads, &job) : 0;
     for (size_t i = 0; i < a.count; i++) {
@@ -10844,7 +10924,13 @@ static int sykli__tree_stats(sykli__tree *t, const char *const *patterns, size_t
     char clean[SYKLI__TREE_PATH_MAX + 1];
     int rc = 0;
     for (size_t p = 0; !rc && p < count; p++) {
-        sykli__tree_file file = { .path = clean };
+        sykli__tree_file file = { .path = patterns[p] };
+        if (sykli__tree_seen_get(t, patterns[p], &file.stat)
+            && file.stat.type != SYKLI_FILE_directory) {
+            rc = each(to, &file);
+            continue;
+        }
+        file.path = clean;
         rc = sykli__tree_clean(patterns[p], clean, fault);
         if (!rc && *clean && !strpbrk(clean, "*?{\\[")
             && !sykli__tree_stat(t, clean, &file.stat) && file.stat.type != SYKLI_FILE_directory) {
@@ -11124,6 +11210,9 @@ static void sykli__tree_close(sykli__tree *t)
     if (t->known)
         sykli_mem_resize(t->mem, SYKLI_TAG_tree, t->known, t->known_capacity * sizeof *t->known, 0);
     if (t->chunk) sykli_mem_resize(t->mem, SYKLI_TAG_tree, t->chunk, SYKLI__TREE_CHUNK, 0);
+    if (t->seen)
+        sykli_mem_resize(t->mem, SYKLI_TAG_tree, t->seen, SYKLI__TREE_SEEN_MAX * sizeof *t->seen,
+                         0);
     sykli_mem_text_free(t->mem, SYKLI_TAG_tree, t->cache_file);
     memset(t, 0, sizeof *t);
 }
@@ -17102,10 +17191,10 @@ static bool sykli__drive_recall(sykli__drive *d, uint32_t task)
     if (!d->memo.tasks || d->desc->refresh) return false;
     const sykli__memo_task *memo = sykli__memo_find(&d->memo, task, t->name);
     bool stats = memo && (memo->input_stats[0] | memo->input_stats[1]);
-    int64_t now_ms = d->mem->sys->wall_ms(d->mem->sys->user);
+    int64_t now_ms = d->tree.look_ns / 1000000;
     uint64_t mark[2];
     if (!memo) return false;
-    t->looked_ns = now_ms * 1000000;
+    t->looked_ns = d->tree.look_ns;
     memo = stats && !sykli__drive_mark_inputs(d, task, true, mark)
          ? sykli__memo_recall(&d->memo, task, t->name, mark, true, now_ms) : NULL;
     t->stood = memo != NULL;
@@ -18310,13 +18399,37 @@ static void sykli__drive_act(sykli__drive *d, const sykli__sched_action *action)
     }
 }
 
-// Does all that is to do now, but stays responsive: at most `SYKLI__DRIVE_TURN` actions a call.
+// What an action will ask about first, if its task is as its memo says.
+//   action   NULL: one that asks nothing
+//   returns  how many actions it is: who is restored has ended
+static size_t sykli__drive_foresee(sykli__drive *d, const sykli__sched_action *action)
+{
+    if (!action) return 1;
+    const sykli__drive_task *t = &d->tasks[action->task];
+    const sykli__memo_task *memo = action->kind == SYKLI__SCHED_HASH
+        ? sykli__memo_find(&d->memo, action->task, t->name) : d->memo.tasks[action->task];
+    if (action->kind == SYKLI__SCHED_HASH && memo && (memo->input_stats[0] | memo->input_stats[1]))
+        for (uint32_t i = 0; i < t->input_count; i++) sykli__tree_foresee(&d->tree, t->inputs[i]);
+    if (action->kind == SYKLI__SCHED_RESTORE && memo && t->stood)
+        for (uint32_t i = 0; i < t->output_count; i++)
+            sykli__tree_foresee(&d->tree, t->outputs[i].value);
+    return action->kind == SYKLI__SCHED_RESTORE ? 2 : 1;
+}
+
+// Does all that is to do now, but stays responsive: so many actions a call, fewer if there are some
+// that take longer than those of a task that is known to be up to date. While nothing of ours runs,
+// the files they begin with are asked about by several threads.
 //   returns  whether more is waiting
-#define SYKLI__DRIVE_TURN 256
+enum { SYKLI__DRIVE_TURN = 2048, SYKLI__DRIVE_LONG = 8 };
 static bool sykli__drive_work(sykli__drive *d)
 {
     sykli__sched_action action;
-    for (int i = 0; i < SYKLI__DRIVE_TURN; i++) {
+    bool ahead = d->memo.tasks && !d->desc->refresh && d->tree.alone && d->tree.threads_max > 1;
+    for (size_t i = 0, turn = 0; ahead && turn < SYKLI__DRIVE_TURN; i++)
+        turn += sykli__drive_foresee(d, sykli__sched_ahead(&d->sched, i));
+    if (ahead) sykli__tree_see(&d->tree);
+    for (int i = 0; i < SYKLI__DRIVE_TURN; i += d->tasks[action.task].recalled ? 1
+                                              : SYKLI__DRIVE_LONG) {
         if (!sykli__sched_next(&d->sched, &action)) return false;
         sykli__drive_act(d, &action);
     }

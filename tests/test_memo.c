@@ -161,6 +161,58 @@ out:
     place_end(t, &p);
 }
 
+enum { PARTS = 70 };
+static int helpers; // threads that were wanted
+static int no_helper(void *u, sykli_thread *thread)
+{
+    (void)u, (void)thread;
+    helpers++;
+    return -11; // EAGAIN
+}
+
+// The same with many inputs.
+static void gathered(test *t, const place *p, const char *status)
+{
+    char names[PARTS][32];
+    const char *list[PARTS];
+    for (int i = 0; i < PARTS; i++) {
+        snprintf(names[i], sizeof names[i], "part%d", i);
+        list[i] = names[i];
+    }
+    helpers = 0;
+    sykli *s = open_in(t, p, (sykli_desc){ .threads_max = 2 });
+    TRY_NOT_NULL(s);
+    sykli_add(s, &(sykli_task_desc){ .name = "gather", .command = "cat part0 part1 >out",
+        .input_list = list, .input_count = PARTS, .outputs = { { "o", "out" } } });
+    if (run_all(t, s, 0)) CHECK_TEXT(sykli_status_names[status_of(s, "gather")], status);
+out:
+    sykli_close(s);
+}
+
+// Many files that stand are asked about by several threads; content decides all the same.
+static void many_that_stand_are_asked_about_at_once(test *t)
+{
+    place p;
+    char name[32], text[256];
+    place_make(&p);
+    t->sys.thread = no_helper;
+    for (int i = 0; i < PARTS; i++) {
+        snprintf(name, sizeof name, "part%d", i);
+        put(&p, name, "some");
+        rest(&p, name);
+    }
+    gathered(t, &p, "passed");
+    CHECK_INT(helpers, 0);
+    for (int tries = 0; tries < 1000 && !helpers && !t->failed; tries++) gathered(t, &p, "cached");
+    CHECK_INT(helpers, 1);
+    put(&p, "part1", "thin");
+    rest(&p, "part1");
+    gathered(t, &p, "passed");
+    TRY_TEXT(said(&p, "out", text), "somethin");
+out:
+    place_end(t, &p);
+}
+
 static int remove_blob(void *user, const sykli__store_blob *blob)
 {
     return sykli__store_damaged((sykli__store *)user, &blob->digest, NULL) == SYKLI_ECORRUPT;
@@ -237,6 +289,7 @@ int main(int argc, char **argv)
     TEST_FEW(20, 400, what_changed_is_seen);
     TEST_SOME(30, outputs_changed_by_hand_are_put_back);
     TEST_FEW(20, 200, what_stands_is_known_by_its_stats);
+    TEST_ONCE(many_that_stand_are_asked_about_at_once); // what may fail is in the one before
     TEST_FEW(20, 400, a_store_that_lost_something_is_asked_again);
     TEST_STORY(records_outlive_the_order_of_tasks);
     return test_end(argc, argv);

@@ -45,7 +45,8 @@ static void each_number_is_done_once(test *t)
         few f;
         few_init(&f, most);
         sykli_mem mem = { .sys = &f.sys };
-        sykli__pool_job job = { .work = count_one, .user = done, .count = sizeof done };
+        sykli__pool_job job = { .work = count_one, .user = done, .count = sizeof done,
+                                .room = SYKLI__POOL_CHUNK };
         CHECK_INT(sykli__pool_each(&mem, 4, &job), 0);
         for (size_t i = 0; i < sizeof done; i++) CHECK_INT(done[i], 1);
 #if !defined(SYKLI_NO_THREADS)
@@ -63,7 +64,8 @@ static void there_are_no_more_threads_than_work(test *t)
         few f;
         few_init(&f, 100);
         sykli_mem mem = { .sys = &f.sys };
-        sykli__pool_job job = { .work = count_one, .user = done, .count = count };
+        sykli__pool_job job = { .work = count_one, .user = done, .count = count,
+                                .room = SYKLI__POOL_CHUNK };
         CHECK_INT(sykli__pool_each(&mem, 1000, &job), 0);
         CHECK(f.started <= (count ? (int)count - 1 : 0));
         CHECK_INT(done[0] + done[1] + done[2], count);

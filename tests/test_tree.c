@@ -580,6 +580,106 @@ out:
     place_remove(&p);
 }
 
+static int stats; // that were asked for
+static int counted_stat(void *u, int dir, const char *path, sykli_stat *out)
+{
+    stats++;
+    return test_sys_stat(u, dir, path, out);
+}
+
+static int files_count(void *to, const sykli__tree_file *file)
+{
+    (void)file;
+    ++*(int *)to;
+    return 0;
+}
+
+enum { SEEN = 80 };
+static char seen_names[SEEN][32];
+
+// Asks for the stats of those from `first` on: so many are there.
+//   asked    how many stats that takes, at least
+static void sees(test *t, sykli__tree *tree, int first, int wanted, int asked)
+{
+    const char *list[SEEN];
+    int found = 0;
+    for (int i = first; i < SEEN; i++) list[i - first] = seen_names[i];
+    stats = 0;
+    int rc = sykli__tree_stats(tree, list, (size_t)(SEEN - first), files_count, &found, &t->fault);
+    if (t->injected) return;
+    CHECK_INT(rc ? rc : found, wanted);
+    CHECK(stats >= asked && stats <= 2 * asked + 8); // folders too
+}
+
+static void foresee_all(sykli__tree *tree)
+{
+    sykli__tree_look(tree, true);
+    for (int i = 0; i < SEEN; i++) sykli__tree_foresee(tree, seen_names[i]);
+    sykli__tree_see(tree);
+}
+
+// In a look at the tree its files are asked about once, and anew as soon as something of ours may
+// have changed them.
+static void what_is_foreseen_is_asked_once(test *t)
+{
+    place p;
+    sykli__tree tree = { 0 };
+    place_make(&p);
+    t->sys.stat = counted_stat;
+    for (int i = 0; i < SEEN; i++) {
+        snprintf(seen_names[i], sizeof seen_names[i], "d%d/%d", i % 2, i);
+        put(p.root, seen_names[i], "");
+    }
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
+    tree.threads_max = 2;
+    foresee_all(&tree);
+    unlink(below(p.root, seen_names[7]));
+    if (t->injected) goto out;
+    sees(t, &tree, 0, SEEN, 0);
+    foresee_all(&tree);
+    sees(t, &tree, 3, SEEN - 4, 1); // without those that were left out, and one gone
+    foresee_all(&tree);
+    TRY(sykli__tree_remove(&tree, seen_names[8], &t->fault));
+    sees(t, &tree, 0, SEEN - 2, SEEN);
+    foresee_all(&tree);
+    sykli__tree_shared(&tree);
+    sees(t, &tree, 0, SEEN - 2, SEEN);
+    foresee_all(&tree);
+    sykli__tree_look(&tree, true);
+    sees(t, &tree, 0, SEEN - 2, SEEN);
+    sykli__tree_foresee(&tree, "./d0/0"); // no plain paths, and too few
+    sykli__tree_foresee(&tree, "d0/*");
+    sykli__tree_foresee(&tree, "../d0");
+    CHECK_INT(tree.seen_count, 0);
+    sykli__tree_foresee(&tree, "d0/0");
+    sykli__tree_see(&tree);
+    CHECK(tree.seen_look != tree.look);
+out:
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
+// Only so many folders are open at once: who is asked about has not been closed in between.
+static void files_of_many_folders_are_foreseen(test *t)
+{
+    place p;
+    sykli__tree tree = { 0 };
+    place_make(&p);
+    for (int i = 0; i < SEEN; i++) {
+        snprintf(seen_names[i], sizeof seen_names[i], "d%d/%d", i / 2, i);
+        put(p.root, seen_names[i], "");
+    }
+    t->sys.stat = counted_stat;
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
+    tree.threads_max = 2;
+    foresee_all(&tree);
+    CHECK(t->injected || tree.seen_count <= (size_t)2 * SYKLI__TREE_OPEN_MAX);
+    sees(t, &tree, 0, SEEN, SEEN - (int)tree.seen_count);
+out:
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
 int main(int argc, char **argv)
 {
     TEST_STORY(a_pattern_names_files);
@@ -593,5 +693,7 @@ int main(int argc, char **argv)
     TEST_STORY(a_large_file_is_hashed_by_several);
     TEST_ONCE(many_files_are_read_at_once); // by threads, whose calls come in any order
     TEST_STORY(what_reading_ahead_fails_at_is_read_again);
+    TEST_STORY(what_is_foreseen_is_asked_once);
+    TEST_STORY(files_of_many_folders_are_foreseen);
     return test_end(argc, argv);
 }
