@@ -115,12 +115,24 @@ command -v npm >/dev/null && twice "several tools" 3 "make-build" "make-test" "n
 begin none
 twice "an empty folder" 1 "●  hello"
 
+begin documents
+printf 'all:\n\ttrue\n' >Makefile
+touch src/a.adoc sykli.c sykli.py
+run init
+expect "what nobody knows is no input" 0 "build always runs: name what it reads as its inputs"
+holds "and a hit of it would be a lie" sh -c '! grep -q inputs sykli.json'
+mkdir many
+for i in $(seq 130); do mkdir "d$i" && touch "d$i/a.go"; done
+run init --force
+holds "nor is a part of what it reads" sh -c '! grep -q inputs sykli.json'
+
 begin names
 mkdir -p 'odd [x]' 'with space' node_modules/dep
 touch 'with space/a.c' 'odd [x]/b.c' node_modules/dep/c.js gen.c
 printf 'all:\n\ttrue\n' >Makefile
 run init
 expect "init in a folder with odd names" 0
-holds "folders that need no quoting are inputs" grep -qF '"with space/**/*.c"' sykli.json
+holds "folders are inputs" grep -qF '"with space/**/*.c"' sykli.json
+holds "also those whose names mean something in a pattern" grep -qF '"odd ?x?/**/*.c"' sykli.json
 holds "what is fetched is not" sh -c '! grep -q node_modules sykli.json'
 finish

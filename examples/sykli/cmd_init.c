@@ -14,11 +14,12 @@ static const cli_option options[] = {
     { NULL, 0, NULL, NULL }
 };
 
-enum { TASKS_MAX = 16, LIST_MAX = 32, DEPTH_MAX = 6 };
+enum { TASKS_MAX = 16, LIST_MAX = 128, DEPTH_MAX = 6 };
 
 typedef struct draft {
     const char *name, *command, *after, *output; // the last two: NULL if there is none
     const char *inputs[LIST_MAX];                // ends with NULL; none: it always runs
+    bool unknown;                                // there are more: it always runs, too
 } draft;
 
 typedef struct drafts {
@@ -61,8 +62,9 @@ static bool holds(const char *dir, const char *end, int deep)
     for (struct dirent *e; d && !found && (e = readdir(d));) {
         struct stat st;
         int size = snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        if (*e->d_name == '.' || size < 0 || (size_t)size >= sizeof path || lstat(path, &st))
-            continue;
+        bool ours = !strncmp(e->d_name, "sykli.", 6) && strcmp(e->d_name + 6, "h"); // a pipeline
+        if (*e->d_name == '.' || ours || size < 0 || (size_t)size >= sizeof path
+            || lstat(path, &st)) continue;
         if (S_ISREG(st.st_mode)) found = has_end(e->d_name, end);
         else if (S_ISDIR(st.st_mode) && deep && !is_made(e->d_name))
             found = holds(path, end, deep - 1);
@@ -71,11 +73,27 @@ static bool holds(const char *dir, const char *end, int deep)
     return found;
 }
 
+// Who does not know all that a task reads must not say that nothing has changed.
+static void forget_inputs(draft *t)
+{
+    t->inputs[0] = NULL;
+    t->unknown = true;
+}
+
 static void add_input(draft *t, const char *pattern)
 {
     size_t at = 0;
     while (at < LIST_MAX - 1 && t->inputs[at]) at++;
-    if (at < LIST_MAX - 1) t->inputs[at] = pattern;
+    if (at == LIST_MAX - 1) forget_inputs(t);
+    else if (!t->unknown) t->inputs[at] = pattern;
+}
+
+// The name of a folder as a pattern: its signs that mean something there are any sign.
+static const char *pattern_of(cli *c, const char *name)
+{
+    char *text = cli_copy(c, name, strlen(name));
+    for (char *p = text; (p = strpbrk(p, "*?[]{}\\")) != NULL;) *p++ = '?';
+    return text;
 }
 
 // One pattern for the endings that a folder holds; "." is the top, which is not looked below.
@@ -89,7 +107,7 @@ static void add_folder(cli *c, draft *t, const char *dir, const char *const *end
         list = list ? cli_print(c, "%s,%s", list, *ends) : *ends;
     }
     if (list)
-        add_input(t, cli_print(c, "%s%s*.%s%s%s", top ? "" : dir, top ? "" : "/**/",
+        add_input(t, cli_print(c, "%s%s*.%s%s%s", top ? "" : pattern_of(c, dir), top ? "" : "/**/",
                                several ? "{" : "", list, several ? "}" : ""));
 }
 
@@ -103,9 +121,8 @@ static void add_sources(cli *c, draft *t, const char *const *ends)
     for (int i = 0; i < count; i++) {
         struct stat st;
         const char *name = names[i]->d_name;
-        if (*name != '.' && !strpbrk(name, "*?[]{}\\") && !is_made(name) && !lstat(name, &st)
-            && S_ISDIR(st.st_mode))
-            add_folder(c, t, cli_copy(c, name, strlen(name)), ends);
+        if (*name != '.' && !is_made(name) && !lstat(name, &st) && S_ISDIR(st.st_mode))
+            add_folder(c, t, name, ends);
         free(names[i]);
     }
     free(names);
@@ -146,8 +163,16 @@ static bool has_target(const char *text, const char *name)
     return false;
 }
 
-static const char *const c_ends[] = { "c", "h", "cc", "cpp", "cxx", "hpp", "hh", "s", "S", "y",
-                                      "l", "in", "mk", "cmake", "sh", "py", NULL };
+// What `cmake` and, from the second line on, whatever is built by `make` is written in.
+#define C_ENDS "c", "h", "cc", "cpp", "cxx", "hpp", "hh", "hxx", "inl", "ipp", "tpp", "s", "S",    \
+               "asm", "y", "l", "in", "mk", "cmake", "sh", "py", "cu", "cuh", "m", "mm", "f",      \
+               "f90", "proto", "ui", "qml", "qrc"
+static const char *const c_ends[] = { C_ENDS, NULL };
+static const char *const all_ends[] = { C_ENDS, "go", "mod", "sum", "rs", "toml", "zig", "swift",
+                                        "js", "mjs", "cjs", "jsx", "ts", "mts", "tsx", "css",
+                                        "vue", "java", "kt", "scala", "cs", "rb", "pl", "pm",
+                                        "php", "lua", "hs", "ml", "mli", "ex", "exs", "erl",
+                                        "tex", "bib", "sql", NULL };
 
 static void draft_make(drafts *d)
 {
@@ -163,7 +188,8 @@ static void draft_make(drafts *d)
     if (test) add(d, "test", test, "build");
     for (t = &d->tasks[d->begun]; t < &d->tasks[d->count]; t++) {
         add_input(t, files[at]);
-        add_sources(d->c, t, c_ends);
+        add_sources(d->c, t, all_ends);
+        if (!t->inputs[1]) forget_inputs(t); // what it makes is made of something
     }
 }
 
@@ -229,6 +255,8 @@ static void draft_scripts(drafts *d, const sykli_json_doc *package, const char *
         if (is_build) build = t->name;
         if (is_build && !t->output) continue; // nobody knows what to restore: it always runs
         add_files(t, npm_files + 2);
+        add_input(t, ".*rc"); // of npm, babel, eslint and so on
+        add_input(t, ".*rc.*");
         add_sources(d->c, t, ends);
     }
 }
@@ -264,19 +292,20 @@ static void draft_go(drafts *d)
     for (draft *t = &d->tasks[d->begun]; t < &d->tasks[d->count]; t++) {
         add_files(t, files);
         add_sources(d->c, t, ends);
+        add_input(t, "**/testdata/**");
     }
 }
 
 static void draft_cargo(drafts *d)
 {
-    static const char *const files[] = { "Cargo.toml", "Cargo.lock", NULL };
+    static const char *const files[] = { "Cargo.lock", ".cargo/config.toml", NULL };
     static const char *const ends[] = { "rs", "toml", NULL };
     if (!is_there("Cargo.toml")) return;
     d->found[d->found_count++] = "Cargo.toml";
     add(d, "build", "cargo build", NULL);
     add(d, "test", "cargo test", "build"); // which builds, too: nothing has to be restored
     for (draft *t = &d->tasks[d->begun]; t < &d->tasks[d->count]; t++) {
-        add_files(t, files + 1);
+        add_files(t, files);
         add_sources(d->c, t, ends);
     }
 }
@@ -397,6 +426,9 @@ static int tell(cli *c, const drafts *d, const char *path)
                  "and puts nothing back");
             break;
         }
+    for (size_t i = 0; i < d->count; i++)
+        if (!d->tasks[i].inputs[0])
+            printf("%s always runs: name what it reads as its inputs\n", d->tasks[i].name);
     return CLI_OK;
 }
 
