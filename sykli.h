@@ -15773,7 +15773,8 @@ typedef struct sykli__memo_task {
     int64_t looked_ms;              // when its entry was last seen in the store; 0: no record
     uint32_t name_at, from_at;      // in the file's texts
     uint32_t expected_ms;           // what it usually takes
-    uint32_t zeros[1 + (sizeof(char *) < 8)]; // without them a gap would go into the file
+    uint32_t absent[1 + (sizeof(char *) < 8)]; // [0]: 1 if an input by name is not there; without
+                                    // [1], which is 0, a gap would go into the file
     const char *from;               // where its result is from; set when the file has been read
 } sykli__memo_task;
 
@@ -16083,6 +16084,7 @@ typedef struct sykli__drive_task {
     bool no_cache, has_key, upstream_known, asked; // asked: a lookup elsewhere is under way
     bool marked, recalled;    // marked: `mark` is over what its key is made of
     bool stood, linked;       // stood: recalled by the stats of its inputs; linked: never can be
+    bool absent;              // an input by name is not there
     uint64_t mark[2];
     uint8_t *read;            // the inputs as they are in its key, until its result is published
     size_t read_size;
@@ -17204,6 +17206,7 @@ static bool sykli__drive_recall(sykli__drive *d, uint32_t task)
     }
     if (!memo) return false;
     t->key = memo->key;
+    t->absent = memo->absent[0];
     t->has_key = t->recalled = true;
     return true;
 }
@@ -17224,7 +17227,7 @@ static void sykli__drive_remember(sykli__drive *d, uint32_t task, const sykli__s
 {
     sykli__drive_task *t = &d->tasks[task];
     sykli__memo_task memo = { .key = t->key, .saved_ms = entry->duration_ms, .log = entry->log,
-                              .log_bytes = entry->log_bytes,
+                              .log_bytes = entry->log_bytes, .absent = { t->absent },
                               .looked_ms = d->mem->sys->wall_ms(d->mem->sys->user) };
     if (!d->memo.tasks || !t->marked) return;
     memcpy(memo.inputs, t->mark, sizeof memo.inputs);
@@ -17302,13 +17305,14 @@ static bool sykli__drive_read_changed(sykli__drive *d, const sykli__drive_task *
 // slip of the pen, and what was meant never decides anything.
 static void sykli__drive_note_absent(sykli__drive *d, uint32_t task)
 {
-    const sykli__drive_task *t = &d->tasks[task];
+    sykli__drive_task *t = &d->tasks[task];
     char clean[SYKLI__TREE_PATH_MAX + 1], text[SYKLI__TREE_PATH_MAX + 64];
     sykli_fault ignored = { 0 };
     sykli_stat stat;
     for (uint32_t i = 0; i < t->input_count; i++) {
         if (sykli__tree_clean(t->inputs[i], clean, &ignored) || sykli__tree_is_glob(clean)
             || sykli__tree_stat(&d->tree, clean, &stat) != -ENOENT) continue;
+        t->absent = true;
         int size = snprintf(text, sizeof text, "the input %s is not there", clean);
         sykli__drive_event(d, &(sykli_event){ .kind = SYKLI_EVENT_note, .text = text,
                                               .text_size = (size_t)size }, task);
@@ -17324,6 +17328,7 @@ static void sykli__drive_hash(sykli__drive *d, uint32_t task)
     int rc = sykli__drive_take_in(d, t);
     bool taken = !rc;
     if (taken && sykli__drive_recall(d, task)) {
+        if (t->absent) sykli__drive_note_absent(d, task);
         sykli__drive_fact(d, SYKLI__SCHED_HASHED, task, true);
         return;
     }

@@ -402,7 +402,8 @@ static void an_absent_input_is_told(test *t)
     place p;
     place_make(&p);
     put(&p, "in", "first");
-    for (int there = 0; there < 2; there++) {
+    for (int turn = 0; turn < 3; turn++) { // at first, up to date, then there
+        bool there = turn == 2;
         memset(&h, 0, sizeof h);
         sykli *s = open_in(t, &p, (sykli_desc){ .on_event = hear, .on_event_user = &h });
         TRY_NOT_NULL(s);
@@ -413,7 +414,8 @@ static void an_absent_input_is_told(test *t)
         if (!sound || t->injected) break;
         CHECK_INT(h.count[SYKLI_EVENT_note], !there);
         CHECK(there || strstr(h.text, "the input inn is not there"));
-        put(&p, "inn", "second");
+        CHECK_INT(h.count[SYKLI_EVENT_task_finished], 1);
+        if (turn) put(&p, "inn", "second");
     }
 out:
     place_end(t, &p);
