@@ -18957,6 +18957,7 @@ static void sykli__drive_free(sykli__drive *d)
 // than the link takes.
 
 #define SYKLI__NODE_REQUESTS_MAX 4096u
+#define SYKLI__NODE_WORKERS_MAX 4096u // each has a row, and may have a cgroup
 #define SYKLI__NODE_LINE_MAX (64u << 10)
 #define SYKLI__NODE_ROWS_AGE_MS (24 * 3600 * INT64_C(1000)) // what killed processes leave behind
 #define SYKLI__NODE_HOLD_MS (10 * 60 * 1000)                // a blob that is being fetched
@@ -19019,14 +19020,16 @@ static int sykli__node_say(sykli *s, int rc)
     return rc;
 }
 
-// What a call on a context that could not be opened returns.     returns  0 or the error
+// What a call returns after an open or an add that failed.     returns  0 or the error
 SYKLI__APART
-static int sykli__node_check(sykli *s)
+static int sykli__node_stuck(sykli *s)
 {
-    if (s->opened) return 0;
-    s->fault = s->sticky;
+    if (s->sticky.code) s->fault = s->sticky;
     return s->sticky.code;
 }
+
+// What a call on a context that could not be opened returns.     returns  0 or the error
+static int sykli__node_check(sykli *s) { return s->opened ? 0 : sykli__node_stuck(s); }
 
 // Opens the store when it is first needed.
 static int sykli__node_store(sykli *s)
@@ -20142,6 +20145,9 @@ static int sykli__node_take_desc(sykli *s, const sykli_desc *desc)
         owned &= NULL != (s->desc.target_fingerprint =
                               sykli__node_own(s, desc->target_fingerprint));
     if (!owned) return sykli_fail(&s->fault, SYKLI_ENOMEM, "out of memory");
+    if (desc->workers_max > SYKLI__NODE_WORKERS_MAX || desc->tasks_max > SYKLI_TASKS_MAX)
+        return sykli_fail(&s->fault, SYKLI_ELIMIT, "at most %u as workers_max, %u as tasks_max",
+                          SYKLI__NODE_WORKERS_MAX, SYKLI_TASKS_MAX);
     int rc = sykli__node_take_name(s, desc->node_name);
     s->desc.node_name = s->node_name;
     s->slots = s->desc.workers_max;
@@ -20269,10 +20275,7 @@ void sykli_close(sykli *s)
     sys.resize(sys.user, s, sizeof *s, 0, SYKLI_TAG_node);
 }
 
-const char *sykli_errmsg(const sykli *s)
-{
-    return s->sticky.code ? s->sticky.text : s->fault.text;
-}
+const char *sykli_errmsg(const sykli *s) { return s->fault.text; }
 
 int sykli_error(const sykli *s) { return s->sticky.code; }
 int sykli_last_error(const sykli *s) { return s->fault.code; }
@@ -20321,7 +20324,7 @@ static int64_t sykli__node_number(sykli *s, sykli_task task)
 
 int sykli_add_after(sykli *s, sykli_task task, sykli_task before)
 {
-    if (s->sticky.code) return s->sticky.code;
+    if (sykli__node_stuck(s)) return s->sticky.code;
     s->fault.code = 0;
     int64_t after_number = sykli__node_number(s, task);
     int64_t before_number = sykli__node_number(s, before);
@@ -20340,7 +20343,7 @@ int sykli_add_after(sykli *s, sykli_task task, sykli_task before)
 
 sykli_task sykli_add(sykli *s, const sykli_task_desc *desc)
 {
-    if (s->sticky.code) return (sykli_task){ 0 };
+    if (sykli__node_stuck(s)) return (sykli_task){ 0 };
     s->fault.code = 0;
     sykli_task task = sykli__node_stick(s, sykli__drive_add(&s->drive, desc));
     for (size_t i = 0; task.id && i < SYKLI_INLINE_MAX && desc->after[i].id; i++)
@@ -20383,7 +20386,7 @@ static void sykli__node_make_dirs(sykli *s, const char *path)
 
 int sykli_start(sykli *s)
 {
-    if (s->sticky.code) return s->sticky.code;
+    if (sykli__node_stuck(s)) return s->sticky.code;
     if (s->drive.started)
         return sykli_fail(&s->fault, SYKLI_EINVAL, "the run has started already: one a context");
     s->fault.code = 0;
@@ -20427,7 +20430,7 @@ int sykli_deadline_ms(sykli *s)
 int sykli_pump(sykli *s)
 {
     char drain[64];
-    if (s->sticky.code && !s->drive.live) return s->sticky.code;
+    if (!s->drive.live && sykli__node_stuck(s)) return s->sticky.code;
     if (s->pumping)
         return sykli_fail(&s->fault, SYKLI_EBUSY, "the loop runs already: not from a callback");
     s->pumping = true;
@@ -20473,8 +20476,7 @@ static int sykli__node_emit(sykli *s)
 {
     sykli_buf text;
     sykli_buf_init(&text, &s->mem, SYKLI_TAG_json);
-    if (s->sticky.code) s->fault = s->sticky;
-    int rc = s->sticky.code ? s->sticky.code : sykli__drive_emit(&s->drive, &text);
+    int rc = sykli__node_stuck(s) ? s->sticky.code : sykli__drive_emit(&s->drive, &text);
     if (!rc && (fwrite(text.data, 1, text.size, stdout) != text.size || fflush(stdout)))
         rc = sykli_fail(&s->fault, SYKLI_EIO, "cannot write the graph");
     sykli_buf_free(&text);
@@ -20585,7 +20587,7 @@ int sykli_explain_against(sykli *s, sykli_task task, const char *run, sykli_buf 
 {
     int64_t number = sykli__node_number(s, task);
     if (number < 0) return (int)number;
-    if (s->sticky.code) return s->sticky.code;
+    if (sykli__node_stuck(s)) return s->sticky.code;
     s->fault.code = 0;
     int rc = s->desc.no_cache ? 0 : sykli__node_store_look(s);
     s->drive.store = s->store_open ? &s->store : NULL;

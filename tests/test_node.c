@@ -832,6 +832,12 @@ static void a_query_is_printed(test *t)
     CHECK(sykli_print(s, file, "SELECT nothing FROM nodes") < 0);
     if (!t->injected) CHECK(strstr(sykli_errmsg(s), "nothing"));
     CHECK_INT(sykli_error(s), 0); // a bad question does not stick
+    // After an add that failed each call still tells of its own failure.
+    CHECK(!sykli_add(s, &(sykli_task_desc){ .name = "lacks" }).id);
+    CHECK(sykli_print(s, file, "SELECT nothing FROM nodes") < 0);
+    if (!t->injected) CHECK(strstr(sykli_errmsg(s), "nothing"));
+    CHECK(sykli_run(s) < 0);
+    if (!t->injected) CHECK(strstr(sykli_errmsg(s), "'lacks': give it a command"));
 out:
     fclose(file);
     sykli_close(s);

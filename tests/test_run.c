@@ -83,6 +83,12 @@ static void a_bad_desc_is_told(test *t)
     TRY_TRUE(strstr(sykli_errmsg(s), "No Name"));
     if (!t->injected) poke(t, s, SYKLI_EINVAL);
     sykli_close(s);
+    s = open_in(t, &p, (sykli_desc){ .workers_max = 4097 });
+    TRY_NOT_NULL(s);
+    TRY_INT(sykli_error(s), SYKLI_ELIMIT);
+    TRY_TRUE(strstr(sykli_errmsg(s), "4096 as workers_max"));
+    if (!t->injected) poke(t, s, SYKLI_ELIMIT);
+    sykli_close(s);
     sykli_close(NULL);
     s = sykli_open(NULL);
     TRY_TRUE(s && !sykli_error(s));
