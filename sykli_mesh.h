@@ -2205,6 +2205,8 @@ static int sykli__roster_envelope_get(sykli__wire_in *in, sykli__roster_envelope
     if (e->kind != kind)
         return sykli_fail(fault, SYKLI_EPARSE, "a %s was sent where a %s belongs",
                           sykli__roster_kind_name(e->kind), name);
+    if (!e->version) // which means that there is none
+        return sykli_fail(fault, SYKLI_EPARSE, "the %s has no version", name);
     if (e->alg != SYKLI__ROSTER_ALG_ED25519)
         return sykli_fail(fault, SYKLI_EUNSUPPORTED, "the %s is signed by algorithm %u, only 1, "
                           "Ed25519, is known", name, e->alg);

@@ -1,12 +1,14 @@
-// Input: a letter that chooses, then what comes from elsewhere: b the book of invites, h a
-// handshake changed on its way, k a file of keys, m what members say of each other, r a roster's
-// body. Nobody's memory comes to harm, what is read is written as it was understood, and a table of
-// members stays whole whatever it is told.
+// Input: a letter that chooses, then what comes from elsewhere: b the book of invites, c versions
+// of the configuration, h a handshake changed on its way, k a file of keys, m what members say of
+// each other, r a roster's body. Nobody's memory comes to harm, what is read is written as it was
+// understood, a configuration is taken from whom may push it, and a table of members stays whole
+// whatever it is told.
 #define SYKLI_SIM 1 // for ciphers of the right sizes that take no time
 #define SYKLI_IMPLEMENTATION
 #include "fuzz.h"
 #define SYKLI_MESH_IMPLEMENTATION
 #include "../sykli_mesh.h"
+#include "members.h"
 
 static bool same(const sykli_buf *a, const sykli_buf *b)
 {
@@ -70,11 +72,184 @@ static void fuzz_roster(test *t, const uint8_t *data, size_t size)
         for (size_t i = 0; i < r.count; i++)
             FUZZ_CHECK(sykli__roster_name_valid(r.entries[i].name)
                        && !sykli__roster_banned(&r, r.entries[i].id));
+        size_t bans = r.ban_count * sizeof *r.bans; // in one order only: a roster has one form
+        FUZZ_CHECK(!bans || !memcmp(r.bans, data + once.size - bans, bans));
+        for (size_t i = 1; i < r.ban_count; i++)
+            FUZZ_CHECK(memcmp(r.bans[i - 1], r.bans[i], sizeof *r.bans) < 0);
     } else FUZZ_CHECK(t->fault.text[0]);
     sykli__roster_free(&r);
     sykli__roster_free(&again);
     sykli_buf_free(&once);
     sykli_buf_free(&twice);
+}
+
+// ---- a configuration ----
+enum { STATE_DIR = 100, FRESH };
+typedef struct keeper {
+    test t;                // first: the calls get it
+    sykli_buf fresh, kept; // what is being written; what config.pushed has
+    int failing;           // so many calls from now one fails, 0: none
+    uint64_t failures;
+} keeper;
+
+static int keeper_fails(keeper *k)
+{
+    bool now = k->failing && !--k->failing;
+    k->failures += now;
+    return now ? -EIO : 0;
+}
+
+static int keeper_open(void *u, int dir, const char *path, int flags, int mode)
+{
+    keeper *k = (keeper *)u;
+    (void)flags, (void)mode;
+    if (dir != STATE_DIR) return -ENOTDIR; // no cache
+    FUZZ_CHECK(!strncmp(path, "config.", 7) && !strchr(path, '/'));
+    sykli_buf_reset(&k->fresh);
+    return keeper_fails(k) ? -EIO : FRESH;
+}
+
+static int64_t keeper_write(void *u, int fd, const void *data, size_t size)
+{
+    keeper *k = (keeper *)u;
+    FUZZ_CHECK(fd == FRESH && !sykli_buf_add(&k->fresh, data, size));
+    return keeper_fails(k) ? -EIO : (int64_t)size;
+}
+
+static int keeper_sync(void *u, int fd) { return (void)fd, keeper_fails((keeper *)u); }
+static void keeper_close(void *u, int fd) { if (fd != FRESH) test_close(u, fd); }
+
+static int keeper_rename(void *u, int from_dir, const char *from, int to_dir, const char *to)
+{
+    keeper *k = (keeper *)u;
+    (void)from, (void)from_dir, (void)to_dir;
+    if (keeper_fails(k)) return -EIO;
+    if (strcmp(to, "config.pushed")) return 0;
+    sykli_buf_reset(&k->kept);
+    return sykli_buf_add(&k->kept, k->fresh.data, k->fresh.size);
+}
+
+static int keeper_remove(void *u, int dir, const char *path, int is_directory)
+{
+    (void)u, (void)dir, (void)is_directory;
+    FUZZ_CHECK(!strncmp(path, "config.", 7));
+    return 0;
+}
+
+// Whose seeds sign: the mesh's, an admin's, a member's, that of nobody of the roster.
+static const uint8_t signers[4][32] = { { 1 }, { 2 }, { 3 }, { 4 } };
+
+static void config_begin(keeper *k, sykli_mesh *m)
+{
+    sykli__member_core_config c;
+    sykli__roster_entry entry;
+    uint8_t mesh[32];
+    memset(m, 0, sizeof *m);
+    memset(&c, 0, sizeof c);
+    memset(&entry, 0, sizeof entry);
+    test_begin(&k->t, 0);
+    k->t.sys.open = keeper_open, k->t.sys.write = keeper_write, k->t.sys.sync = keeper_sync;
+    k->t.sys.close = keeper_close, k->t.sys.rename = keeper_rename;
+    k->t.sys.remove = keeper_remove;
+    sykli_buf_init(&k->fresh, &k->t.mem, SYKLI_TAG_host);
+    sykli_buf_init(&k->kept, &k->t.mem, SYKLI_TAG_host);
+    k->failing = 0, k->failures = 0;
+    m->core = sykli_open(&(sykli_desc){ .sys = &k->t.sys, .node_name = "here", .workers_max = 2,
+        .cache_dir = "cache", .target_fingerprint = "fuzz", .project = "fuzz", .threads_max = 1,
+        .no_history = true });
+    FUZZ_CHECK(m->core);
+    m->mem = &k->t.mem, m->sys = &k->t.sys, m->dir_fd = STATE_DIR;
+    sykli_crypto_fake(&m->crypto);
+    m->crypto.sign_public(NULL, mesh, signers[0]);
+    sykli__roster_init(&m->roster, m->mem, mesh);
+    for (int i = 1; i < 3; i++) {
+        m->crypto.sign_public(NULL, entry.sign, signers[i]);
+        entry.role = i == 1 ? SYKLI_ROLE_admin : SYKLI_ROLE_operator;
+        snprintf(entry.name, sizeof entry.name, "n%d", i);
+        FUZZ_CHECK(!sykli__roster_grant(&m->roster, &entry, &k->t.fault));
+    }
+    sykli_buf_init(&m->config_body, m->mem, SYKLI_TAG_mesh);
+    FUZZ_CHECK(!sykli__member_core_init(&m->links, m->mem, &c, 1000));
+}
+
+static void config_end(keeper *k, sykli_mesh *m)
+{
+    sykli__member_core_free(&m->links);
+    sykli__roster_free(&m->roster);
+    sykli_buf_free(&m->config_body);
+    sykli_buf_free(&k->fresh);
+    sykli_buf_free(&k->kept);
+    sykli_close(m->core);
+    fuzz_end(&k->t);
+}
+
+// One version, as the bits of `odd` say.       returns  whether who signed it may
+static bool config_make(const sykli_mesh *m, fuzz_in *in, sykli__roster_envelope *e,
+                        const char *body, sykli_buf *packed)
+{
+    uint8_t signer = fuzz_byte(in) % 4, odd = fuzz_byte(in);
+    memset(e, 0, sizeof *e);
+    e->kind = odd & 1 ? fuzz_byte(in) : SYKLI__ROSTER_CONFIG;
+    memcpy(e->mesh_id, m->roster.mesh_id, sizeof e->mesh_id);
+    if (odd & 2) e->mesh_id[0] ^= 1;
+    e->epoch = fuzz_byte(in) % 4;
+    e->version = fuzz_byte(in) % 32;
+    if (odd & 4) e->version += UINT64_MAX << fuzz_byte(in) % 64;
+    if (odd & 8) sykli__roster_envelope_hash(&m->config, e->parent);
+    sykli__roster_envelope_sign(e, &m->crypto, signers[signer], body, strlen(body));
+    sykli__mesh_config_pack(packed, e, body, strlen(body));
+    FUZZ_CHECK(!packed->error);
+    uint8_t at = fuzz_byte(in), bit = 0;
+    if (odd & 16) bit = (uint8_t)(1u << (fuzz_byte(in) & 7));
+    packed->data[at % packed->size] ^= bit;
+    size_t cut = odd & 32 ? fuzz_byte(in) : 0;
+    if (cut > packed->size) cut = packed->size;
+    packed->size -= cut;
+    return signer < 2 && e->kind == SYKLI__ROSTER_CONFIG && !(odd & 2) && !bit && !cut;
+}
+
+// A version is taken if and only if who signed it may, it is newer and its keys are ours: then it
+// was kept before; else nothing has changed.
+static void config_step(keeper *k, sykli_mesh *m, fuzz_in *in)
+{
+    sykli__roster_envelope e, before = m->config;
+    sykli_buf packed;
+    const sykli__config_version *values = m->core->config.current;
+    char *body = fuzz_text(in->at, in->left);
+    in->at += strlen(body), in->left -= strlen(body);
+    fuzz_byte(in); // its NUL
+    sykli_buf_init(&packed, m->mem, SYKLI_TAG_host);
+    uint64_t failures = k->failures;
+    bool good = config_make(m, in, &e, body, &packed) && e.version
+             && (!before.version || sykli__roster_envelope_compare(&e, &before) > 0)
+             && !sykli_config_verify(m->core, body, strlen(body));
+    k->failing = fuzz_byte(in) % 32; // most find nothing to fail
+    m->fault.text[0] = 0;
+    int rc = sykli__mesh_config_accept(m, packed.data, packed.size);
+    bool failed = k->failures != failures;
+    FUZZ_CHECK(rc ? rc < 0 && m->fault.text[0] : m->config.version > 0);
+    if (good && !failed) {
+        FUZZ_CHECK(!rc && !sykli__roster_envelope_compare(&m->config, &e));
+        FUZZ_CHECK(same(&k->kept, &packed) && m->core->config.pushed == e.version);
+        FUZZ_CHECK(m->config_body.size == strlen(body)
+                   && !memcmp(m->config_body.data, body, strlen(body)));
+        FUZZ_CHECK(sykli__member_self(&m->links.table)->fact.versions.config_version == e.version);
+    } else {
+        FUZZ_CHECK(!sykli__roster_envelope_compare(&m->config, &before));
+        FUZZ_CHECK(m->core->config.current == values && (failed || !good));
+    }
+    sykli_buf_free(&packed);
+    free(body);
+}
+
+static void fuzz_config(const uint8_t *data, size_t size)
+{
+    static sykli_mesh m; // most of it is room for what is read
+    keeper k;
+    fuzz_in in = { data, size };
+    config_begin(&k, &m);
+    while (in.left) config_step(&k, &m, &in);
+    config_end(&k, &m);
 }
 
 // ---- a handshake ----
@@ -158,8 +333,7 @@ static void fuzz_handshake(test *t, const uint8_t *data, size_t size)
 }
 
 // ---- members ----
-enum { NODES = 8, CONNS = 256 };
-#define WALL_MS UINT64_C(1700000000000)
+enum { CONNS = 256 };
 
 typedef struct world {
     sykli__member_table t;
@@ -167,30 +341,9 @@ typedef struct world {
     uint64_t now_ms;
 } world;
 
-static sykli__member_fact fact_of(int n)
-{
-    static uint8_t ids[NODES][16]; // a hash each
-    sykli__member_fact f;
-    memset(&f, 0, sizeof f);
-    f.key[0] = (uint8_t)n;
-    if (!ids[n][0]) sykli__roster_node_id(ids[n], f.key, f.sign_key);
-    memcpy(f.id, ids[n], sizeof f.id);
-    f.boot_id = (uint64_t)n;
-    f.bits = SYKLI__MEMBER_DIALABLE;
-    snprintf(f.name, sizeof f.name, "n%d", n);
-    snprintf(f.addresses, sizeof f.addresses, "host%d:7070 b:1", n);
-    return f;
-}
-
-static bool is_rostered(void *user, const uint8_t key[32])
-{
-    (void)user;
-    return key[0] < 6;
-}
-
 static sykli__member_row *row_of(world *w, int conn)
 {
-    sykli__member_fact f = fact_of(w->who[conn]);
+    sykli__member_fact f = members_fact(w->who[conn]);
     return sykli__member_get(&w->t, f.id);
 }
 
@@ -201,24 +354,7 @@ static void close_conn(world *w, int conn)
     if (row) sykli__member_link_down(&w->t, row, conn);
 }
 
-static void check_table(world *w)
-{
-    const sykli__member_table *t = &w->t;
-    uint64_t hash = 0;
-    size_t unrostered = 0;
-    for (size_t i = 0; i < t->count; i++) {
-        const sykli__member_row *row = t->rows[i];
-        const uint64_t *at = sykli_map_get(&t->by_id, row->fact.id, 16);
-        FUZZ_CHECK(at && *at == i && row->fact.state < SYKLI__MEMBER_STATES);
-        hash ^= sykli__member_row_hash(row);
-        unrostered += !row->rostered;
-        int conns[] = { row->live.conn, row->loser.conn, row->newcomer.conn };
-        for (int k = 0; k < 3; k++) // no session that is over
-            FUZZ_CHECK(!conns[k] || w->who[conns[k]] >= 0);
-    }
-    FUZZ_CHECK(hash == t->hash && unrostered == t->unrostered && t->by_id.count == t->count);
-    FUZZ_CHECK(t->rows[0]->fact.state == SYKLI__MEMBER_ALIVE && !t->rows[0]->live.conn);
-}
+static bool is_open(const void *user, int conn) { return ((const world *)user)->who[conn] >= 0; }
 
 // Does what the table wants, as its caller would.
 static void pull(world *w)
@@ -236,24 +372,6 @@ static void pull(world *w)
     }
 }
 
-// A fact as somebody might make it up.
-static size_t put_fact(uint8_t *out, size_t room, fuzz_in *in)
-{
-    sykli__member_fact f = fact_of(fuzz_byte(in) % NODES);
-    sykli__wire_out wire = sykli__link_fixed(out, room);
-    uint8_t odd = fuzz_byte(in);
-    f.state = fuzz_byte(in) % (SYKLI__MEMBER_STATES + 1);
-    f.incarnation = (WALL_MS / 1000 << 20) + fuzz_byte(in);
-    if (odd & 1) f.incarnation += UINT64_C(1) << fuzz_byte(in) % 64;
-    if (odd & 2) f.boot_id = fuzz_byte(in);
-    if (odd & 4) f.id[0] ^= 1;
-    if (odd & 8) f.addresses[fuzz_byte(in) % 16] = (char)fuzz_byte(in);
-    if (odd & 16) f.name[0] = (char)fuzz_byte(in);
-    if (odd & 32) f.bits = fuzz_byte(in);
-    sykli__member_fact_put(&wire, &f);
-    return wire.size;
-}
-
 static void step(world *w, fuzz_in *in)
 {
     uint8_t what = fuzz_byte(in), data[SYKLI__LINK_FACT_MAX];
@@ -264,7 +382,7 @@ static void step(world *w, fuzz_in *in)
     switch (what % 8) {
     case 0: // a session
         if (w->count + 1 < CONNS) {
-            sykli__member_fact f = fact_of(1 + fuzz_byte(in) % (NODES - 1));
+            sykli__member_fact f = members_fact(1 + fuzz_byte(in) % (MEMBERS - 1));
             sykli__link_peer peer = { .boot_id = fuzz_byte(in) };
             sykli__member_session fresh = { ++w->count, peer.boot_id, what / 16, what & 8 };
             memcpy(peer.id, f.id, 16);
@@ -282,7 +400,7 @@ static void step(world *w, fuzz_in *in)
         if (row && sykli__member_told(&w->t, row, conn, data, size)) close_conn(w, conn);
         break;
     case 3:
-        size = put_fact(data, sizeof data, in);
+        size = members_put_fact(data, sizeof data, in);
         if (row && sykli__member_told(&w->t, row, conn, data, size)) close_conn(w, conn);
         break;
     case 4:
@@ -293,7 +411,7 @@ static void step(world *w, fuzz_in *in)
         if (row) sykli__member_heard(&w->t, row, conn);
         break;
     case 6:
-        row = sykli__member_at(&w->t, 1 + fuzz_byte(in) % NODES);
+        row = sykli__member_at(&w->t, 1 + fuzz_byte(in) % MEMBERS);
         if (row) sykli__member_dial_failed(&w->t, row, 0, what & 8);
         break;
     default:
@@ -311,20 +429,20 @@ static void fuzz_members(test *t, const uint8_t *data, size_t size)
     sykli__member_config c;
     memset(&w, 0, sizeof w);
     memset(&c, 0, sizeof c);
-    c.self = fact_of(0);
-    c.wall_ms = WALL_MS;
-    c.rostered = is_rostered;
+    c.self = members_fact(0);
+    c.wall_ms = MEMBERS_WALL_MS;
+    c.rostered = members_rostered;
     w.now_ms = 1000;
     FUZZ_CHECK(!sykli__member_init(&w.t, &t->mem, &c, w.now_ms));
     while (in.left) {
         step(&w, &in);
         pull(&w);
-        check_table(&w);
+        members_check(&w.t, is_open, &w);
     }
     for (size_t i = 0; i < w.t.count; i++) { // an id is the hash of two keys, whoever told them
         const sykli__member_fact *f = &w.t.rows[i]->fact;
         uint8_t id[16];
-        bool ours = !memcmp(f->id, fact_of(f->key[0] % NODES).id, 16);
+        bool ours = !memcmp(f->id, members_fact(f->key[0] % MEMBERS).id, 16);
         if (!ours) sykli__roster_node_id(id, f->key, f->sign_key);
         FUZZ_CHECK(ours || !memcmp(id, f->id, 16));
     }
@@ -338,6 +456,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     test_begin(&t, 0);
     switch (data[0]) {
     case 'b': fuzz_book(&t, (const char *)data + 1, size - 1); break;
+    case 'c': fuzz_config(data + 1, size - 1); break;
     case 'h': fuzz_handshake(&t, data + 1, size - 1); break;
     case 'k': fuzz_keys(&t, (const char *)data + 1, size - 1); break;
     case 'm': fuzz_members(&t, data + 1, size - 1); break;
