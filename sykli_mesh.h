@@ -3180,7 +3180,7 @@ typedef struct sykli__link_stream {
     uint32_t id;
     uint8_t priority;
     bool here;               // opened by this side
-    bool end;                // END follows what is buffered
+    bool end, end_put;       // END follows what is buffered; it has left
     bool deaf;               // the peer has ended its direction
     bool short_write;        // somebody waits for room
     int32_t end_code;
@@ -4124,14 +4124,14 @@ static void sykli__link_put_end(sykli__wire_out *out, sykli__link_stream *t)
     sykli__link_frame_put(out, SYKLI__LINK_END, 4 + size, t->id);
     sykli__wire_put_u32(out, (uint32_t)t->end_code);
     sykli__wire_put_bytes(out, t->end_text, size);
-    t->end = false;
+    t->end_put = true;
 }
 
 static bool sykli__link_ready(const sykli__link_core *l, const sykli__link_stream *t)
 {
     size_t data = t->out.size - t->out_at - t->open_left;
     if (t->open_left) return true;
-    return data ? t->credit && l->session->credit : t->end;
+    return data ? t->credit && l->session->credit : t->end && !t->end_put;
 }
 
 // Puts one frame of the stream, at most `limit` bytes of it.
@@ -5834,9 +5834,10 @@ static sykli__member_conn *sykli__member_conn_add(sykli__member_core *c, const c
         c->conns = (sykli__member_conn **)grown;
         c->conn_capacity = fresh;
     }
+    if (c->last_id == INT32_MAX) return NULL;
     sykli__member_conn *n =
         (sykli__member_conn *)sykli_mem_resize(c->mem, SYKLI_TAG_member, NULL, 0, sizeof *n);
-    if (!n || c->last_id == INT32_MAX) return NULL;
+    if (!n) return NULL;
     n->id = ++c->last_id;
     n->since_ms = c->table.now_ms;
     size_t size = (size_t)sykli__link_least(strlen(address), sizeof n->address - 1);
