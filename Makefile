@@ -89,12 +89,12 @@ $(B)/test/%: tests/%.c $(COMMON)
 	@echo "cc $<"; $(CC) $(TEST) $< -lpthread -lm -o $@ \
 	    $(shell grep -q '<sodium.h>' $< && echo -lsodium)
 
-# Those that look at the command itself are linked with its objects.
+# Those that look at the command itself are linked with its objects, and as their line "link:" says.
 LINKED  = $(shell grep -l examples/sykli tests/fuzz_*.c)
 $(patsubst tests/%.c,$(B)/test/%,$(LINKED)): $(B)/test/%: tests/%.c $(COMMON) $(NODE)
 	@mkdir -p $(B)/test
 	@echo "cc $<"; $(CC) $(filter-out -fwhole-program,$(TEST)) $< \
-	    $(filter-out %/main.o,$(NODE)) -lpthread -lm -o $@
+	    $(filter-out %/main.o,$(NODE)) $(shell sed -n 's|^// link: ||p' $<) -lpthread -lm -o $@
 
 test: ## builds and runs the tests: no root, no network, under three minutes
 	@$(MAKE) $(JOBS) --no-print-directory all

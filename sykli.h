@@ -2561,6 +2561,7 @@ int sykli_json_parse(sykli_json_doc *doc, sykli_mem *m, const char *text, size_t
 {
     memset(doc, 0, sizeof *doc);
     doc->mem = m;
+    if (!size) text = ""; // an empty buffer has no memory
     sykli__json_reader r = { doc, f, text, text + size, text, 1 };
     if (size > SYKLI_JSON_SIZE_MAX)
         return sykli__json_refuse(&r, SYKLI_ELIMIT, text, "too_large: more than 64 MiB");
@@ -5284,7 +5285,7 @@ sykli_result *sykli_result_merge(sykli_mem *m, const char *query, sykli_result *
 // ---- rendering
 
 // Appends text that cannot drive a terminal: control characters, C1 too, and what is not UTF-8
-// become escapes.    lines  keep ends of lines and tabs
+// become escapes.    lines  keep ends of lines and tabs; a CR alone writes over its line: not kept
 static void sykli__query_escape(sykli_buf *out, const char *text, size_t size, bool lines)
 {
     const uint8_t *p = (const uint8_t *)text;
@@ -5292,7 +5293,8 @@ static void sykli__query_escape(sykli_buf *out, const char *text, size_t size, b
         bool c1 = size > 1 && p[0] == 0xc2 && p[1] < 0xa0;
         step = sykli__base_utf8_step(p, size);
         const char *named = *p ? strchr("\n\r\t", *p) : NULL;
-        if (step && !c1 && ((*p >= 0x20 && *p != 0x7f) || (named && lines)))
+        bool kept = named && lines && (*p != '\r' || (size > 1 && p[1] == '\n'));
+        if (step && !c1 && ((*p >= 0x20 && *p != 0x7f) || kept))
             sykli_buf_add(out, p, step);
         else if (named) sykli_buf_print(out, "\\%c", *p == '\n' ? 'n' : *p == '\r' ? 'r' : 't');
         else sykli_buf_print(out, "\\x%02x", c1 ? p[1] : p[0]);

@@ -188,6 +188,17 @@ int ask_lines(asking *a, const sykli_request *desc, const ask_reader *reader)
     return rc;
 }
 
+int ask_put_line(cli *c, const char *line, size_t size)
+{
+    sykli_json_doc doc;
+    int rc = sykli_json_parse(&doc, &c->mem, line, size, &c->fault);
+    if (rc) return rc;
+    sykli_json_free(&doc);
+    cli_put_json(stdout, line, size);
+    putchar('\n');
+    return fflush(stdout) ? ASK_STOP : 0;
+}
+
 int ask_call_text(asking *a, const char *node, const char *op, const char *args,
                   sykli_json_doc *answer, const char **text)
 {
@@ -195,7 +206,7 @@ int ask_call_text(asking *a, const char *node, const char *op, const char *args,
     sykli_buf_init(&body, &a->c->mem, SYKLI_TAG_host);
     int rc = ask(a, &(sykli_request){ .verb = SYKLI_VERB_call, .node = node, .what = op,
                                       .args = args, .deadline_ms = ASK_CALL_MS }, &body);
-    const char *json = body.data ? (const char *)body.data : "";
+    const char *json = (const char *)body.data;
     if (!rc) rc = sykli_json_parse(answer, &a->c->mem, json, body.size, &a->c->fault);
     if (!rc && text) *text = cli_copy(a->c, json, body.size);
     sykli_buf_free(&body);
@@ -370,7 +381,7 @@ static void print_unanswered(cli *c, const ask_answer *answers, size_t count, FI
         if (json)
             sykli_buf_print(json, "%s%s", between,
                             ask_args(c, "{\"node\":%s,\"reason\":%s}", answer->node->name, why));
-        else fprintf(to, "%s: %s\n", answer->node->name, why);
+        else cli_say(to, "%s: %s\n", answer->node->name, why);
         between = ",";
     }
     if (json) sykli_buf_text(json, "]");

@@ -56,6 +56,10 @@ typedef struct ask_reader {
     void *user;
 } ask_reader;
 int ask_lines(asking *a, const sykli_request *desc, const ask_reader *reader);
+// Prints a line of JSON that came from a node, once it is known to be that.
+//   returns  0, ASK_STOP: nobody reads it any more, or the error with c->fault set
+enum { ASK_STOP = 1 };
+int ask_put_line(cli *c, const char *line, size_t size);
 
 // Calls an op. answer: what it returned; to be freed when 0 came back.
 int ask_call(asking *a, const char *node, const char *op, const char *args,

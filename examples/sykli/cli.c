@@ -298,18 +298,18 @@ static size_t command(const char *p, size_t left, bool first)
     return first && left >= 2 && !memcmp(p, "::", 2) ? 1 : 0;
 }
 
-// to NULL: only counts.
-static int put(FILE *to, const char *text, int columns_max)
+// to NULL: only counts.     lines  ends of lines and tabs pass
+static int put(FILE *to, const char *text, int columns_max, bool lines)
 {
     int columns = 0;
     size_t left = strlen(text);
     bool guarded = is_guarded(), first = true;
     while (left) {
         size_t size = character(text, left);
-        bool control = is_control(text, size);
+        bool control = is_control(text, size) && !(lines && strchr("\n\t", *text));
         int width = control ? 4 * (int)size : columns_of(text, size);
         size_t guard = guarded ? command(text, left, first) : 0;
-        first = first && *text == ' ';
+        first = *text == '\n' || (first && *text == ' ');
         if (columns_max && columns + width >= columns_max && left > size) {
             if (to) fputs("…", to);
             return columns + 1;
@@ -330,8 +330,47 @@ static int put(FILE *to, const char *text, int columns_max)
     return columns;
 }
 
-int cli_put(FILE *to, const char *text, int columns_max) { return put(to, text, columns_max); }
-int cli_columns(const char *text, int columns_max) { return put(NULL, text, columns_max); }
+int cli_put(FILE *to, const char *text, int columns_max)
+{
+    return put(to, text, columns_max, false);
+}
+int cli_columns(const char *text, int columns_max) { return put(NULL, text, columns_max, false); }
+void cli_put_lines(FILE *to, const char *text) { put(to, text, 0, true); }
+
+void cli_say(FILE *to, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    for (const char *at = format; *at; at++) {
+        if (*at != '%') {
+            putc(*at, to);
+        } else if (*++at == 'u') {
+            fprintf(to, "%llu", (unsigned long long)va_arg(args, uint64_t));
+        } else {
+            int width = 0;
+            if (*at == '-')
+                while (*++at != 's') width = 10 * width + (*at - '0');
+            int used = put(to, va_arg(args, const char *), 0, false);
+            if (used < width) fprintf(to, "%*s", width - used, "");
+        }
+    }
+    va_end(args);
+}
+
+// Control characters stand in strings only, where they can be escaped, or are blanks between parts.
+void cli_put_json(FILE *to, const char *json, size_t size)
+{
+    for (size_t step; size; json += step, size -= step) {
+        step = 0;
+        while (step < size && json[step] >= ' ' && json[step] < 0x7f) step++;
+        fwrite(json, 1, step, to);
+        if (step) continue;
+        step = character(json, size);
+        if (!is_control(json, step)) fwrite(json, 1, step, to);
+        else if ((unsigned char)*json < ' ') putc(' ', to);
+        else fprintf(to, "\\u%04x", step > 1 ? scalar(json, step) : *json == 0x7f ? 0x7f : 0xfffd);
+    }
+}
 
 // Bytes of a colour sequence, ESC [ numbers m, at p; 0: it is something else.
 static size_t colour_sequence(const char *p, size_t left)
@@ -394,8 +433,10 @@ static void member(sykli_buf *b, const char *name, const char *text)
 void cli_envelope(const cli *c, bool ok, const char *data)
 {
     (void)c;
-    printf("{\"ok\":%s,\"version\":\"1\",\"data\":%s,\"error\":null}\n", ok ? "true" : "false",
-           data ? data : "null");
+    printf("{\"ok\":%s,\"version\":\"1\",\"data\":", ok ? "true" : "false");
+    if (!data) data = "null";
+    cli_put_json(stdout, data, strlen(data));
+    puts(",\"error\":null}");
 }
 
 int cli_fail(cli *c, int exit, const char *code, const char *hint, const char *format, ...)
@@ -407,8 +448,11 @@ int cli_fail(cli *c, int exit, const char *code, const char *hint, const char *f
     va_end(args);
     if (!c->json) {
         fflush(stdout);
-        fprintf(stderr, "sykli: %s\n", text);
-        if (hint) fprintf(stderr, "  %s\n", hint);
+        fputs("sykli: ", stderr);
+        cli_put_lines(stderr, text);
+        fputs(hint ? "\n  " : "\n", stderr);
+        if (hint) cli_put_lines(stderr, hint);
+        if (hint) putc('\n', stderr);
         return exit;
     }
     sykli_buf b;

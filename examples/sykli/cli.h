@@ -81,6 +81,13 @@ void cli_envelope(const cli *c, bool ok, const char *data);
 // Prints text that is not ours: control characters are escaped, `columns_max` 0: no limit.
 //   returns  the columns it takes
 int cli_put(FILE *to, const char *text, int columns_max);
+// The same for a message of ours with such text in it: it may have lines and tabs.
+void cli_put_lines(FILE *to, const char *text);
+// Prints a format of ours with text that is not. format: %s a text as cli_put prints it, %-9s the
+// same with blanks up to so many columns, %u a uint64_t
+void cli_say(FILE *to, const char *format, ...);
+// Prints JSON that may be somebody else's, in one line that cannot drive a terminal.
+void cli_put_json(FILE *to, const char *json, size_t size);
 int cli_columns(const char *text, int columns_max);
 // Prints a line of a task's output: tabs and, if `colour`, colours pass; all other control is
 // dropped, so that a task cannot drive the terminal.

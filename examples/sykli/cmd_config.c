@@ -3,6 +3,8 @@
 #include "config_file.h"
 #include <string.h>
 
+enum { HASH_SHOWN = 12 };
+
 // ---- get ----
 
 // Without a node: what a node of this file would start with.
@@ -41,9 +43,11 @@ static int print_key(cli *c, const sykli_result *r, const char *key)
                                            source));
         else {
             cli_put(stdout, value, 0);
-            if (cli_terminal(stdout))
-                printf("    %s(%s%s%s)%s", cli_style_on(c->colour, CLI_FAINT), source,
-                       *version ? " v" : "", version, cli_style_on(c->colour, CLI_PLAIN));
+            if (cli_terminal(stdout)) {
+                printf("    %s", cli_style_on(c->colour, CLI_FAINT));
+                cli_say(stdout, "(%s%s%s)", source, *version ? " v" : "", version);
+                fputs(cli_style_on(c->colour, CLI_PLAIN), stdout);
+            }
             putchar('\n');
         }
         return CLI_OK;
@@ -84,7 +88,7 @@ static int set(cli *c)
     else {
         sykli_json_free(&answer);
         if (c->json) cli_envelope(c, true, args);
-        else printf("%s = %s until %s restarts\n", c->args[0], c->args[1], a.node);
+        else cli_say(stdout, "%s = %s until %s restarts\n", c->args[0], c->args[1], a.node);
     }
     ask_end(&a);
     return code;
@@ -152,17 +156,13 @@ static bool print_node(cli *c, const sykli_json_doc *doc, uint32_t row, const ch
     sykli_json_u64(doc, sykli_json_get(doc, row, "ms"), &ms);
     printf("  %s%s%s ", cli_style_on(c->colour, updated ? CLI_GOOD : offline ? CLI_FAINT : CLI_BAD),
            updated ? "✓" : offline ? "…" : "✗", cli_style_on(c->colour, CLI_PLAIN));
-    int used = cli_put(stdout, shown, 0);
-    printf("%*s ", used < 21 ? 21 - used : 0, "");
+    cli_say(stdout, "%-21s ", shown);
     if (updated)
         printf(" (config updated)  v%llu (%llu ms)\n", (unsigned long long)version,
                (unsigned long long)ms);
     else if (offline) puts(" offline, will catch up");
-    else {
-        printf(" %s (", state ? state : "failed");
-        cli_put(stdout, reason ? reason : "no reason given", 0);
-        puts(")");
-    }
+    else cli_say(stdout, " %s (%s)\n", state ? state : "failed",
+                 reason ? reason : "no reason given");
     return !updated && !offline;
 }
 
@@ -230,11 +230,11 @@ static void print_version(const sykli_json_doc *doc, uint32_t row)
     const char *author = sykli_json_text(doc, sykli_json_get(doc, row, "author"));
     const char *state = sykli_json_text(doc, sykli_json_get(doc, row, "state"));
     const char *hash = sykli_json_text(doc, sykli_json_get(doc, row, "hash"));
+    char begin[HASH_SHOWN + 1];
+    snprintf(begin, sizeof begin, "%s", hash ? hash : "");
     sykli_json_u64(doc, sykli_json_get(doc, row, "version"), &version);
     printf("v%-7llu  ", (unsigned long long)version);
-    int used = cli_put(stdout, author ? author : "", 0);
-    printf("%*s  %-10s  %.12s\n", used < 20 ? 20 - used : 0, "", state ? state : "",
-           hash ? hash : "");
+    cli_say(stdout, "%-20s  %-10s  %s\n", author ? author : "", state ? state : "", begin);
 }
 
 static int history(cli *c)
@@ -307,19 +307,24 @@ static int diff(cli *c)
     if (json && (!r || sykli_json_parse(&doc, &c->mem, json, strlen(json), &c->fault)))
         code = ask_failed(&a);
     else if (json) {
-        char *items = cli_print(c, "{\"items\":[");
+        sykli_buf items;
+        sykli_buf_init(&items, &c->mem, SYKLI_TAG_host);
+        sykli_buf_text(&items, "{\"items\":[");
         for (size_t i = 0; i < sykli_result_rows(r); i++) {
             const char *key = ask_cell(c, r, i, "key"), *wanted = sykli_arg_text(&doc, key, NULL);
             const char *value = ask_cell(c, r, i, "value"), *source = ask_cell(c, r, i, "source");
             if (!wanted || !strcmp(wanted, value)) continue;
             if (!c->json)
-                printf("%s: %s in the file, %s in force (%s)\n", key, wanted, value, source);
-            items = cli_print(c, "%s%s%s", items, differences++ ? "," : "",
-                              ask_args(c, "{\"key\":%s,\"file\":%s,\"value\":%s,\"source\":%s}",
-                                       key, wanted, value, source));
+                cli_say(stdout, "%s: %s in the file, %s in force (%s)\n", key, wanted, value,
+                        source);
+            sykli_buf_print(&items, "%s%s", differences++ ? "," : "",
+                            ask_args(c, "{\"key\":%s,\"file\":%s,\"value\":%s,\"source\":%s}",
+                                     key, wanted, value, source));
         }
-        if (c->json) cli_envelope(c, true, cli_print(c, "%s]}", items));
+        sykli_buf_text(&items, "]}");
+        if (c->json) cli_envelope(c, true, items.error ? NULL : (const char *)items.data);
         else if (!differences) puts("what the file says is in force");
+        sykli_buf_free(&items);
         sykli_json_free(&doc);
     }
     sykli_result_free(r);

@@ -72,13 +72,11 @@ static const char *shown_name(cli *c, const proc *p)
     return cli_print(c, "Node:%s", p->node);
 }
 
-static void pad(int used, int width) { printf("%*s", used < width ? width - used : 1, ""); }
-
 static void print_list(cli *c, const procs *list)
 {
     int width = 14; // of the first column; serials grow
     for (size_t i = 0; i < list->count; i++) {
-        int size = (int)strlen(list->rows[i].id) + 8;
+        int size = cli_columns(list->rows[i].id, 0) + 8;
         if (size > width) width = size;
     }
     puts("Sykli Debug Console");
@@ -88,10 +86,11 @@ static void print_list(cli *c, const procs *list)
            cli_style_on(c->colour, CLI_FAINT), width, "PID", cli_style_on(c->colour, CLI_PLAIN));
     for (size_t i = 0; i < list->count; i++) {
         const proc *p = &list->rows[i];
-        pad(printf("  <0.%s.0>", p->id), width + 2);
-        pad(cli_put(stdout, shown_name(c, p), 21), 22);
-        printf("%-9s %-8llu %s\n", look_size(c, p->memory_bytes), (unsigned long long)p->queue,
-               p->status);
+        cli_say(stdout, "  <0.%s.0>", p->id);
+        printf("%*s", width - 6 - cli_columns(p->id, 0), "");
+        printf("%*s", 22 - cli_put(stdout, shown_name(c, p), 21), "");
+        printf("%-9s %-8llu ", look_size(c, p->memory_bytes), (unsigned long long)p->queue);
+        cli_say(stdout, "%s\n", p->status);
     }
 }
 
@@ -99,15 +98,13 @@ static void print_proc(cli *c, const proc *p)
 {
     char time[64] = "-";
     if (p->started_at_ms != SYKLI_NULL_U64) sykli_format_time(time, (int64_t)p->started_at_ms);
-    printf("Process <0.%s.0> (", p->id);
-    cli_put(stdout, shown_name(c, p), 0);
-    puts(")");
+    cli_say(stdout, "Process <0.%s.0> (%s)\n", p->id, shown_name(c, p));
     look_rule(c);
-    printf("  Status:          %s\n  Memory:          %s\n  Message queue:   %llu\n"
-           "  CPU:             %s\n  Links:           [%s%s%s]\n  Pid:             %s\n"
-           "  Started:         %s\n", p->status, look_size(c, p->memory_bytes),
-           (unsigned long long)p->queue, look_duration(c, p->cpu_ms), *p->parent ? "<0." : "",
-           p->parent, *p->parent ? ".0>" : "", *p->pid ? p->pid : "-", time);
+    cli_say(stdout, "  Status:          %s\n  Memory:          %s\n  Message queue:   %u\n"
+                    "  CPU:             %s\n  Links:           [%s%s%s]\n  Pid:             %s\n"
+                    "  Started:         %s\n", p->status, look_size(c, p->memory_bytes), p->queue,
+            look_duration(c, p->cpu_ms), *p->parent ? "<0." : "", p->parent,
+            *p->parent ? ".0>" : "", *p->pid ? p->pid : "-", time);
 }
 
 // The process that a user named: <0.N.0>, N or its name.
@@ -125,17 +122,21 @@ static const proc *find(cli *c, const procs *list, const char *word)
 
 static void print_items(cli *c, const procs *list)
 {
-    char *items = cli_print(c, "{\"items\":[");
+    sykli_buf items;
+    sykli_buf_init(&items, &c->mem, SYKLI_TAG_host);
+    sykli_buf_text(&items, "{\"items\":[");
     for (size_t i = 0; i < list->count; i++) {
         const proc *p = &list->rows[i];
         char *memory = p->memory_bytes == SYKLI_NULL_U64
             ? "null" : cli_print(c, "%llu", (unsigned long long)p->memory_bytes);
-        items = cli_print(c, "%s%s%s%s}", items, i ? "," : "",
-                          ask_args(c, "{\"id\":%s,\"kind\":%s,\"name\":%s,\"status\":%s,"
-                                      "\"queue\":%u,\"memory_bytes\":", p->id, p->kind, p->name,
-                                   p->status, p->queue), memory);
+        sykli_buf_print(&items, "%s%s%s}", i ? "," : "",
+                        ask_args(c, "{\"id\":%s,\"kind\":%s,\"name\":%s,\"status\":%s,"
+                                    "\"queue\":%u,\"memory_bytes\":", p->id, p->kind, p->name,
+                                 p->status, p->queue), memory);
     }
-    cli_envelope(c, true, cli_print(c, "%s]}", items));
+    sykli_buf_text(&items, "]}");
+    cli_envelope(c, true, items.error ? NULL : (const char *)items.data);
+    sykli_buf_free(&items);
 }
 
 // A line of the console.      returns  false: it ends

@@ -9,12 +9,12 @@ static const cli_option options[] = {
 static void print_event(const cli *c, const char *at, const char *event, const char *name,
                         const char *status, const char *text)
 {
-    printf("%s%s%s  %-13s ", cli_style_on(c->colour, CLI_FAINT), at,
-           cli_style_on(c->colour, CLI_PLAIN), event);
-    cli_put(stdout, name, 0);
-    if (*status) printf("  %s", status);
-    if (*text) fputs("  ", stdout);
-    cli_put(stdout, text, 0);
+    fputs(cli_style_on(c->colour, CLI_FAINT), stdout);
+    cli_put(stdout, at, 0);
+    fputs(cli_style_on(c->colour, CLI_PLAIN), stdout);
+    cli_say(stdout, "  %-13s %s", event, name);
+    if (*status) cli_say(stdout, "  %s", status);
+    if (*text) cli_say(stdout, "  %s", text);
     putchar('\n');
 }
 
@@ -23,18 +23,14 @@ static int on_line(void *user, const char *line, size_t size)
     asking *a = user;
     cli *c = a->c;
     sykli_json_doc doc;
-    if (c->json) {
-        fwrite(line, 1, size, stdout);
-        putchar('\n');
-        return fflush(stdout) ? 1 : 0;
-    }
+    if (c->json) return ask_put_line(c, line, size);
     int rc = sykli_json_parse(&doc, &c->mem, line, size, &c->fault);
     if (rc) return rc;
     print_event(c, sykli_arg_text(&doc, "at", ""), sykli_arg_text(&doc, "event", ""),
                 sykli_arg_text(&doc, "name", ""), sykli_arg_text(&doc, "status", ""),
                 sykli_arg_text(&doc, "text", ""));
     sykli_json_free(&doc);
-    return fflush(stdout) ? 1 : 0;
+    return fflush(stdout) ? ASK_STOP : 0;
 }
 
 static int list(asking *a, const char *on)

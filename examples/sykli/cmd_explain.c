@@ -73,8 +73,9 @@ static int tell_node(asking *a, const char *node, const char *task, const char *
                                        rows ? ask_cell(c, r, row, "key") : NULL));
     else if (same < rows) printf("%s has the result of this key, made %s ago\n", node, age);
     else if (rows)
-        printf("%s has another key, %.12s, made %s ago. What it was made of only the machine that "
-               "made it can say: run `sykli explain` there\n", node, ask_cell(c, r, 0, "key"), age);
+        cli_say(stdout, "%s has another key, %s, made %s ago. What it was made of only the machine "
+                        "that made it can say: run `sykli explain` there\n", node,
+                cli_print(c, "%.12s", ask_cell(c, r, 0, "key")), age);
     else printf("%s has no result of this task\n", node);
     sykli_result_free(r);
     return 0;

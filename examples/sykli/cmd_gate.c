@@ -41,8 +41,7 @@ static int decide(cli *c, bool yes)
         else {
             printf("%s✓%s %s ", cli_style_on(c->colour, CLI_GOOD),
                    cli_style_on(c->colour, CLI_PLAIN), yes ? "approved" : "denied");
-            cli_put(stdout, task.name, 0);
-            printf(" on %s (id %s)\n", c->args[0], task.id);
+            cli_say(stdout, "%s on %s (id %s)\n", task.name, c->args[0], task.id);
         }
     }
     ask_end(&a);

@@ -18,8 +18,9 @@ static void print_token(const char *token, const char *role, uint32_t uses, uint
 {
     char time[32];
     printf("An invite for %s%u machine%s, role %s, good for %s. There, run `sykli join` and paste:"
-           "\n%s\n", uses == 1 ? "" : "up to ", uses, uses == 1 ? "" : "s", role,
-           sykli_format_duration(time, expires_ms), token);
+           "\n", uses == 1 ? "" : "up to ", uses, uses == 1 ? "" : "s", role,
+           sykli_format_duration(time, expires_ms));
+    cli_say(stdout, "%s\n", token);
 }
 
 static int run(cli *c)
@@ -64,8 +65,8 @@ static void print_invite(cli *c, const sykli_json_doc *doc, uint32_t item)
     uint64_t now = (uint64_t)c->sys.wall_ms(c->sys.user);
     char time[32] = "expired";
     if (expires > now) sykli_format_duration(time, expires - now);
-    printf("%-18s %-9s %5llu  %-9s ", id ? id : "", role ? role : "", (unsigned long long)uses,
-           time);
+    cli_say(stdout, "%-18s %-9s ", id ? id : "", role ? role : "");
+    printf("%5llu  %-9s ", (unsigned long long)uses, time);
     const char *name = used ? sykli_json_text(doc, used) : NULL;
     if (name) cli_put(stdout, name, 0);
     for (uint32_t n = used && !name ? sykli_json_first(doc, used) : 0; n;

@@ -29,8 +29,7 @@ static int run(cli *c)
         else {
             printf("%s✓%s killed ", cli_style_on(c->colour, CLI_GOOD),
                    cli_style_on(c->colour, CLI_PLAIN));
-            cli_put(stdout, task.name, 0);
-            printf(" on %s (id %s)\n", c->args[0], task.id);
+            cli_say(stdout, "%s on %s (id %s)\n", task.name, c->args[0], task.id);
         }
     }
     ask_end(&a);

@@ -156,19 +156,20 @@ static void print_screen(cli *c, const memory *m)
 
 static void print_items(cli *c, const memory *m)
 {
-    char *items = cli_print(c, "{\"total_bytes\":%llu,\"items\":[",
-                            (unsigned long long)(m->process_bytes + m->table_bytes
-                                                 + m->buffer_bytes));
-    const char *between = "";
+    sykli_buf items;
+    sykli_buf_init(&items, &c->mem, SYKLI_TAG_host);
+    sykli_buf_print(&items, "{\"total_bytes\":%llu,\"items\":[",
+                    (unsigned long long)(m->process_bytes + m->table_bytes + m->buffer_bytes));
     for (size_t i = 0; i < m->process_count + m->table_count; i++) {
         bool process = i < m->process_count;
         const part *p = process ? &m->processes[i] : &m->tables[i - m->process_count];
-        items = cli_print(c, "%s%s%s", items, between,
-                          ask_args(c, "{\"kind\":%s,\"name\":%s,\"memory_bytes\":%u}",
-                                   process ? "process" : "table", p->name, p->bytes));
-        between = ",";
+        sykli_buf_print(&items, "%s%s", i ? "," : "",
+                        ask_args(c, "{\"kind\":%s,\"name\":%s,\"memory_bytes\":%u}",
+                                 process ? "process" : "table", p->name, p->bytes));
     }
-    cli_envelope(c, true, cli_print(c, "%s]}", items));
+    sykli_buf_text(&items, "]}");
+    cli_envelope(c, true, items.error ? NULL : (const char *)items.data);
+    sykli_buf_free(&items);
 }
 
 static int run(cli *c)

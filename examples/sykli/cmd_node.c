@@ -353,14 +353,12 @@ static int status(cli *c)
         sykli_format_duration(time, sykli_arg_u64(&doc, "uptime_ms", 0));
         if (c->json) cli_envelope(c, true, text);
         else
-            printf("node %s, up %s, pid %llu\n  Id:        %s\n  Address:   %s\n"
-                   "  Peers:     %llu\n  Workers:   %llu of %llu busy\n  State:     %s\n",
-                   sykli_arg_text(&doc, "name", ""), time,
-                   (unsigned long long)sykli_arg_u64(&doc, "pid", 0),
-                   sykli_arg_text(&doc, "id", ""), *address ? address : "its own socket only",
-                   (unsigned long long)sykli_arg_u64(&doc, "peers", 0),
-                   (unsigned long long)sykli_arg_u64(&doc, "workers_busy", 0),
-                   (unsigned long long)sykli_arg_u64(&doc, "workers_total", 0), c->state_dir);
+            cli_say(stdout, "node %s, up %s, pid %u\n  Id:        %s\n  Address:   %s\n"
+                            "  Peers:     %u\n  Workers:   %u of %u busy\n  State:     %s\n",
+                    sykli_arg_text(&doc, "name", ""), time, sykli_arg_u64(&doc, "pid", 0),
+                    sykli_arg_text(&doc, "id", ""), *address ? address : "its own socket only",
+                    sykli_arg_u64(&doc, "peers", 0), sykli_arg_u64(&doc, "workers_busy", 0),
+                    sykli_arg_u64(&doc, "workers_total", 0), c->state_dir);
         sykli_json_free(&doc);
     }
     ask_end(&a);
@@ -398,7 +396,7 @@ static int stop(cli *c)
     if (!rc) rc = wait_gone(&a);
     if (rc && rc != SYKLI_ECLOSED) code = ask_failed(&a);
     else if (c->json) cli_envelope(c, true, ask_args(c, "{\"name\":%s}", name));
-    else printf("node %s has stopped\n", name);
+    else cli_say(stdout, "node %s has stopped\n", name);
     ask_end(&a);
     return code;
 }

@@ -6,7 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { TICK_MS = 100, QUIT = 1 };
+enum { TICK_MS = 100 };
 
 static const cli_option options[] = {
     { "plain", 0, NULL, "lines only: no keys, as when the output is no terminal" },
@@ -51,12 +51,12 @@ static int on_tick(void *user)
     observer *o = user;
     char key = 0;
     if (!o->keys || read(STDIN_FILENO, &key, 1) != 1) return 0;
-    if (key == 'q') return QUIT;
+    if (key == 'q') return ASK_STOP;
     if (key != 'k') return 0;
     sykli_json_doc answer;
     char *args = ask_args(o->a->c, "{\"task\":%s}", o->task.path);
     if (ask_call(o->a, o->node, "task.kill", args, &answer))
-        fprintf(stderr, "sykli: %s\n", o->a->c->fault.text);
+        cli_say(stderr, "sykli: %s\n", o->a->c->fault.text);
     else sykli_json_free(&answer);
     return 0;
 }
@@ -82,9 +82,7 @@ static void print_task(const observer *o)
     uint64_t now = (uint64_t)look_wall_ms(c), spent = t->duration_ms;
     if (t->running && t->started_at_ms != SYKLI_NULL_U64 && now > t->started_at_ms)
         spent = now - t->started_at_ms;
-    fputs("Task: ", stdout);
-    cli_put(stdout, t->name, 0);
-    printf("\n  Status: %s", t->status);
+    cli_say(stdout, "Task: %s\n  Status: %s", t->name, t->status);
     if (spent && spent != SYKLI_NULL_U64) printf(" (%s)", look_duration(c, spent));
     printf("\n  Memory: %s\n", tight_size(c, t->memory_bytes));
     if (t->cpu_ms == SYKLI_NULL_U64 || !spent || spent == SYKLI_NULL_U64) puts("  CPU: -");
@@ -98,11 +96,7 @@ static int on_line(void *user, const char *line, size_t size)
     observer *o = user;
     cli *c = o->a->c;
     sykli_json_doc doc;
-    if (o->events) {
-        fwrite(line, 1, size, stdout);
-        putchar('\n');
-        return fflush(stdout) ? QUIT : 0;
-    }
+    if (o->events) return ask_put_line(c, line, size);
     int rc = sykli_json_parse(&doc, &c->mem, line, size, &c->fault);
     if (rc) return rc;
     const char *event = sykli_arg_text(&doc, "event", ""), *why = sykli_arg_text(&doc, "why", "");
@@ -115,14 +109,14 @@ static int on_line(void *user, const char *line, size_t size)
         printf("  … %llu lines were too fast to follow\n",
                (unsigned long long)sykli_arg_u64(&doc, "lost", 0));
     } else if (!strcmp(event, "task_finished")) {
-        printf("\n  Ended: %s", sykli_arg_text(&doc, "status", ""));
+        cli_say(stdout, "\n  Ended: %s", sykli_arg_text(&doc, "status", ""));
         printf(" (%s)", look_duration(c, sykli_arg_u64(&doc, "duration_ms", 0)));
         if (*why) fputs(": ", stdout);
         cli_put(stdout, why, 0);
         putchar('\n');
     }
     sykli_json_free(&doc);
-    return fflush(stdout) ? QUIT : 0;
+    return fflush(stdout) ? ASK_STOP : 0;
 }
 
 // ---- which task ----
@@ -130,11 +124,8 @@ static int on_line(void *user, const char *line, size_t size)
 static void list_tasks(const look_task *tasks, size_t count)
 {
     printf("%zu tasks run here; this is the one that started first:\n", count);
-    for (size_t i = 0; i < count; i++) {
-        fputs("  ", stdout);
-        cli_put(stdout, tasks[i].name, 0);
-        printf("  (%s)\n", tasks[i].id);
-    }
+    for (size_t i = 0; i < count; i++)
+        cli_say(stdout, "  %s  (%s)\n", tasks[i].name, tasks[i].id);
 }
 
 // The task to observe, waiting for it until `end_ms`.    returns  0 or the exit code
@@ -160,7 +151,7 @@ static int choose_task(observer *o, const char *word, uint64_t end_ms, const cha
             return cli_fail(c, CLI_FAILED, "not_found", NULL, "%s%s on %s", word ? "no task " :
                             "no task runs", word ? word : "", shown);
         if (!told && !o->events) {
-            printf("%s%s on %s; waiting for %s\n", word ? "No task " : "No task runs",
+            cli_say(stdout, "%s%s on %s; waiting for %s\n", word ? "No task " : "No task runs",
                    word ? word : "", shown, word ? "it" : "one");
             fflush(stdout);
         }
@@ -185,7 +176,7 @@ static int observe(observer *o, const char *word, uint64_t timeout_ms)
     cli *c = o->a->c;
     const char *shown = shown_name(o->a, c->args[0]);
     if (!o->events) {
-        printf("Observing node: %s\n", shown);
+        cli_say(stdout, "Observing node: %s\n", shown);
         look_rule(c);
         fflush(stdout);
     }

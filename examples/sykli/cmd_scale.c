@@ -104,6 +104,13 @@ static int scale_one(asking *a, const char *on, const char *args)
     return CLI_OK;
 }
 
+static void print_one(const cli *c, cli_style style, const char *mark, const char *node,
+                      const char *text)
+{
+    printf("  %s%s%s ", cli_style_on(c->colour, style), mark, cli_style_on(c->colour, CLI_PLAIN));
+    cli_say(stdout, "%-22s %s\n", node, text);
+}
+
 // One line a node.
 static int scale_all(asking *a, const char *args)
 {
@@ -112,31 +119,37 @@ static int scale_all(asking *a, const char *args)
     size_t count;
     int code = CLI_OK;
     if (ask_all(a, SYKLI_VERB_call, "workers.scale", args, &answers, &count)) return ask_failed(a);
-    char *items = cli_print(c, "{\"items\":[");
+    sykli_buf items;
+    sykli_buf_init(&items, &c->mem, SYKLI_TAG_host);
+    sykli_buf_text(&items, "{\"items\":[");
     for (size_t i = 0; i < count; i++) {
         ask_answer *at = &answers[i];
         sykli_json_doc doc;
         const char *name = at->node->name;
-        if (!at->code) at->code = sykli_json_parse(&doc, &c->mem, (const char *)at->body.data,
-                                                   at->body.size, &c->fault);
+        if (!at->code) {
+            at->code = sykli_json_parse(&doc, &c->mem, (const char *)at->body.data, at->body.size,
+                                        &c->fault);
+            at->message = cli_print(c, "%s", c->fault.text);
+        }
         if (at->code) {
-            if (!c->json) printf("  %s✗%s %-22s %s\n", cli_style_on(c->colour, CLI_BAD),
-                                 cli_style_on(c->colour, CLI_PLAIN), at->node->shown, at->message);
-            items = cli_print(c, "%s%s%s", items, i ? "," : "",
-                              ask_args(c, "{\"node\":%s,\"error\":%s}", name, at->message));
+            if (!c->json) print_one(c, CLI_BAD, "✗", at->node->shown, at->message);
+            sykli_buf_print(&items, "%s%s", i ? "," : "",
+                            ask_args(c, "{\"node\":%s,\"error\":%s}", name, at->message));
             if (at->node->alive) code = CLI_FAILED;
             continue;
         }
         uint64_t was = sykli_arg_u64(&doc, "before", 0), is = sykli_arg_u64(&doc, "after", 0);
         sykli_json_free(&doc);
-        if (!c->json) printf("  %s✓%s %-22s %llu → %llu\n", cli_style_on(c->colour, CLI_GOOD),
-                             cli_style_on(c->colour, CLI_PLAIN), at->node->shown,
-                             (unsigned long long)was, (unsigned long long)is);
-        items = cli_print(c, "%s%s%s", items, i ? "," : "",
-                          ask_args(c, "{\"node\":%s,\"before\":%u,\"after\":%u}", name, was, is));
+        if (!c->json) print_one(c, CLI_GOOD, "✓", at->node->shown,
+                                cli_print(c, "%llu → %llu", (unsigned long long)was,
+                                          (unsigned long long)is));
+        sykli_buf_print(&items, "%s%s", i ? "," : "",
+                        ask_args(c, "{\"node\":%s,\"before\":%u,\"after\":%u}", name, was, is));
     }
-    if (c->json) cli_envelope(c, true, cli_print(c, "%s]}", items));
+    sykli_buf_text(&items, "]}");
+    if (c->json) cli_envelope(c, true, items.error ? NULL : (const char *)items.data);
     else puts("\nNo tasks interrupted.");
+    sykli_buf_free(&items);
     ask_answers_free(answers, count);
     return code;
 }

@@ -88,12 +88,17 @@ static int fit(const look_task *t, const char *word)
 static int several(cli *c, const char *word, const look_task *tasks, size_t count, int best,
                    bool ended)
 {
-    char *list = cli_print(c, "%s", "say which:");
+    sykli_buf list;
+    sykli_buf_init(&list, &c->mem, SYKLI_TAG_host);
+    sykli_buf_text(&list, "say which:");
     for (size_t i = 0; i < count; i++)
         if (fit(&tasks[i], word) == best && tasks[i].ended == ended)
-            list = cli_print(c, "%s\n    %s  (id %s, %s)", list, tasks[i].path, tasks[i].id,
-                             tasks[i].status);
-    return cli_fail(c, CLI_USAGE, "ambiguous", list, "several tasks are called %s", word);
+            sykli_buf_print(&list, "\n    %s  (id %s, %s)", tasks[i].path, tasks[i].id,
+                            tasks[i].status);
+    int code = cli_fail(c, CLI_USAGE, "ambiguous", list.error ? NULL : (const char *)list.data,
+                        "several tasks are called %s", word);
+    sykli_buf_free(&list);
+    return code;
 }
 
 int look_find(asking *a, const char *node, const char *word, look_task *out)
