@@ -1,6 +1,7 @@
 #define _GNU_SOURCE 1
 #include "cli.h"
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,6 +29,7 @@ typedef struct chunk {
     size_t size, used; // of what follows
 } chunk;
 
+enum { NAMES_MAX = 4096 };
 enum { CHUNK_BYTES = 64 << 10, CHUNK_SMALL = 1 << 10, CHUNK_ALIGN = 16 };
 static_assert(sizeof(chunk) <= 2 * CHUNK_ALIGN, "what follows a chunk's head is aligned");
 
@@ -135,6 +137,24 @@ static int open_to_read(cli *c, const char *path, struct stat *st, bool *silent)
     if (fd < 0 || fstat(fd, st)) sykli_fail_sys(&c->fault, -errno, "%s", path);
     else if (fifo) *silent = !poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, WRITER_MS);
     return fd;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+const char **cli_names(cli *c, const char *dir, size_t *count)
+{
+    DIR *open = opendir(dir);
+    *count = 0;
+    if (!open) return NULL;
+    const char **names = cli_alloc(c, NAMES_MAX * sizeof *names);
+    for (struct dirent *e; *count < NAMES_MAX && (e = readdir(open)) != NULL;)
+        if (*e->d_name != '.') names[(*count)++] = cli_print(c, "%s/%s", dir, e->d_name);
+    closedir(open);
+    qsort(names, *count, sizeof *names, by_name);
+    return names;
 }
 
 char *cli_read(cli *c, const char *path, size_t *out_size)

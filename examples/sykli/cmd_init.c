@@ -115,17 +115,15 @@ static void add_folder(cli *c, draft *t, const char *dir, const char *const *end
 // does not change its own inputs.
 static void add_sources(cli *c, draft *t, const char *const *ends)
 {
-    struct dirent **names = NULL;
-    int count = scandir(".", &names, NULL, alphasort);
+    size_t count;
+    const char **names = cli_names(c, ".", &count);
     add_folder(c, t, ".", ends);
-    for (int i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct stat st;
-        const char *name = names[i]->d_name;
-        if (*name != '.' && !is_made(name) && !lstat(name, &st) && S_ISDIR(st.st_mode))
+        const char *name = names[i] + 2; // without "./"
+        if (!is_made(name) && !lstat(name, &st) && S_ISDIR(st.st_mode))
             add_folder(c, t, name, ends);
-        free(names[i]);
     }
-    free(names);
 }
 
 static void add_files(draft *t, const char *const *names)

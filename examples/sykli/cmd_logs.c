@@ -85,10 +85,9 @@ static int find(cli *c, const char *name, found *out)
 // Prints the lines that have come since.
 static void print_more(cli *c, FILE *from, char **line, size_t *room)
 {
-    ssize_t size;
-    while ((size = getline(line, room, from)) > 0) {
+    for (size_t size; (size = log_line(from, line, room)) > 0;) {
         bool whole = (*line)[size - 1] == '\n';
-        cli_put_output(stdout, *line, (size_t)size - whole, c->colour);
+        cli_put_output(stdout, *line, size - whole, c->colour);
         if (whole) putchar('\n');
     }
     clearerr(from);

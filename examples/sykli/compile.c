@@ -4,7 +4,6 @@
 #include "config_file.h"
 #include "tool.h"
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 #include <unistd.h>
 
 enum { TIMEOUT_MS = 120000, OUTPUT_MAX_BYTES = 1 << 20 };
-enum { KEPT_MAX = 4096, PROGRAMS_MAX = 64, HOLD_S = 60 }; // kept: what is looked at; without gc
+enum { PROGRAMS_MAX = 64, HOLD_S = 60 }; // without gc
 
 static const char *compiler(void)
 {
@@ -119,19 +118,6 @@ static void count_file(kept *k, const char *path)
     if ((int64_t)st.st_mtime > k->used_at) k->used_at = (int64_t)st.st_mtime;
 }
 
-// The names in a folder, at most KEPT_MAX.
-static const char **names_in(cli *c, const char *dir, size_t *count)
-{
-    DIR *open = opendir(dir);
-    *count = 0;
-    if (!open) return NULL;
-    const char **names = cli_alloc(c, KEPT_MAX * sizeof *names);
-    for (struct dirent *e; *count < KEPT_MAX && (e = readdir(open)) != NULL;)
-        if (*e->d_name != '.') names[(*count)++] = cli_print(c, "%s/%s", dir, e->d_name);
-    closedir(open);
-    return names;
-}
-
 static int older(const void *a, const void *b)
 {
     int64_t x = ((const kept *)a)->used_at, y = ((const kept *)b)->used_at;
@@ -141,10 +127,10 @@ static int older(const void *a, const void *b)
 // The oldest first.
 static kept *list_kept(cli *c, size_t *count)
 {
-    const char **names = names_in(c, cli_print(c, "%s/programs", c->cache_dir), count);
+    const char **names = cli_names(c, cli_print(c, "%s/programs", c->cache_dir), count);
     kept *all = cli_alloc(c, (*count + 1) * sizeof *all);
     for (size_t i = 0, inner; i < *count; i++) {
-        const char **files = names_in(c, names[i], &inner);
+        const char **files = cli_names(c, names[i], &inner);
         all[i].path = names[i];
         count_file(&all[i], names[i]);
         while (inner) count_file(&all[i], files[--inner]);
@@ -156,7 +142,7 @@ static kept *list_kept(cli *c, size_t *count)
 static bool drop(cli *c, const kept *k)
 {
     size_t inner;
-    const char **files = names_in(c, k->path, &inner);
+    const char **files = cli_names(c, k->path, &inner);
     while (inner) unlink(files[--inner]);
     return unlink(k->path) == 0 || rmdir(k->path) == 0;
 }

@@ -15,12 +15,35 @@ static const char *tail(const char *text, size_t size, int lines)
     return at;
 }
 
+size_t log_line(FILE *from, char **line, size_t *room)
+{
+    size_t size = 0;
+    for (int byte = 0; byte != '\n' && (byte = getc(from)) != EOF; (*line)[size++] = (char)byte) {
+        if (size < *room) continue;
+        char *grown = realloc(*line, *room * 2 + 256);
+        if (!grown) return 0;
+        *line = grown;
+        *room = *room * 2 + 256;
+    }
+    return size;
+}
+
 static void print_line(const cli *c, const char *text, size_t size, const char *indent)
 {
     if (size && text[size - 1] == '\n') size--;
     fputs(indent, stdout);
     cli_put_output(stdout, text, size, c->colour);
     putchar('\n');
+}
+
+static void print_lines(const cli *c, const char *text, size_t size, const char *indent)
+{
+    for (size_t at = 0; at < size;) {
+        const char *end = memchr(text + at, '\n', size - at);
+        size_t step = end ? (size_t)(end - text) + 1 - at : size - at;
+        print_line(c, text + at, step, indent);
+        at += step;
+    }
 }
 
 // The last lines of at most the last 64 KiB; to be freed, NULL: there is nothing.
@@ -40,13 +63,7 @@ static bool print_tail(const cli *c, FILE *file, int lines, const char *indent)
     size_t left;
     char *text = read_tail(file, lines, &at, &left);
     bool whole = at == text && ftell(file) < TAIL_MAX_BYTES;
-    while (left) {
-        const char *end = memchr(at, '\n', left);
-        size_t step = end ? (size_t)(end - at) + 1 : left;
-        print_line(c, at, step, indent);
-        at += step;
-        left -= step;
-    }
+    print_lines(c, at, left, indent);
     free(text);
     return whole;
 }
@@ -72,25 +89,14 @@ bool log_print(const cli *c, const char *path, int lines_max, const char *indent
 {
     char *line = NULL;
     size_t room = 0;
-    ssize_t size;
     bool whole = true;
     FILE *file = path ? fopen(path, "rb") : NULL;
     if (!file) return true;
     if (lines_max) whole = print_tail(c, file, lines_max, indent);
-    else while ((size = getline(&line, &room, file)) > 0) print_line(c, line, (size_t)size, indent);
+    else for (size_t n; (n = log_line(file, &line, &room)) > 0;) print_line(c, line, n, indent);
     free(line);
     fclose(file);
     return whole;
-}
-
-static void print_lines(const cli *c, const char *text, size_t size)
-{
-    for (size_t at = 0; at < size;) {
-        const char *end = memchr(text + at, '\n', size - at);
-        size_t step = end ? (size_t)(end - text) + 1 - at : size - at;
-        print_line(c, text + at, step, "");
-        at += step;
-    }
 }
 
 int log_print_blob(cli *c, const char *id)
@@ -104,7 +110,7 @@ int log_print_blob(cli *c, const char *id)
     int rc = sykli_unhex(digest.bytes, 32, id, strlen(id));
     if (!rc) rc = sykli_blob_verify(a.s, &digest);
     if (!rc) rc = ask(&a, &(sykli_request){ .verb = SYKLI_VERB_fetch, .what = id }, &text);
-    if (!rc) print_lines(c, (const char *)text.data, text.size);
+    if (!rc) print_lines(c, (const char *)text.data, text.size, "");
     else code = cli_fail(c, CLI_FAILED, "log_not_found", NULL,
                          "the log is in the cache no more: %s", sykli_errmsg(a.s));
     sykli_buf_free(&text);

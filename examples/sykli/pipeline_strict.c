@@ -11,11 +11,13 @@ typedef enum shape {
 
 typedef struct rule {
     const char *key;
-    shape shape;
-    const char *words;          // WORD: the allowed ones, with a blank around each
-    const struct rule *members; // OBJECT, OBJECTS, OBJECT_MAP; ends with an empty one
+    union {
+        const char *words;          // WORD: the allowed ones, with a blank around each
+        const struct rule *members; // OBJECT, OBJECTS, OBJECT_MAP; ends with an empty one
+    };
+    uint8_t shape;                  // of the above
     bool required;
-    uint64_t least;             // WHOLE
+    uint8_t least;                  // WHOLE
 } rule;
 
 #define END { .key = NULL }
@@ -168,8 +170,7 @@ static const char *wanted(cli *c, const rule *r)
         "an object of lists of strings", "an object", "a list of objects",
         "an object of objects", "an object" };
     if (r->shape == WORD) return cli_print(c, "one of%s", r->words);
-    if (r->shape == WHOLE)
-        return cli_print(c, "a whole number of at least %llu", (unsigned long long)r->least);
+    if (r->shape == WHOLE) return cli_print(c, "a whole number of at least %d", r->least);
     return names[r->shape];
 }
 

@@ -1,30 +1,17 @@
 #define _GNU_SOURCE 1
 #include "record.h"
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES_MAX = 4096 };
-
-static int newest_first(const void *a, const void *b)
+// The name of a run's record, TIME-NUMBER.jsonl, without its ending.     returns  NULL: it is none
+static const char *stem_of(cli *c, const char *path)
 {
-    return strcmp(*(char *const *)b, *(char *const *)a);
-}
-
-static size_t list_names(cli *c, const char *project, char **names)
-{
-    size_t count = 0;
-    DIR *dir = opendir(cli_print(c, "%s/.sykli/runs", project));
-    for (struct dirent *e; dir && (e = readdir(dir)) && count < NAMES_MAX;) {
-        const char *dot = strstr(e->d_name, ".jsonl"), *dash = strchr(e->d_name, '-');
-        if (dot && !dot[6] && dash && dot - dash == 17)
-            names[count++] = cli_copy(c, e->d_name, (size_t)(dot - e->d_name));
-    }
-    if (dir) closedir(dir);
-    qsort(names, count, sizeof *names, newest_first);
-    return count;
+    const char *name = strrchr(path, '/') + 1;
+    const char *dot = strstr(name, ".jsonl"), *dash = strchr(name, '-');
+    return dot && !dot[6] && dash && dot - dash == 17 ? cli_copy(c, name, (size_t)(dot - name))
+                                                      : NULL;
 }
 
 static uint64_t number(const sykli_json_doc *doc, const char *name)
@@ -89,11 +76,13 @@ static void read_record(cli *c, const char *project, const char *stem, record *r
 
 record *record_list(cli *c, const char *project, size_t max, size_t *count)
 {
-    char **names = cli_alloc(c, NAMES_MAX * sizeof *names);
-    *count = list_names(c, project, names);
-    if (*count > max) *count = max;
-    record *records = cli_alloc(c, (*count + 1) * sizeof *records);
-    for (size_t i = 0; i < *count; i++) read_record(c, project, names[i], &records[i]);
+    size_t left;
+    const char **names = cli_names(c, cli_print(c, "%s/.sykli/runs", project), &left);
+    record *records = cli_alloc(c, ((left < max ? left : max) + 1) * sizeof *records);
+    for (*count = 0; left-- && *count < max;) {
+        const char *stem = stem_of(c, names[left]);
+        if (stem) read_record(c, project, stem, &records[(*count)++]);
+    }
     return records;
 }
 
