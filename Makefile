@@ -6,10 +6,12 @@ CFLAGS   = $(if $(STATIC),$(SMALL_CFLAGS),-O2) -g
 # A static binary is for copying about: small where it is not hot, without what only debuggers read
 # while the program runs, without the longer addresses of code that can be anywhere, which it is not,
 # and without pages of zeros between code and constants or behind the few that the loader would make
-# read-only. SMALLER are passes that copy code to save branches and loads; the hot parts have them all
-# the same (SYKLI_FASTEST_BEGIN). tools/size holds the parts of it to a budget.
+# read-only. SMALLER are passes that copy and move code to save branches and loads; the hot parts
+# have them all the same (SYKLI_FASTEST_BEGIN). tools/size holds the parts of it to a budget.
 SMALLEST = -Oz -fno-inline-small-functions
-SMALLER  = -fno-caller-saves -fno-jump-tables -fno-thread-jumps -fno-tree-ch \
+SMALLER  = -fno-caller-saves -fno-code-hoisting -fno-ipa-sra -fno-jump-tables \
+           -fno-move-loop-invariants -fno-schedule-insns2 -fno-shrink-wrap -fno-thread-jumps \
+           -fno-tree-ch -flive-range-shrinkage \
            -fno-tree-dominator-opts -fno-tree-loop-im -fno-tree-loop-optimize -fno-tree-pre -fipa-pta \
            -Wno-maybe-uninitialized # which needs them to be right
 takes    = $(shell $(CC) -Werror $1 -E -x c /dev/null >/dev/null 2>&1 && echo "$1")
