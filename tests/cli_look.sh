@@ -124,7 +124,7 @@ lines 2
 rm go run.err
 "$sykli" run --log-dir elsewhere >run.out 2>run.err </dev/null &
 runner=$!
-until_true grep -q started run.err
+until_true grep -rqs begins elsewhere
 run logs slow
 expect "a log so far, in a folder of its own" 0 "begins" "!ends"
 "$sykli" logs slow -f >follow.out 2>err </dev/null &
