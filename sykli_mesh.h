@@ -8876,7 +8876,8 @@ static int sykli__mesh_task_route(void *user, uint64_t ticket, const sykli_reque
     if (rc) return rc;
     sykli__mesh_conn *c = sykli__mesh_run_conn(m, run);
     sykli__link_core *link = c ? sykli__mesh_link(m, c) : NULL;
-    if (!link) return sykli_set_error(m->core, SYKLI_ENOENT, "its run has ended");
+    if (!link) return sykli_set_error(m->core, SYKLI_ENOENT,
+                                      "its run has ended, or began without this node");
     return sykli__remote_ask(&m->remote, link, ticket, "", desc);
 }
 

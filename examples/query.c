@@ -1,6 +1,8 @@
 // A table and an op of one's own: from then on `query` and `call` know them, here and remotely.
 #define SYKLI_IMPLEMENTATION
 #include "sykli.h"
+#include <stdio.h>
+#include <string.h>
 
 #define LAMP_COLUMNS(X, T)                                                                         \
     X(T, STR, room, 32, none, public, "where it hangs")                                            \

@@ -89,7 +89,7 @@ up() {
     shift
     [ -f "$work/$machine/port" ] && port=$(cat "$work/$machine/port")
     for try in 1 2 3 4 5 6 7 8; do
-        run "$machine" node --name "$machine" --listen "127.0.0.1:$port" --detach "$@"
+        run "$machine" node --listen "127.0.0.1:$port" --detach "$@" # it knows its name
         [ "$code" = 0 ] && break
         port=$((port + 1))
     done
@@ -138,7 +138,7 @@ at d join - <"$work/token" >"$out" 2>"$err" || code=$?
 expect "a token dies on use" 1
 run a invite --role member --expires 10m
 token=$(tail -n 1 "$out")
-up c
+up c --name c
 run c join "$token" --name c
 expect "c joins with its node up" 0 "$mesh"
 told "can be seen by others"

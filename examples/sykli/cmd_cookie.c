@@ -14,12 +14,12 @@ static int make(cli *c)
     char id[65];
     int code = cli_arguments(c, 0, 0);
     if (!code) code = config_file_read(c, NULL, &file);
-    if (!code) code = ask_begin_alone(&a, c, config_file_setting(c, &file, "name",
-                                                                 "SYKLI_NODE_NAME", "node.name"));
+    if (!code) code = ask_begin_alone(&a, c, config_file_name(c, &file));
     if (code) return code;
     int rc = sykli_mesh_create(a.s, c->state_dir);
     if (!rc) rc = sykli_mesh_id(a.s, c->state_dir, id);
     if (rc < 0) code = cli_fail_sykli(c, rc, sykli_errmsg(a.s));
+    else if ((rc = config_file_keep_name(c)) < 0) code = cli_fail_sykli(c, rc, c->fault.text);
     else if (c->json) cli_envelope(c, true, ask_args(c, "{\"mesh_id\":%s}", id));
     else
         printf("A new mesh; this machine is its admin. The secrets are in %s.\n"

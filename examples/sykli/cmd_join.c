@@ -62,12 +62,12 @@ static int run(cli *c)
     } else code = read_token(c, token, sizeof token);
     if (code) return code;
     strip(token);
-    code = ask_begin_alone(&a, c, config_file_setting(c, &file, "name", "SYKLI_NODE_NAME",
-                                                      "node.name"));
+    code = ask_begin_alone(&a, c, config_file_name(c, &file));
     if (code) return code;
     int rc = sykli_mesh_join(a.s, c->state_dir, token);
     if (!rc) rc = sykli_mesh_id(a.s, c->state_dir, id);
     if (rc < 0) code = cli_fail_sykli(c, rc, sykli_errmsg(a.s));
+    else if ((rc = config_file_keep_name(c)) < 0) code = cli_fail_sykli(c, rc, c->fault.text);
     else if (c->json) cli_envelope(c, true, ask_args(c, "{\"mesh_id\":%s}", id));
     else printf("joined the mesh %s\n", id);
     ask_end(&a);

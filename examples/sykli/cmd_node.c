@@ -15,7 +15,7 @@ enum { SEEDS_MAX = 64, PORT_DEFAULT = 4370, GOODBYE_MS = 100, STOP_MS = 10000,
        OP_STATUS = 100, OP_STOP = 101 };
 
 static const cli_option options[] = {
-    { "name", 0, "NAME", "of the node; default: the host's" },
+    { "name", 0, "NAME", "of the node; default: as it joined, else the host's" },
     { "listen", 0, "ADDR:PORT", "where peers dial in; default: mesh.listen, mesh.port, or not" },
     { "advertise", 0, "ADDR:PORT", "what peers dial, if that is another address" },
     { "seed", 0, "ADDR:PORT", "a node to dial; may be given several times" },
@@ -227,7 +227,7 @@ static int open_node(node *n)
     if (code) return code;
     n->s = sykli_open(&(sykli_desc){
         .cache_dir = c->cache_dir, .state_dir = c->state_dir, .no_history = true,
-        .node_name = setting(n, "name", "SYKLI_NODE_NAME", "node.name"),
+        .node_name = config_file_name(c, &n->file),
         .workers_max = workers, .on_event = on_event, .on_event_user = n });
     if (!n->s) return cli_fail_sykli(c, SYKLI_ENOMEM, NULL);
     if (sykli_error(n->s)) return cli_fail_sykli(c, sykli_error(n->s), sykli_errmsg(n->s));

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ITEMS_MAX = 1024, DEPTH_MAX = 8, KEY_MAX = 128, FILE_MAX_BYTES = 1 << 20 };
 
@@ -404,6 +405,24 @@ const char *config_file_setting(const cli *c, const config_file *file, const cha
     const char *value = option ? cli_value(c, option) : NULL;
     if (!value && variable) value = getenv(variable);
     return value && *value ? value : config_file_value(file, key);
+}
+
+static const char *name_path(cli *c) { return cli_print(c, "%s/name", c->state_dir); }
+
+const char *config_file_name(cli *c, const config_file *file)
+{
+    size_t size;
+    const char *name = config_file_setting(c, file, "name", "SYKLI_NODE_NAME", "node.name");
+    if (name || access(name_path(c), F_OK)) return name;
+    char *text = cli_read_text(c, name_path(c), &size);
+    if (text) text[strcspn(text, "\r\n")] = 0;
+    return text && *text ? text : NULL;
+}
+
+int config_file_keep_name(cli *c)
+{
+    const char *name = cli_value(c, "name");
+    return name ? cli_write(c, name_path(c), name, strlen(name)) : 0;
 }
 
 int config_file_limit(cli *c, const char *variable, const char *key, uint32_t fallback_ms,

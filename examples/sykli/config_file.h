@@ -32,6 +32,12 @@ const char *config_file_value(const config_file *file, const char *key);
 const char *config_file_setting(const cli *c, const config_file *file, const char *option,
                                 const char *variable, const char *key);
 
+// The name of this machine's node: --name, else the variable, else the file, else what it was
+// called as it made or joined its mesh.     returns  NULL: the host's is meant
+const char *config_file_name(cli *c, const config_file *file);
+// Keeps the name that --name gives in the state directory.     returns  0 or an error of cli_write
+int config_file_keep_name(cli *c);
+
 // A time limit of other programs: what the variable says, else the key of the file at the default
 // place, else `fallback_ms`.     returns  0, or the exit code after an error message
 int config_file_limit(cli *c, const char *variable, const char *key, uint32_t fallback_ms,
