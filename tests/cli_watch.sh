@@ -46,17 +46,19 @@ echo three >src/deep/er/b.c
 ran 3
 told "src/deep/er/b.c changed"
 holds "nothing else made it run" [ "$(grep -c '^sykli: .* changed' err)" = 2 ]
-rm src/a.c
+chmod +x src/deep/er/b.c
 ran 4
-sed 's/cat made;/echo edited;/' sykli.json >next && mv next sykli.json
+rm src/a.c
 ran 5
+sed 's/cat made;/echo edited;/' sykli.json >next && mv next sykli.json
+ran 6
 told "sykli.json changed"
 expect "the new pipeline has run" 0 "use | one" "use | two" "use | three" "use | edited"
 echo '{' >sykli.json
-ran 6
+ran 7
 told "sykli.json:"
 printf '{"version":"1","tasks":[{"name":"last","command":"sleep 0","inputs":["src/*.c"]}]}' >sykli.json
-ran 7
+ran 8
 expect "a repaired pipeline has run" 0 "●  last"
 stops INT 130
 

@@ -223,6 +223,10 @@ run -k --json
 is has cached
 is not passed
 is lacks errored
+run run --dry-run has
+expect "what is a hit lacks no secret" 0 "○  has"
+run run --dry-run --refresh has
+expect "what would run lacks one" 0 "error: requires secrets: no B from file tok"
 nowhere() { ! grep -rqE 'canary-|from-the-vault' .sykli out err "$XDG_CACHE_HOME" "$XDG_STATE_HOME"; }
 mkdir -p "$XDG_STATE_HOME"
 holds "no secret is left anywhere" nowhere

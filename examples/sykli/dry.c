@@ -1,4 +1,5 @@
 #include "dry.h"
+#include "secret.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,10 +40,18 @@ static const char *waits_for(const run *r, const plan *plans, const pipeline_tas
     return NULL;
 }
 
-static const char *missing_secret(const pipeline_task *t)
+// What vault has only a run asks.     returns  NULL: nothing is missing
+static const char *missing_secret(const run *r, const pipeline_task *t)
 {
-    for (size_t i = 0; i < t->secret_count; i++)
-        if (!getenv(t->secrets[i])) return t->secrets[i];
+    for (size_t i = 0; i < t->secret_count; i++) {
+        const char *value = getenv(t->secrets[i]);
+        if (!value || !*value) return cli_print(r->c, "%s is not set", t->secrets[i]);
+    }
+    for (size_t i = 0; i < t->ref_count; i++) {
+        const pipeline_secret *ref = &t->refs[i];
+        if (strcmp(ref->source, "vault") && !secret_is_there(r->c, ref, r->source->dir))
+            return cli_print(r->c, "no %s from %s %s", ref->name, ref->source, ref->key);
+    }
     return NULL;
 }
 
@@ -67,26 +76,34 @@ static plan judge(cli *c, const char *text, size_t size, const char *waits)
     return out;
 }
 
+// What its key says of a task.     returns  0 or the exit code
+static int explain(run *r, const plan *plans, const pipeline_task *t, plan *out)
+{
+    sykli_buf text;
+    sykli_buf_init(&text, &r->c->mem, SYKLI_TAG_host);
+    int rc = sykli_explain(r->s, t->handle, &text);
+    if (!rc) *out = judge(r->c, (const char *)text.data, text.size, waits_for(r, plans, t));
+    sykli_buf_free(&text);
+    return rc ? cli_fail_sykli(r->c, rc, sykli_errmsg(r->s)) : 0;
+}
+
 static int decide(run *r, const plan *plans, const pipeline_task *t, plan *out)
 {
     cli *c = r->c;
-    sykli_buf text;
-    const char *secret = missing_secret(t);
     const char *option = cli_has(c, "no-cache") ? "--no-cache" : cli_has(c, "refresh") ? "--refresh"
                                                                                       : NULL;
+    const char *missing = t->skip_reason ? NULL : missing_secret(r, t);
     bool nobody = t->review && !t->review->told;
-    *out = (plan){ t->skip_reason ? SKIP : secret || nobody ? ERROR : RUN, "", "" };
+    int code = 0;
+    *out = (plan){ t->skip_reason ? SKIP : nobody ? ERROR : RUN, "", "" };
     if (t->skip_reason) out->why = t->skip_reason;
-    else if (secret) out->why = cli_print(c, "requires secrets: %s is not set", secret);
     else if (nobody) out->why = "no command does reviews of its primitive";
     else if (t->gate) out->why = cli_print(c, "once its gate (%s) is approved", t->gate->strategy);
     else if (option) out->why = option;
-    if (*out->why) return 0;
-    sykli_buf_init(&text, &c->mem, SYKLI_TAG_host);
-    int rc = sykli_explain(r->s, t->handle, &text);
-    if (!rc) *out = judge(c, (const char *)text.data, text.size, waits_for(r, plans, t));
-    sykli_buf_free(&text);
-    return rc ? cli_fail_sykli(c, rc, sykli_errmsg(r->s)) : 0;
+    else code = explain(r, plans, t, out);
+    if (missing && out->verdict != HIT) // a hit needs none
+        *out = (plan){ ERROR, cli_print(c, "requires secrets: %s", missing), "" };
+    return code;
 }
 
 // Decides all, each after what stands before it.

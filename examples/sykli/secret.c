@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #if defined(__linux__)
 #include <sys/prctl.h>
 #endif
@@ -109,12 +110,23 @@ static void not_found(const pipeline_secret *ref, const char *why)
     fputc('\n', stderr);
 }
 
+static const char *file_path(cli *c, const pipeline_secret *ref, const char *dir)
+{
+    const char *home = getenv("HOME"), *path = ref->key;
+    if (!strncmp(path, "~/", 2) && home) return cli_print(c, "%s%s", home, path + 1);
+    return *path == '/' ? path : cli_print(c, "%s/%s", dir, path);
+}
+
+bool secret_is_there(cli *c, const pipeline_secret *ref, const char *dir)
+{
+    const char *value = getenv(ref->key);
+    return strcmp(ref->source, "file") ? value && *value : !access(file_path(c, ref, dir), R_OK);
+}
+
 static void from_file(cli *c, pipeline_secret *ref, const char *dir)
 {
     size_t size;
-    const char *home = getenv("HOME"), *path = ref->key;
-    if (!strncmp(path, "~/", 2) && home) path = cli_print(c, "%s%s", home, path + 1);
-    else if (*path != '/') path = cli_print(c, "%s/%s", dir, path);
+    const char *path = file_path(c, ref, dir);
     char *text = cli_read(c, path, &size);
     if (!text) {
         not_found(ref, c->fault.text);

@@ -8,6 +8,9 @@
 // makes its task errored when it would start.     dir  the project folder
 void secret_find(cli *c, pipeline *p, const char *dir);
 
+// Whether a variable is set, or a file can be read, that a secret comes from.
+bool secret_is_there(cli *c, const pipeline_secret *ref, const char *dir);
+
 // Wipes what was read from files and vaults, once the tasks are added.
 void secret_drop(pipeline *p);
 

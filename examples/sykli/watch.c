@@ -225,8 +225,8 @@ static size_t compare(const snapshot *a, const snapshot *b, const char **first)
     while (i < a->count || k < b->count) {
         int order = i == a->count ? 1 : k == b->count ? -1
                   : strcmp(a->files[i].path, b->files[k].path);
-        bool differs = order || memcmp(&a->files[i].digest, &b->files[k].digest,
-                                       sizeof(sykli_digest));
+        bool differs = order || a->files[i].st.st_mode != b->files[k].st.st_mode
+                    || memcmp(&a->files[i].digest, &b->files[k].digest, sizeof(sykli_digest));
         if (differs && !count++) *first = order <= 0 ? a->files[i].path : b->files[k].path;
         i += order <= 0;
         k += order >= 0;
