@@ -956,6 +956,8 @@ bool sykli_json_bool(const sykli_json_doc *doc, uint32_t node, bool fallback);
 // Members of an op's arguments by name, with a fallback.
 const char *sykli_arg_text(const sykli_json_doc *args, const char *name, const char *fallback);
 uint64_t sykli_arg_u64(const sykli_json_doc *args, const char *name, uint64_t fallback);
+// Appends the absolute path of a folder, free of links.      returns  0 or the negated errno
+int sykli_folder_path(sykli_mem *m, const char *dir, sykli_buf *out);
 // Appends a quoted JSON string; invalid UTF-8 becomes U+FFFD.
 int sykli_json_quote(sykli_buf *b, const char *text, size_t size);
 
@@ -8575,7 +8577,9 @@ static void sykli__sys_call(const sykli__sys_child *c)
 #else
     bool closed = false;
 #endif
-    for (int fd = closed ? 0 : (int)sysconf(_SC_OPEN_MAX); fd > 3;) close(--fd);
+    struct rlimit most = { 0, 0 };
+    if (!closed) getrlimit(RLIMIT_NOFILE, &most);
+    for (int fd = most.rlim_cur < 1 << 20 ? (int)most.rlim_cur : 1 << 20; fd > 3;) close(--fd);
     environ = (char **)(uintptr_t)c->env;
     int code = c->function(c->function_user);
     fflush(stdout);
@@ -8961,10 +8965,11 @@ static int sykli__sys_processors(void *u)
     (void)u;
 #if defined(SYKLI__SYS_LINUX)
     cpu_set_t set; // those this process may use, not those of the machine
-    if (!sched_getaffinity(0, sizeof set, &set) && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+    int count = sched_getaffinity(0, sizeof set, &set) ? CPU_SETSIZE : CPU_COUNT(&set); // or more
+#else
+    int count = (int)sysconf(_SC_NPROCESSORS_ONLN);
 #endif
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 0 ? (int)count : 1;
+    return count > 0 ? count : 1;
 }
 
 static int sykli__sys_host_name(void *u, char *out, size_t size)
@@ -13473,8 +13478,7 @@ static int sykli__key_climb(sykli_mem *mem, int fd, sykli_buf *out)
                          at < SYKLI__TREE_PATH_MAX ? SYKLI__TREE_PATH_MAX - at : 1) ? -ENOMEM : 0;
 }
 
-// The absolute path of a folder, free of links.
-static int sykli__key_where(sykli_mem *mem, const char *dir, sykli_buf *out)
+SYKLI__APART int sykli_folder_path(sykli_mem *mem, const char *dir, sykli_buf *out)
 {
     const sykli_sys *sys = mem->sys;
     char name[64], path[SYKLI__TREE_PATH_MAX + 1];
@@ -13494,7 +13498,7 @@ static int sykli__key_project(sykli_mem *mem, const char *dir, sykli_buf *out, s
     sykli_buf where, config;
     sykli_buf_init(&where, mem, SYKLI_TAG_store);
     sykli_buf_init(&config, mem, SYKLI_TAG_store);
-    int rc = sykli__key_where(mem, dir, &where);
+    int rc = sykli_folder_path(mem, dir, &where);
     size_t whole = where.size;
     char *path = (char *)where.data;
     bool found = false;

@@ -204,7 +204,7 @@ static void a_folder_is_found_without_proc(test *t)
     CHECK(t->injected || (!strncmp((const char *)out.data, real, strlen(real))
                           && !strcmp((const char *)out.data + strlen(real), "/a/b")));
     sykli_buf_reset(&out);
-    TRY(sykli__key_where(&t->mem, "/", &out));
+    TRY(sykli_folder_path(&t->mem, "/", &out));
     CHECK(t->injected || !strcmp((const char *)out.data, "/"));
 out:
     sykli_buf_free(&out);

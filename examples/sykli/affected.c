@@ -1,13 +1,13 @@
 #define _GNU_SOURCE 1
 #include "affected.h"
-#include <errno.h>
+#include "tool.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORDS_MAX = 16, OUTPUT_MAX_BYTES = 64 << 20 };
+enum { WORDS_MAX = 16, OUTPUT_MAX_BYTES = 64 << 20, LIMIT_MS = 600000 };
 
 typedef struct git {
     cli *c;
@@ -16,52 +16,16 @@ typedef struct git {
     size_t size;
 } git;
 
-static int read_all(git *g, FILE *from)
-{
-    size_t room = 4096, got;
-    char *text = malloc(room + 1);
-    for (g->size = 0; text && (got = fread(text + g->size, 1, room - g->size, from)) > 0;) {
-        g->size += got;
-        if (g->size < room) continue;
-        char *grown = room < OUTPUT_MAX_BYTES ? realloc(text, room * 2 + 1) : NULL;
-        if (!grown) free(text);
-        text = grown;
-        room *= 2;
-    }
-    if (!text) return -1;
-    text[g->size] = 0;
-    g->text = cli_copy(g->c, text, g->size);
-    free(text);
-    return 0;
-}
-
-static void child(const git *g, char **words, int out)
-{
-    dup2(out, 1);
-    if (!freopen("/dev/null", "r+", stderr) || !freopen("/dev/null", "r", stdin)) _exit(126);
-    if (chdir(g->dir) == 0) execvp("git", words);
-    _exit(errno == ENOENT ? 127 : 126);
-}
-
-// Runs git in the project folder.      returns  its exit code, 127: there is none, -1: no memory
+// Runs git in the project folder.      returns  its exit code, 127: there is none, -1: no end of it
 static int git_run(git *g, const char *const *words)
 {
-    char *argv[WORDS_MAX] = { NULL };
-    int fds[2], status = -1, count = 0;
-    argv[count++] = cli_copy(g->c, "git", 3);
-    for (; *words && count < WORDS_MAX - 1; words++)
-        argv[count++] = cli_copy(g->c, *words, strlen(*words));
-    if (pipe(fds) < 0) return -1;
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) child(g, argv, fds[1]);
-    close(fds[1]);
-    FILE *from = fdopen(fds[0], "rb");
-    int rc = from && pid > 0 ? read_all(g, from) : -1;
-    if (from) fclose(from);
-    else close(fds[0]);
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-    return rc < 0 || !WIFEXITED(status) ? -1 : WEXITSTATUS(status);
+    const char *argv[WORDS_MAX] = { "git" };
+    tool t;
+    for (int count = 1; *words && count < WORDS_MAX - 1; words++) argv[count++] = *words;
+    int rc = tool_run(g->c, &t, NULL, argv, g->dir, LIMIT_MS, OUTPUT_MAX_BYTES);
+    g->text = t.text;
+    g->size = t.size;
+    return rc || !WIFEXITED(t.status) ? -1 : WEXITSTATUS(t.status);
 }
 #define GIT(g, ...) git_run(g, (const char *const[]){ __VA_ARGS__, NULL })
 

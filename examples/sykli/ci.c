@@ -76,14 +76,12 @@ static unsigned number(const char **at)
 // folder where we are.     returns  NULL: it is somewhere else
 static const char *name_in_repository(cli *c, const char *path)
 {
-    const char *work = getenv("GITHUB_WORKSPACE"), *name = NULL;
-    char *root = realpath(work && *work ? work : ".", NULL), *full = realpath(path, NULL);
+    const char *work = getenv("GITHUB_WORKSPACE"), *name = strrchr(path, '/') + 1;
+    const char *root = cli_folder(c, work && *work ? work : ".");
+    const char *in = cli_folder(c, cli_copy(c, path, (size_t)(name - path)));
     size_t size = root ? strlen(root) : 0;
-    if (full && size && !strncmp(full, root, size) && full[size] == '/')
-        name = cli_copy(c, full + size + 1, strlen(full + size + 1));
-    free(root);
-    free(full);
-    return name;
+    if (!in || !root || strncmp(in, root, size) || (in[size] && in[size] != '/')) return NULL;
+    return in[size] ? cli_print(c, "%s/%s", in + size + 1, name) : name;
 }
 
 // Only a file of the project is one: a time of day has colons and numbers, too.

@@ -139,6 +139,16 @@ static int open_to_read(cli *c, const char *path, struct stat *st, bool *silent)
     return fd;
 }
 
+char *cli_folder(cli *c, const char *dir)
+{
+    sykli_buf path;
+    sykli_buf_init(&path, &c->mem, SYKLI_TAG_host);
+    bool there = !sykli_folder_path(&c->mem, dir, &path);
+    char *out = there ? cli_copy(c, (const char *)path.data, path.size) : NULL;
+    sykli_buf_free(&path);
+    return out;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

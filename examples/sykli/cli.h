@@ -113,6 +113,8 @@ char *cli_copy(cli *c, const char *text, size_t size);
 __attribute__((format(printf, 2, 3)))
 #endif
 char *cli_print(cli *c, const char *format, ...);
+// The absolute path of a folder, free of links.     returns  NULL: it is not there
+char *cli_folder(cli *c, const char *dir);
 // What is in a folder, "DIR/NAME", by name, at most 4,096 and nothing that begins with a dot.
 const char **cli_names(cli *c, const char *dir, size_t *count);
 // The whole of a file; "-" is stdin.    returns  NULL with c->fault set

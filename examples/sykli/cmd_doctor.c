@@ -158,8 +158,8 @@ static void check_kernel(doctor *d)
 {
     struct utsname u;
     if (uname(&u)) return;
-    tell(d, OK, "system", NULL, "%s %s %s, %ld processors", u.sysname, u.release, u.machine,
-         sysconf(_SC_NPROCESSORS_ONLN));
+    tell(d, OK, "system", NULL, "%s %s %s, %d processors", u.sysname, u.release, u.machine,
+         d->c->sys.processors(d->c->sys.user));
 #if defined(__linux__)
     enum { PIDFD_OPEN = 434, LANDLOCK_CREATE_RULESET = 444, LANDLOCK_VERSION = 1 };
     long fd = syscall(PIDFD_OPEN, getpid(), 0);

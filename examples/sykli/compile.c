@@ -95,10 +95,7 @@ static const char *programs(cli *c)
     for (const char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/'))
         mkdir(cli_copy(c, dir, (size_t)(slash - dir)), 0700);
     if (mkdir(dir, 0700) < 0 && errno != EEXIST) return NULL;
-    char *full = realpath(dir, NULL);
-    const char *out = full ? cli_copy(c, full, strlen(full)) : NULL;
-    free(full);
-    return out;
+    return cli_folder(c, dir);
 }
 
 // ---- what is kept ----

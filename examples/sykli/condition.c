@@ -204,7 +204,7 @@ static const char *variable_or_null(const char *name)
 // The branch a folder is on, from .git/HEAD there or above.
 static const char *git_branch(cli *c, const char *dir)
 {
-    char *path = realpath(dir, NULL), *slash;
+    char *path = cli_folder(c, dir), *slash;
     const char *branch = NULL;
     for (; path && !branch; *slash = 0) {
         char line[512] = "";
@@ -215,7 +215,6 @@ static const char *git_branch(cli *c, const char *dir)
         slash = strrchr(path, '/');
         if (file || !slash) break;
     }
-    free(path);
     return branch;
 }
 

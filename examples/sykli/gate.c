@@ -187,7 +187,8 @@ static int post(gates *g, gate *at)
     const char *const argv[] = { "curl", "--silent", "--show-error", "--fail", "--proto",
         "=http,https", "--header", "Content-Type: application/json", "--data-raw",
         body.error ? "{}" : (const char *)body.data, "--url", how->webhook_url, NULL };
-    int rc = tool_begin(g->c, &at->curl, argv, NULL, how->timeout_ms, ANSWER_MAX_BYTES);
+    int rc = tool_begin(g->c, &at->curl, argv, NULL, false, how->timeout_ms,
+                        ANSWER_MAX_BYTES);
     sykli_buf_free(&body);
     return rc;
 }

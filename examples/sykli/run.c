@@ -127,8 +127,8 @@ static uint32_t workers_of(sykli *s)
 {
     const char *text = sykli_config_get(s, "workers");
     unsigned long count = text ? strtoul(text, NULL, 10) : 0;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return count ? (uint32_t)count : processors > 0 ? (uint32_t)processors : 1;
+    const sykli_sys *sys = sykli_system(s);
+    return count ? (uint32_t)count : (uint32_t)sys->processors(sys->user);
 }
 
 // What is missing when a run starts is a folder of ours, not a task: the machine is at fault.

@@ -18,26 +18,27 @@ static int64_t now_ms(const cli *c)
     return (int64_t)(c->sys.now_ns(c->sys.user) / 1000000);
 }
 
-static void child(const char *const *argv, const char *dir, int out)
+static void child(const char *const *argv, const char *dir, bool quiet, int out)
 {
     setpgid(0, 0);
     signal(SIGPIPE, SIG_DFL);
-    int null = open("/dev/null", O_RDONLY);
+    int null = open("/dev/null", O_RDWR);
     if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0) _exit(126);
+    if (quiet && dup2(null, 2) < 0) _exit(126);
     if (dir && chdir(dir) < 0) _exit(126);
     execvp(argv[0], (char *const *)(uintptr_t)argv);
     _exit(errno == ENOENT ? 127 : 126);
 }
 
-int tool_begin(cli *c, tool *t, const char *const *argv, const char *dir, uint32_t timeout_ms,
-               size_t size_max)
+int tool_begin(cli *c, tool *t, const char *const *argv, const char *dir, bool quiet,
+               uint32_t timeout_ms, size_t size_max)
 {
     int fds[2], piped = c->sys.pipe(c->sys.user, fds); // no other child inherits it
     memset(t, 0, sizeof *t);
     if (piped < 0) return piped;
     fflush(NULL);
     t->pid = fork();
-    if (t->pid == 0) child(argv, dir, fds[1]);
+    if (t->pid == 0) child(argv, dir, quiet, fds[1]);
     int rc = t->pid < 0 ? -errno : 0;
     close(fds[1]);
     if (rc) close(fds[0]);
@@ -123,7 +124,7 @@ static void catch_signals(struct sigaction old[SIGNALS])
 
 static void say(const cli *c, const char *what)
 {
-    if (cli_has(c, "quiet")) return;
+    if (!what || cli_has(c, "quiet")) return;
     fputs("sykli: waiting for ", stderr);
     cli_put(stderr, what, 0);
     fputc('\n', stderr);
@@ -151,7 +152,7 @@ int tool_run(cli *c, tool *t, const char *what, const char *const *argv, const c
     memset(t, 0, sizeof *t);
     if (signal_got) return -EINTR;
     catch_signals(old);
-    int rc = tool_begin(c, t, argv, dir, timeout_ms, size_max);
+    int rc = tool_begin(c, t, argv, dir, !what, timeout_ms, size_max);
     if (!rc) rc = wait_for(c, t, what);
     for (int i = 0; i < SIGNALS; i++) sigaction(signals[i], &old[i], NULL);
     if (signal_got) raise(signal_got);

@@ -16,9 +16,10 @@ typedef struct tool {
 
 // Starts a program, looked up in the PATH; stdin is empty, stderr is ours.
 //   argv     ends with NULL       dir  NULL: here       size_max  bytes of its output
+//   quiet    what it prints on stderr is nobody's business
 //   returns  0 or a negative errno; a program that is not there ends with 127
-int tool_begin(cli *c, tool *t, const char *const *argv, const char *dir, uint32_t timeout_ms,
-               size_t size_max);
+int tool_begin(cli *c, tool *t, const char *const *argv, const char *dir, bool quiet,
+               uint32_t timeout_ms, size_t size_max);
 // Takes what it has printed, waiting at most so long.
 //   returns  1 it runs; 0 it has ended; -ETIMEDOUT, -EFBIG or another error: it is killed
 int tool_step(cli *c, tool *t, int wait_ms);
@@ -30,7 +31,7 @@ bool tool_passed(const tool *t); // it ended with code 0
 
 // Starts a program and waits for its end; if that takes 2 s or half of its time, says so. A signal
 // that would end us, or that somebody catches, ends the program first.
-//   what     as it is called in "waiting for ..."
+//   what     as it is called in "waiting for ..."; NULL: nothing is said of it, nor by it on stderr
 //   returns  0 it has ended; -EINTR after a signal, from then on at once; else the error
 int tool_run(cli *c, tool *t, const char *what, const char *const *argv, const char *dir,
              uint32_t timeout_ms, size_t size_max);
