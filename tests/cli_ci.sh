@@ -66,6 +66,14 @@ lines 1
 GITHUB_STEP_SUMMARY=/nowhere/x run run good
 expect "no summary is no failure" 0 "1 cached"
 told "/nowhere/x"
+printf '{"version":"1","tasks":[{"name":"a%%","comand":"x"}]}' >bad.json
+run run -f bad.json
+expect "errors of a pipeline" 1 \
+    '::error file=bad.json,line=1,col=25,title=missing_command::task "a%25" has no command'
+GITHUB_WORKSPACE="$work" run validate bad.json
+expect "in the repository" 1 "::error file=ci/bad.json,line=1,"
+run run -f bad.json --events
+expect "but not among events" 1 "!::"
 unset GITHUB_ACTIONS GITHUB_STEP_SUMMARY
 
 export GITLAB_CI=true

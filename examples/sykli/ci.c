@@ -76,9 +76,10 @@ static unsigned number(const char **at)
 // folder where we are.     returns  NULL: it is somewhere else
 static const char *name_in_repository(cli *c, const char *path)
 {
-    const char *work = getenv("GITHUB_WORKSPACE"), *name = strrchr(path, '/') + 1;
+    const char *work = getenv("GITHUB_WORKSPACE"), *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
     const char *root = cli_folder(c, work && *work ? work : ".");
-    const char *in = cli_folder(c, cli_copy(c, path, (size_t)(name - path)));
+    const char *in = cli_folder(c, slash ? cli_copy(c, path, (size_t)(name - path)) : ".");
     size_t size = root ? strlen(root) : 0;
     if (!in || !root || strncmp(in, root, size) || (in[size] && in[size] != '/')) return NULL;
     return in[size] ? cli_print(c, "%s/%s", in + size + 1, name) : name;
@@ -120,14 +121,18 @@ static bool read_note(const run *r, const pipeline_task *t, char *line, note *ou
     return out->file != NULL;
 }
 
-static void put_note(const pipeline_task *t, const note *n)
+static void put_note(const char *title, const note *n)
 {
-    printf("::%s file=", n->warning ? "warning" : "error");
-    put_command_text(n->file, true);
-    printf(",line=%u", n->line);
-    if (n->column) printf(",col=%u", n->column);
-    fputs(",title=", stdout);
-    put_command_text(t->name, true);
+    printf("::%s ", n->warning ? "warning" : "error");
+    if (n->file) {
+        fputs("file=", stdout);
+        put_command_text(n->file, true);
+        printf(",line=%u", n->line);
+        if (n->column) printf(",col=%u", n->column);
+        putchar(',');
+    }
+    fputs("title=", stdout);
+    put_command_text(title, true);
     fputs("::", stdout);
     put_command_text(n->text, false);
     putchar('\n');
@@ -142,15 +147,30 @@ void ci_annotate(const run *r, const report_row *w)
     for (char *line; (line = strsep(&rest, "\n")) && notes < NOTES_MAX;) {
         note n;
         if (!read_note(r, w->task, line, &n)) continue;
-        put_note(w->task, &n);
+        put_note(w->task->name, &n);
         notes++;
     }
-    if (notes) return;
-    fputs("::error title=", stdout);
-    put_command_text(w->task->name, true);
-    fputs("::", stdout);
-    put_command_text(w->info.reason && *w->info.reason ? w->info.reason : "failed", false);
-    putchar('\n');
+    const char *reason = w->info.reason && *w->info.reason ? w->info.reason : "failed";
+    if (!notes) put_note(w->task->name, &(note){ .text = reason });
+}
+
+static void annotate(cli *c, const pipeline_errors *errors, const char *file, bool warnings)
+{
+    size_t size = strlen(file);
+    bool json = size > 5 && !strcmp(file + size - 5, ".json"); // else lines of what it prints
+    for (size_t i = 0; i < errors->count && i < NOTES_MAX; i++) {
+        const pipeline_error *e = &errors->items[i];
+        put_note(e->type, &(note){ .file = json ? name_in_repository(c, file) : NULL,
+                                   .line = e->line, .column = e->column, .text = e->message,
+                                   .warning = warnings });
+    }
+}
+
+void ci_annotate_pipeline(cli *c, const pipeline *p, const char *file)
+{
+    if (!is_set("GITHUB_ACTIONS") || c->json) return;
+    annotate(c, &p->errors, file, false);
+    annotate(c, &p->warnings, file, true);
 }
 
 // ---- summary ----

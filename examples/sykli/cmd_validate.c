@@ -1,5 +1,5 @@
 // Reports every error of a pipeline; runs nothing but the program that prints it.
-#include "pipeline.h"
+#include "ci.h"
 
 static const cli_option options[] = {
     { "file", 'f', "FILE", "the pipeline: JSON, a program, or - for stdin" },
@@ -7,7 +7,7 @@ static const cli_option options[] = {
     { NULL, 0, NULL, NULL }
 };
 
-static int run(cli *c)
+static int validate(cli *c)
 {
     pipeline_source source;
     pipeline p;
@@ -19,6 +19,7 @@ static int run(cli *c)
     if (c->json) cli_envelope(c, valid, pipeline_report(c, &p));
     else {
         pipeline_print_errors(c, &p, source.path);
+        ci_annotate_pipeline(c, &p, source.path);
         if (valid) printf("%s is valid: %zu task%s\n", source.path, p.task_count,
                           p.task_count == 1 ? "" : "s");
     }
@@ -28,4 +29,4 @@ static int run(cli *c)
 
 const cli_verb verb_validate = { "validate", "check a pipeline and name every error",
                                  "[FILE] [--strict]", "sykli validate sykli.json --json", options,
-                                 NULL, run };
+                                 NULL, validate };

@@ -412,6 +412,7 @@ static int run_pipeline(run *r, const char *const *names, int count)
     }
     if (r->watching) r->watch = watch_begin(r->p, r->source, r->watch);
     r->watched = r->watch != NULL;
+    if (r->p->errors.count && !r->events) ci_annotate_pipeline(c, r->p, r->source->path);
     if (r->p->errors.count) return pipeline_refuse(c, r->p, r->source->path);
     pipeline_note(r->p);
     return run_chosen(r, timeout_ms);
