@@ -16080,6 +16080,9 @@ typedef struct sykli__drive_more {
     const char *accept_key;
 } sykli__drive_more;
 
+// Files as they are in a key: path, mode, digest.
+typedef struct sykli__drive_list { uint8_t *data; size_t size; } sykli__drive_list;
+
 typedef struct sykli__drive_task {
     const char *name, *command, *workdir, *skip_reason; // all text lives in the drive's arena
     const char *extra;
@@ -16093,8 +16096,9 @@ typedef struct sykli__drive_task {
     bool stood, linked;       // stood: recalled by the stats of its inputs; linked: never can be
     bool absent;              // an input by name is not there
     uint64_t mark[2];
-    uint8_t *read;            // the inputs as they are in its key, until its result is published
-    size_t read_size;
+    sykli__drive_list read;   // the inputs as they are in its key, until its result is published
+    sykli__drive_list made;   // the outputs as they are in the keys of tasks behind this one
+    const char *spoilt;       // what of that was another file when this task started; NULL: nothing
     int exit_code, signal, pid;
     sykli_digest key;
     sykli_digest log;         // of a hit: what its task printed when it ran
@@ -16923,10 +16927,109 @@ static int sykli__drive_take_in(sykli__drive *d, const sykli__drive_task *t)
     return rc ? rc : sykli__drive_take_each(d, in, NULL);
 }
 
-// The digest over all files of a task's outputs, in the order of the declaration.
-static int sykli__drive_upstream(sykli__drive *d, sykli__drive_task *t)
+typedef struct sykli__drive_reads {
+    sykli__key *key;
+    const sykli__drive_more *more; // NULL: nothing is left out
+} sykli__drive_reads;
+
+// What is in an output of the task is no input of it, whatever finds it: it is removed before the
+// task runs, so the task can never have read it.
+static int sykli__drive_key_read(void *user, const sykli__tree_file *file)
 {
-    if (t->upstream_known) return 0;
+    const sykli__drive_reads *r = (const sykli__drive_reads *)user;
+    for (uint32_t i = 0; r->more && i < r->more->own_count; i++) {
+        const char *own = r->more->own[i];
+        size_t size = strlen(own);
+        if (!strncmp(own, file->path, size) && (!file->path[size] || file->path[size] == '/'))
+            return 0;
+        if (sykli__tree_is_glob(own) && sykli_glob_match(own, file->path)) return 0;
+    }
+    return sykli__drive_key_file(r->key, file);
+}
+
+// The files that any of the patterns names.
+//   more   of the task whose inputs they are; NULL: all files count
+static int sykli__drive_key_files(sykli__drive *d, sykli__key *key, const char *const *patterns,
+                                  size_t count, const sykli__drive_more *more)
+{
+    sykli__drive_reads reads = { key, more };
+    return (key->stats ? sykli__tree_stats : sykli__tree_files)(
+        &d->tree, patterns, count, sykli__drive_key_read, &reads, d->fault);
+}
+
+// The mark over what a task's outputs are now, made with `key`.      returns  0 or the error
+static int sykli__drive_mark_outputs(sykli__drive *d, sykli__key *key, const sykli__drive_task *t,
+                                     bool stats, uint64_t out[2])
+{
+    int rc = 0;
+    if (stats) sykli__key_stats(key, t->looked_ns);
+    else sykli__key_marks(key);
+    for (uint32_t i = 0; !rc && i < t->output_count; i++)
+        rc = sykli__drive_key_files(d, key, &t->outputs[i].value, 1, NULL);
+    if (!rc) rc = key->raw.error;
+    if (!rc) sykli__key_mark(key, d->memo.head.secret, out);
+    return rc;
+}
+
+// A key is made before its task reads what it was made of. Somebody may save a file in between, or
+// another task change it: the result would be that of the new file under the name of the old, for
+// whoever goes back to it. So what the key has of each input is kept until the result is published,
+// and what it has of each file that a task before it has made, until it starts.
+
+static void sykli__drive_list_drop(sykli__drive *d, sykli__drive_list *list)
+{
+    if (list->data) sykli_mem_resize(d->mem, SYKLI_TAG_drive, list->data, list->size, 0);
+    *list = (sykli__drive_list){ NULL, 0 };
+}
+
+//   raw      all that a key is made of; the files are the last of its parts
+//   returns  0 or ENOMEM
+static int sykli__drive_list_keep(sykli__drive *d, sykli__drive_list *list, const sykli_buf *raw)
+{
+    const uint8_t *part[3];
+    uint32_t sizes[3];
+    size_t from = 0, at = 0;
+    sykli__drive_list_drop(d, list);
+    while (sykli__key_raw_next(raw->data, raw->size, &at, part, sizes)) {
+        if (sizes[0] == 5 && !memcmp(part[0], "input", 5)) break;
+        from = at;
+    }
+    size_t size = raw->size - from;
+    if (!size || raw->error) return raw->error;
+    list->data = (uint8_t *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, size);
+    if (!list->data) return SYKLI_ENOMEM;
+    list->size = size;
+    memcpy(list->data, raw->data + from, size);
+    return 0;
+}
+
+// Finds a file that is not what it was when the key was made. What is new does not count: a task
+// may well leave something where its inputs are.
+//   returns  whether there is one; its path
+static bool sykli__drive_list_changed(sykli__drive *d, const sykli__drive_list *list,
+                                      char out[SYKLI__TREE_PATH_MAX + 1])
+{
+    const uint8_t *part[3];
+    uint32_t sizes[3];
+    size_t at = 0;
+    while (sykli__key_raw_next(list->data, list->size, &at, part, sizes)) {
+        uint8_t now[SYKLI__KEY_FILE_BYTES];
+        sykli__tree_file file = { .path = out };
+        memcpy(out, part[1], sizes[1]);
+        out[sizes[1]] = 0;
+        if (sykli__tree_stat(&d->tree, out, &file.stat)
+            || sykli__tree_digest_file(&d->tree, &file)) return true;
+        sykli__key_file(&file, now);
+        if (memcmp(now, part[2], sizeof now)) return true;
+    }
+    return false;
+}
+
+// The digest over all files of a task's outputs, in the order of the declaration. A key, and not
+// only its mark, wants to know which files these are.
+static int sykli__drive_upstream(sykli__drive *d, sykli__drive_task *t, bool marks)
+{
+    if (t->upstream_known && (marks || t->made.data || !d->store)) return 0;
     sykli__key key;
     sykli__key_begin(&key, d->mem);
     int rc = 0;
@@ -16935,15 +17038,19 @@ static int sykli__drive_upstream(sykli__drive *d, sykli__drive_task *t)
                                d->fault);
     char hex[65];
     if (!rc) rc = sykli__key_end(&key, hex);
+    if (!rc && d->store) rc = sykli__drive_list_keep(d, &t->made, &key.raw);
+    sykli__memo_task *memo = d->memo.tasks ? d->memo.tasks[t - d->tasks] : NULL;
+    uint64_t mark[2];
+    // The memo is of what its task has left. If somebody else was there since, this is not.
+    if (!rc && memo && memo->looked_ms && !sykli__drive_mark_outputs(d, &key, t, false, mark)
+        && !memcmp(mark, memo->outputs, sizeof mark)) {
+        sykli_unhex(memo->upstream.bytes, 32, hex, 64);
+        d->memo.changed = true;
+    }
     sykli__key_free(&key);
     if (rc) return rc;
     t->upstream_known = true;
     sykli_unhex(t->upstream.bytes, 32, hex, 64);
-    sykli__memo_task *memo = d->memo.tasks ? d->memo.tasks[t - d->tasks] : NULL;
-    if (memo && memo->looked_ms) {
-        memo->upstream = t->upstream;
-        d->memo.changed = true;
-    }
     return 0;
 }
 
@@ -16953,7 +17060,7 @@ static int sykli__drive_key_upstream(sykli__drive *d, sykli__key *key, uint32_t 
     for (uint32_t i = d->before_at[task]; !rc && i < d->before_at[task + 1]; i++) {
         sykli__drive_task *before = &d->tasks[d->before[i]];
         if (!before->output_count) continue;
-        rc = sykli__drive_upstream(d, before);
+        rc = sykli__drive_upstream(d, before, key->marks);
         char hex[65];
         sykli_hex(hex, before->upstream.bytes, 32);
         if (!rc) rc = sykli__key_add(key, "upstream", before->name, hex, 64);
@@ -17047,36 +17154,6 @@ static int sykli__drive_key_more(const sykli__drive *d, sykli__key *key,
     if (!rc && more->accept_key)
         rc = sykli__key_add(key, "accept", "", more->accept_key, strlen(more->accept_key));
     return rc;
-}
-
-typedef struct sykli__drive_reads {
-    sykli__key *key;
-    const sykli__drive_more *more; // NULL: nothing is left out
-} sykli__drive_reads;
-
-// What is in an output of the task is no input of it, whatever finds it: it is removed before the
-// task runs, so the task can never have read it.
-static int sykli__drive_key_read(void *user, const sykli__tree_file *file)
-{
-    const sykli__drive_reads *r = (const sykli__drive_reads *)user;
-    for (uint32_t i = 0; r->more && i < r->more->own_count; i++) {
-        const char *own = r->more->own[i];
-        size_t size = strlen(own);
-        if (!strncmp(own, file->path, size) && (!file->path[size] || file->path[size] == '/'))
-            return 0;
-        if (sykli__tree_is_glob(own) && sykli_glob_match(own, file->path)) return 0;
-    }
-    return sykli__drive_key_file(r->key, file);
-}
-
-// The files that any of the patterns names.
-//   more   of the task whose inputs they are; NULL: all files count
-static int sykli__drive_key_files(sykli__drive *d, sykli__key *key, const char *const *patterns,
-                                  size_t count, const sykli__drive_more *more)
-{
-    sykli__drive_reads reads = { key, more };
-    return (key->stats ? sykli__tree_stats : sykli__tree_files)(
-        &d->tree, patterns, count, sykli__drive_key_read, &reads, d->fault);
 }
 
 // What is in the keys of all tasks of a run, for as long as the configuration is the same.
@@ -17177,20 +17254,6 @@ static int sykli__drive_mark_inputs(sykli__drive *d, uint32_t task, bool stats, 
     return rc;
 }
 
-// The mark over what a task's outputs are now.      returns  0 or the error
-static int sykli__drive_mark_outputs(sykli__drive *d, const sykli__drive_task *t, bool stats,
-                                     uint64_t out[2])
-{
-    int rc = 0;
-    if (stats) sykli__key_stats(&d->marks, t->looked_ns);
-    else sykli__key_marks(&d->marks);
-    for (uint32_t i = 0; !rc && i < t->output_count; i++)
-        rc = sykli__drive_key_files(d, &d->marks, &t->outputs[i].value, 1, NULL);
-    if (!rc) rc = d->marks.raw.error;
-    if (!rc) sykli__key_mark(&d->marks, d->memo.head.secret, out);
-    return rc;
-}
-
 // Whether all that a task's key is made of is what it was when its result was last seen in the
 // folder and in the store. Then the key is known. Stats are asked first; where they do not say so,
 // contents may.
@@ -17222,9 +17285,10 @@ static bool sykli__drive_recall(sykli__drive *d, uint32_t task)
 // run need not look further. What changed since its inputs were looked at has not rested.
 static void sykli__drive_stand(sykli__drive *d, uint32_t task)
 {
+    const sykli__drive_task *t = &d->tasks[task];
     uint64_t inputs[2], outputs[2];
     if (!sykli__drive_mark_inputs(d, task, true, inputs) && d->marks.stands
-        && !sykli__drive_mark_outputs(d, &d->tasks[task], true, outputs) && d->marks.stands)
+        && !sykli__drive_mark_outputs(d, &d->marks, t, true, outputs) && d->marks.stands)
         sykli__memo_stand(&d->memo, task, inputs, outputs);
 }
 
@@ -17240,72 +17304,18 @@ static void sykli__drive_remember(sykli__drive *d, uint32_t task, const sykli__s
     memcpy(memo.inputs, t->mark, sizeof memo.inputs);
     memo.from = t->from ? t->from : "local";
     if (t->upstream_known) memo.upstream = t->upstream;
-    if (sykli__drive_mark_outputs(d, t, false, memo.outputs)) return;
+    if (sykli__drive_mark_outputs(d, &d->marks, t, false, memo.outputs)) return;
     sykli__memo_put(&d->memo, task, &memo);
-}
-
-// A key is made before its task reads what it was made of. Somebody may save a file in between, or
-// another task change it: the result would be that of the new file under the name of the old, for
-// whoever goes back to it. So what the key has of each input is kept until the result is published.
-
-static void sykli__drive_read_drop(sykli__drive *d, sykli__drive_task *t)
-{
-    if (t->read) sykli_mem_resize(d->mem, SYKLI_TAG_drive, t->read, t->read_size, 0);
-    t->read = NULL;
-    t->read_size = 0;
-}
-
-//   raw      all that the key is made of
-//   returns  0 or ENOMEM
-static int sykli__drive_read_keep(sykli__drive *d, sykli__drive_task *t, const sykli_buf *raw)
-{
-    const uint8_t *part[3];
-    uint32_t sizes[3];
-    size_t from = 0, at = 0;
-    sykli__drive_read_drop(d, t);
-    while (sykli__key_raw_next(raw->data, raw->size, &at, part, sizes)) {
-        if (sizes[0] == 5 && !memcmp(part[0], "input", 5)) break; // they are the last of its parts
-        from = at;
-    }
-    size_t size = raw->size - from;
-    if (!size || raw->error) return raw->error;
-    t->read = (uint8_t *)sykli_mem_resize(d->mem, SYKLI_TAG_drive, NULL, 0, size);
-    if (!t->read) return SYKLI_ENOMEM;
-    t->read_size = size;
-    memcpy(t->read, raw->data + from, size);
-    return 0;
 }
 
 // The same for a task whose key was known without it, and which runs all the same. If that is not
 // known, nobody can tell whether the result belongs to the key.
 static void sykli__drive_read_again(sykli__drive *d, sykli__drive_task *t)
 {
-    if (t->read) return;
+    if (t->read.data) return;
     sykli__key_marks(&d->marks);
     if (sykli__drive_key_files(d, &d->marks, t->inputs, t->input_count, t->more)
-        || sykli__drive_read_keep(d, t, &d->marks.raw)) t->has_key = false;
-}
-
-// Finds an input that is not what it was when the key was made. What is new does not count: a task
-// may well leave something where its inputs are.
-//   returns  whether there is one; its path
-static bool sykli__drive_read_changed(sykli__drive *d, const sykli__drive_task *t,
-                                      char out[SYKLI__TREE_PATH_MAX + 1])
-{
-    const uint8_t *part[3];
-    uint32_t sizes[3];
-    size_t at = 0;
-    while (sykli__key_raw_next(t->read, t->read_size, &at, part, sizes)) {
-        uint8_t now[SYKLI__KEY_FILE_BYTES];
-        sykli__tree_file file = { .path = out };
-        memcpy(out, part[1], sizes[1]);
-        out[sizes[1]] = 0;
-        if (sykli__tree_stat(&d->tree, out, &file.stat)
-            || sykli__tree_digest_file(&d->tree, &file)) return true;
-        sykli__key_file(&file, now);
-        if (memcmp(now, part[2], sizeof now)) return true;
-    }
-    return false;
+        || sykli__drive_list_keep(d, &t->read, &d->marks.raw)) t->has_key = false;
 }
 
 // A path among the inputs that leads nowhere is no error, for it may come yet. But mostly it is a
@@ -17346,7 +17356,7 @@ static void sykli__drive_hash(sykli__drive *d, uint32_t task)
         sykli__key_mark(&key, d->memo.head.secret, t->mark);
         t->marked = true;
     }
-    if (!rc && d->store) rc = sykli__drive_read_keep(d, t, &key.raw);
+    if (!rc && d->store) rc = sykli__drive_list_keep(d, &t->read, &key.raw);
     if (!rc) rc = sykli_unhex(t->key.bytes, 32, hex, 64);
     if (!rc && d->history_open) {
         sykli_buf before;
@@ -17523,9 +17533,9 @@ static bool sykli__drive_still(sykli__drive *d, uint32_t task)
     const sykli__memo_task *memo = d->memo.tasks[task];
     uint64_t mark[2];
     bool stands = (memo->output_stats[0] | memo->output_stats[1])
-               && !sykli__drive_mark_outputs(d, t, true, mark)
+               && !sykli__drive_mark_outputs(d, &d->marks, t, true, mark)
                && !memcmp(mark, memo->output_stats, sizeof mark);
-    bool same = stands || (!sykli__drive_mark_outputs(d, t, false, mark)
+    bool same = stands || (!sykli__drive_mark_outputs(d, &d->marks, t, false, mark)
                            && !memcmp(mark, memo->outputs, sizeof mark));
     bool linked = t->linked || (same && !stands && !d->marks.stands);
     t->log = memo->log;
@@ -17670,12 +17680,12 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
     sykli_hex(hex, t->key.bytes, 32);
     sykli__store_entry_init(&entry, d->mem);
     bool keep = t->has_key && d->store && !d->cache_note, made;
-    bool changed = keep && sykli__drive_read_changed(d, t, path);
+    bool changed = keep && (t->spoilt || sykli__drive_list_changed(d, &t->read, path));
     keep &= !changed;
     int rc = sykli__drive_collect(d, t, &entry, keep, &made);
     if (!rc && changed)
-        rc = sykli_fail(d->fault, SYKLI_EBUSY, "%s changed while it ran: its result is not kept",
-                        path);
+        rc = sykli_fail(d->fault, SYKLI_EBUSY, "%s changed %s it ran: its result is not kept",
+                        t->spoilt ? t->spoilt : path, t->spoilt ? "before" : "while");
     if (!rc && keep) {
         sykli__drive_publish_origin(d, task, &entry);
         rc = sykli__drive_publish_log(d, task, &entry);
@@ -18067,6 +18077,18 @@ static int sykli__drive_spawn(sykli__drive *d, sykli__drive_job *job)
     return rc;
 }
 
+// Looks whether what the tasks before this one have made is still what its key has of it. What the
+// task itself does to it is its own affair: it may well build in the folder that another has made.
+static void sykli__drive_look_back(sykli__drive *d, uint32_t task)
+{
+    sykli__drive_task *t = &d->tasks[task];
+    char path[SYKLI__TREE_PATH_MAX + 1];
+    t->spoilt = NULL;
+    for (uint32_t i = d->before_at[task]; i < d->before_at[task + 1] && t->has_key; i++)
+        if (sykli__drive_list_changed(d, &d->tasks[d->before[i]].made, path))
+            t->spoilt = sykli__drive_keep_text(d, path);
+}
+
 // Starts the process of a job whose slot is granted.
 static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
 {
@@ -18078,6 +18100,7 @@ static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
         t->reason_ref = 0;
     }
     int rc = sykli__drive_take_in(d, t); // before its outputs go: they may be what another takes
+    if (!rc) sykli__drive_look_back(d, task);
     if (!rc) rc = sykli__drive_remove_outputs(d, t);
     for (uint32_t i = 0; !rc && i < t->output_count; i++)
         if (!sykli__tree_is_glob(t->outputs[i].value))
@@ -18344,7 +18367,7 @@ static void sykli__drive_finish(sykli__drive *d, uint32_t task)
     if (t->has_key) sykli_hex(hex, t->key.bytes, 32);
     if (!sykli__store_none(&t->log)) sykli_hex(log_id, t->log.bytes, 32);
     t->ended_ms = sykli__drive_now(d);
-    sykli__drive_read_drop(d, t);
+    sykli__drive_list_drop(d, &t->read);
     d->done++;
     d->cached += st->status == SYKLI_STATUS_cached;
     d->saved_ms += st->status == SYKLI_STATUS_cached ? t->saved_ms : 0;
@@ -18936,7 +18959,10 @@ static void sykli__drive_free(sykli__drive *d)
         sykli_buf_free(&d->platform);
     }
     size_t tasks = d->task_count, edges = d->sched.edge_count;
-    for (size_t i = 0; i < tasks; i++) sykli__drive_read_drop(d, &d->tasks[i]);
+    for (size_t i = 0; i < tasks; i++) {
+        sykli__drive_list_drop(d, &d->tasks[i].read);
+        sykli__drive_list_drop(d, &d->tasks[i].made);
+    }
     if (d->before) sykli_mem_resize(d->mem, SYKLI_TAG_drive, d->before,
                                     (edges + 1) * sizeof *d->before, 0);
     if (d->before_at) sykli_mem_resize(d->mem, SYKLI_TAG_drive, d->before_at,
