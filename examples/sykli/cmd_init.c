@@ -96,15 +96,17 @@ static const char *pattern_of(cli *c, const char *name)
     return text;
 }
 
-// One pattern for the endings that a folder holds; "." is the top, which is not looked below.
-static void add_folder(cli *c, draft *t, const char *dir, const char *const *ends)
+// One pattern for the endings, with blanks between them, that a folder holds; "." is the top, which
+// is not looked below.
+static void add_folder(cli *c, draft *t, const char *dir, const char *ends)
 {
     const char *list = NULL;
     bool top = !strcmp(dir, "."), several = false;
-    for (; *ends; ends++) {
-        if (!holds(dir, *ends, top ? 0 : DEPTH_MAX)) continue;
+    for (size_t size; *ends; ends += size + (ends[size] == ' ')) {
+        const char *end = cli_copy(c, ends, size = strcspn(ends, " "));
+        if (!holds(dir, end, top ? 0 : DEPTH_MAX)) continue;
         several = list != NULL;
-        list = list ? cli_print(c, "%s,%s", list, *ends) : *ends;
+        list = list ? cli_print(c, "%s,%s", list, end) : end;
     }
     if (list)
         add_input(t, cli_print(c, "%s%s*.%s%s%s", top ? "" : pattern_of(c, dir), top ? "" : "/**/",
@@ -113,7 +115,7 @@ static void add_folder(cli *c, draft *t, const char *dir, const char *const *end
 
 // Patterns of the sources: folders that hold none, or what is built, are left out, so that a build
 // does not change its own inputs.
-static void add_sources(cli *c, draft *t, const char *const *ends)
+static void add_sources(cli *c, draft *t, const char *ends)
 {
     size_t count;
     const char **names = cli_names(c, ".", &count);
@@ -161,16 +163,11 @@ static bool has_target(const char *text, const char *name)
     return false;
 }
 
-// What `cmake` and, from the second line on, whatever is built by `make` is written in.
-#define C_ENDS "c", "h", "cc", "cpp", "cxx", "hpp", "hh", "hxx", "inl", "ipp", "tpp", "s", "S",    \
-               "asm", "y", "l", "in", "mk", "cmake", "sh", "py", "cu", "cuh", "m", "mm", "f",      \
-               "f90", "proto", "ui", "qml", "qrc"
-static const char *const c_ends[] = { C_ENDS, NULL };
-static const char *const all_ends[] = { C_ENDS, "go", "mod", "sum", "rs", "toml", "zig", "swift",
-                                        "js", "mjs", "cjs", "jsx", "ts", "mts", "tsx", "css",
-                                        "vue", "java", "kt", "scala", "cs", "rb", "pl", "pm",
-                                        "php", "lua", "hs", "ml", "mli", "ex", "exs", "erl",
-                                        "tex", "bib", "sql", NULL };
+// What `cmake` and, with the rest, whatever is built by `make` is written in.
+#define C_ENDS "c h cc cpp cxx hpp hh hxx inl ipp tpp s S asm y l in mk cmake sh py cu cuh m mm " \
+               "f f90 proto ui qml qrc"
+#define ALL_ENDS C_ENDS " go mod sum rs toml zig swift js mjs cjs jsx ts mts tsx css vue java kt " \
+                 "scala cs rb pl pm php lua hs ml mli ex exs erl tex bib sql"
 
 static void draft_make(drafts *d)
 {
@@ -186,7 +183,7 @@ static void draft_make(drafts *d)
     if (test) add(d, "test", test, "build");
     for (t = &d->tasks[d->begun]; t < &d->tasks[d->count]; t++) {
         add_input(t, files[at]);
-        add_sources(d->c, t, all_ends);
+        add_sources(d->c, t, ALL_ENDS);
         if (!t->inputs[1]) forget_inputs(t); // what it makes is made of something
     }
 }
@@ -205,7 +202,7 @@ static void draft_cmake(drafts *d)
     for (draft *t = &d->tasks[d->begun]; t < &d->tasks[d->count]; t++) {
         add_files(t, files);
         add_input(t, "*/**/CMakeLists.txt");
-        add_sources(d->c, t, c_ends);
+        add_sources(d->c, t, C_ENDS);
     }
 #undef CMAKE
 }
@@ -241,8 +238,7 @@ static void draft_scripts(drafts *d, const sykli_json_doc *package, const char *
                           const char *install)
 {
     static const char *const names[] = { "lint", "build", "test" };
-    static const char *const ends[] = { "js", "mjs", "cjs", "jsx", "ts", "mts", "tsx", "json",
-                                        "css", "html", "vue", "svelte", NULL };
+    static const char ends[] = "js mjs cjs jsx ts mts tsx json css html vue svelte";
     const char *build = NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!script(package, names[i])) continue;
@@ -282,14 +278,14 @@ static void draft_npm(drafts *d)
 
 static void draft_go(drafts *d)
 {
-    static const char *const files[] = { "go.mod", "go.sum", NULL }, *const ends[] = { "go", NULL };
+    static const char *const files[] = { "go.mod", "go.sum", NULL };
     if (!is_there("go.mod")) return;
     d->found[d->found_count++] = "go.mod";
     add(d, "vet", "go vet ./...", NULL);
     add(d, "test", "go test ./...", NULL);
     for (draft *t = &d->tasks[d->begun]; t < &d->tasks[d->count]; t++) {
         add_files(t, files);
-        add_sources(d->c, t, ends);
+        add_sources(d->c, t, "go");
         add_input(t, "**/testdata/**");
     }
 }
@@ -297,14 +293,13 @@ static void draft_go(drafts *d)
 static void draft_cargo(drafts *d)
 {
     static const char *const files[] = { "Cargo.lock", ".cargo/config.toml", NULL };
-    static const char *const ends[] = { "rs", "toml", NULL };
     if (!is_there("Cargo.toml")) return;
     d->found[d->found_count++] = "Cargo.toml";
     add(d, "build", "cargo build", NULL);
     add(d, "test", "cargo test", "build"); // which builds, too: nothing has to be restored
     for (draft *t = &d->tasks[d->begun]; t < &d->tasks[d->count]; t++) {
         add_files(t, files);
-        add_sources(d->c, t, ends);
+        add_sources(d->c, t, "rs toml");
     }
 }
 
