@@ -9,7 +9,8 @@
 #include "../sykli_mesh.h"
 #include "members.h"
 
-enum { VISITORS = 24, PULLS_MAX = 20000, MEMORY_MAX = 32 << 20 };
+enum { VISITORS = 24, HOSTS = 4, PULLS_MAX = 20000, MEMORY_MAX = 32 << 20 };
+enum { BODY_MAX = 2700, FRAMES_MAX = 6 }; // of what a visitor says: six of them are a record
 enum { COOKIE, INVITE, WRONG }; // what a visitor shows
 
 // Who is at the other end of a connection: raw bytes, or a link whose keys it seals with.
@@ -66,17 +67,21 @@ static void visitor_link(door *d, visitor *v, fuzz_in *in, uint8_t transport)
     v->psk = v->shows == WRONG ? (sykli__link_psk){ "member!", "not the secret" }
                                : d->psks[v->shows];
     v->secret[0] = (uint8_t)(v->who ^ 9);
+    bool stranger = transport == SYKLI__LINK_CLEAR && wants / 16 % 8 == 7;
     sykli__member_fact fact = members_fact(v->who);
     sykli__link_config c = { .initiator = !v->dialled, .transport = transport,
         .purpose = (uint8_t)(SYKLI__LINK_CTL + wants % 4), .crypto = &d->crypto,
         .key_secret = v->secret, .psks = &v->psk, .psk_count = 1,
-        .token = wants / 16 % 8 == 7 ? v->secret : d->token, .boot_id = is / 16, .name = "visitor",
+        .token = stranger ? v->secret : d->token, .boot_id = is / 16, .name = "visitor",
         .session = wants / 16 };
+    bool lies = is / 8 % 8 == 7; // says that it is another one
+    if (lies) fact = members_fact(1 + (is + 1) % (MEMBERS - 1));
     memcpy(c.id, fact.id, sizeof c.id);
     memcpy(c.sign_key, fact.sign_key, sizeof c.sign_key);
     c.ephemeral_secret[0] = (uint8_t)(is / 64); // so few that some come twice
     if (wants < 128) c.ephemeral_secret[1] = (uint8_t)v->conn;
     FUZZ_CHECK(!sykli__link_init(&v->far, &d->t->mem, &c, d->now_ms));
+    v->honest = !lies && !stranger;
 }
 
 static void visitor_gone(visitor *v)
@@ -106,19 +111,20 @@ static void check_session(const sykli__link_core *l)
         held += t->held;
         opened[t->here]++;
         FUZZ_CHECK(t->opening_total || !t->opening.size);
-        FUZZ_CHECK(t->credit <= window);
+        FUZZ_CHECK(t->credit <= window && t->left <= window);
         if (!t->opening_total) FUZZ_CHECK(t->left + t->held + t->give == window);
     }
     FUZZ_CHECK(buffered == s->buffered && opening == s->opening_bytes);
     FUZZ_CHECK(opened[0] == s->opened[0] && opened[1] == s->opened[1]);
     FUZZ_CHECK(opened[0] <= SYKLI__LINK_STREAMS_MAX && opening <= SYKLI__LINK_OPENING_MAX);
+    FUZZ_CHECK(s->left <= SYKLI__LINK_WINDOW_ALL && s->credit <= SYKLI__LINK_WINDOW_ALL);
     FUZZ_CHECK(s->left + s->give + held == SYKLI__LINK_WINDOW_ALL);
 }
 
 static void check(door *d)
 {
     const sykli__member_core *c = &d->core;
-    size_t strangers = 0;
+    size_t strangers[HOSTS] = { 0 };
     members_check(&c->table, is_open, c);
     for (size_t i = 0; i < c->conn_count; i++) {
         const sykli__member_conn *n = c->conns[i];
@@ -127,11 +133,12 @@ static void check(door *d)
         FUZZ_CHECK(v && v->connecting == n->connecting);
         while (n->joined && row < c->table.count && c->table.rows[row] != n->row) row++;
         FUZZ_CHECK(!n->joined || row < c->table.count);
-        strangers += n->link.config.transport == SYKLI__LINK_NOISE && !v->dialled
-                  && !n->link.opened;
+        if (n->link.config.transport == SYKLI__LINK_NOISE && !v->dialled && !n->link.opened)
+            strangers[n->address[4] - '0']++; // host0:
         check_session(&n->link);
     }
-    FUZZ_CHECK(strangers <= SYKLI__MEMBER_STRANGERS_MAX && d->t->bytes < MEMORY_MAX);
+    for (int i = 0; i < HOSTS; i++) FUZZ_CHECK(strangers[i] <= SYKLI__MEMBER_STRANGERS_EACH);
+    FUZZ_CHECK(d->t->bytes < MEMORY_MAX);
 }
 
 // A session is up: whoever it is has shown a secret that the node knows, and its keys are its id's.
@@ -178,7 +185,11 @@ static void on_link(door *d, visitor *v, const sykli__member_core_out *out)
     else FUZZ_CHECK(v->up || ev->kind == SYKLI__LINK_EV_DOWN);
     switch (ev->kind) {
     case SYKLI__LINK_EV_UP: v->up = true; break;
-    case SYKLI__LINK_EV_DOWN: v->down = true; break;
+    case SYKLI__LINK_EV_DOWN:
+        v->down = true; // who has the secret, and does as one should, is not turned away
+        if (v->honest && v->who >= 0 && v->shows != WRONG && !v->dialled && !v->up)
+            FUZZ_CHECK(ev->code != SYKLI_EAUTH && ev->code != SYKLI_EPARSE);
+        break;
     case SYKLI__LINK_EV_OPENED: on_opened(l, ev); break;
     case SYKLI__LINK_EV_DATA: // some of it is kept
         if (ev->size && ev->data[0] % 2) sykli__link_consume(l, ev->stream, ev->size);
@@ -307,7 +318,9 @@ static size_t put_body(door *d, visitor *v, uint8_t type, uint8_t *out, size_t r
     case SYKLI__LINK_IDENTITY:
         if (v->who >= 0) sykli__link_identity_put(&v->far, &wire);
         break;
-    default: any %= 64;
+    default:
+        any %= 64;
+        if (any == 63) memset(out, 0, wire.size = room); // much at once
     }
     for (size_t i = 0; i < any % 64 && wire.size < room; i++)
         sykli__wire_put_u8(&wire, fuzz_byte(in));
@@ -317,12 +330,12 @@ static size_t put_body(door *d, visitor *v, uint8_t type, uint8_t *out, size_t r
 // A record of a few frames, sealed if its link can.
 static void say_record(door *d, visitor *v, fuzz_in *in)
 {
-    static uint8_t record[2 + 8 * 1024 + SYKLI__LINK_TAG];
-    uint8_t body[1024];
+    static uint8_t record[2 + FRAMES_MAX * (SYKLI__LINK_FRAME + BODY_MAX) + SYKLI__LINK_TAG];
+    uint8_t body[BODY_MAX];
     size_t size = 2, tag = v->far.config.transport == SYKLI__LINK_NOISE ? SYKLI__LINK_TAG : 0;
     if (v->who < 0 || (tag && !v->far.sealing.crypto)) return; // it has no keys yet
     v->honest = false;
-    for (int frames = 1 + fuzz_byte(in) % 6; frames; frames--) {
+    for (int frames = 1 + fuzz_byte(in) % FRAMES_MAX; frames; frames--) {
         uint8_t head = fuzz_byte(in), type = head % 12, flags = head / 12 % 4, id = fuzz_byte(in);
         size_t body_size = put_body(d, v, type, body, sizeof body, in);
         sykli__wire_out wire = sykli__link_fixed(record + size, SYKLI__LINK_FRAME + 1);
@@ -360,7 +373,7 @@ static void step_accept(door *d, fuzz_in *in, bool linked)
     uint8_t random[32] = { ++d->randoms }, how = fuzz_byte(in);
     uint8_t transport = how & 1 ? SYKLI__LINK_CLEAR : SYKLI__LINK_NOISE;
     char from[16];
-    snprintf(from, sizeof from, "host%d:%d", how / 2 % 4, how);
+    snprintf(from, sizeof from, "host%d:%d", how / 2 % HOSTS, how);
     int conn = sykli__member_core_accepted(&d->core, d->now_ms, transport, from, random);
     if (conn < 0) {
         FUZZ_CHECK(conn == SYKLI_EBUSY && transport == SYKLI__LINK_NOISE);
