@@ -107,6 +107,13 @@ cp out sykli.1
 for verb in $("$sykli" help | awk '/^  [a-z]/ { print $1 }'); do
     holds "sykli(1) has $verb" grep -q "^.SS \"sykli $verb" sykli.1
 done
+# What is no option of a verb: that of a pipeline, of curl, cargo, docker and make, and --version.
+others='version emit bin data-raw fail url pids-limit jobserver-auth'
+for option in $(grep -ohE -- '(^|[^-[:alnum:]])--[a-z][a-z-]*' "$root/README.md" "$root"/docs/*.md \
+    | sed 's/.*--//' | sort -u); do
+    case " $others " in *" $option "*) continue ;; esac
+    holds "sykli knows --$option" grep -qF -- "\\-\\-$(echo "$option" | sed 's/-/\\-/g')\\f" sykli.1
+done
 if command -v groff >/dev/null; then
     groff -ww -man -Tutf8 -z sykli.1 >out 2>&1
     holds "groff has nothing to say" [ ! -s out ]

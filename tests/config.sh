@@ -57,6 +57,11 @@ holds leftover.grace 1s default
 printf '\357\273\277workers: 6\n' >sykli.yaml # an editor's byte order mark
 holds workers 6
 
+# A long list takes as much memory as it is long.
+(echo "cache.env:"; for n in $(seq 1000); do printf '  - V%0800d\n' "$n"; done) >sykli.yaml
+(ulimit -v 200000 2>/dev/null; "$sykli" config get) >out 2>err
+if grep -q "at most 4096 bytes" err; then ok; else fail "a long list"; fi
+
 # The two blocks of the vision: one loads, the other says what to write.
 cat >sykli.yaml <<'Y'
 # Mesh requires connectivity

@@ -3,6 +3,7 @@
 // once; what hangs on a line that was given up is not looked at. What YAML knows beyond maps,
 // lists, scalars and comments is refused, so that a file cannot mean something else to another
 // reader.
+#define _GNU_SOURCE 1
 #include "config_file.h"
 #include "ask.h"
 #include <errno.h>
@@ -541,10 +542,13 @@ static const live_key *live(const live_keys *keys, const char *name)
 static char *joined(cli *c, const config_file *file, size_t *at)
 {
     const config_item *first = &file->items[*at];
-    char *text = cli_print(c, "%s", first->value);
-    for (++*at; *at < file->count && first->in_list; ++*at) {
-        if (strcmp(file->items[*at].key, first->key)) break;
-        text = cli_print(c, "%s,%s", text, file->items[*at].value);
+    size_t end = *at + 1, size = strlen(first->value) + 1;
+    for (; end < file->count && first->in_list && !strcmp(file->items[end].key, first->key); end++)
+        size += strlen(file->items[end].value) + 1;
+    char *text = cli_alloc(c, size), *to = stpcpy(text, first->value);
+    while (++*at < end) {
+        *to++ = ',';
+        to = stpcpy(to, file->items[*at].value);
     }
     return text;
 }

@@ -153,7 +153,7 @@ static bool asks(const pipeline *p, const pipeline_task *t, const char *key)
 void pipeline_note(const pipeline *p)
 {
     static const char *const notes[][2] = {
-        { "requires", "without --mesh all tasks run here" },
+        { "requires", "all tasks run on this machine" },
         { "k8s", "all tasks run on this machine, with what it has" },
         { "verify", "no other node runs a task again" } };
     for (size_t n = 0; n < sizeof notes / sizeof *notes; n++) {
