@@ -97,6 +97,24 @@ shows "▸ r"
 tmux -S "$socket" send-keys C-c
 until_true [ -e ended ]
 close
+project asks <<'J'
+{"version":"1","tasks":[
+ {"name":"ask","gate":{"message":"Sure?"}},
+ {"name":"talks","command":"echo one; until [ -e go ]; do sleep 0.05; done; echo two; until [ -e ends ]; do sleep 0.05; done"}]}
+J
+terminal 80 24 --output stream
+shows "talks | one"
+shows "  ? ask: Sure?  [y/N]"
+touch go
+shows "talks | two"
+asks_last() { screen && [ "$(grep -v '^$' out | tail -n 1)" = "  ? ask: Sure?  [y/N]" ]; }
+holds "a question stays below what is printed" until_true asks_last
+holds "once" [ "$(grep -c 'y/N' out)" = 1 ]
+tmux -S "$socket" send-keys y Enter
+shows "approved at the terminal"
+touch ends
+until_true [ -e ended ]
+close
 cd ../screen || exit 1
 
 # ---- a log ----

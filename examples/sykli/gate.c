@@ -94,23 +94,34 @@ const char *gates_wait_for(const gates *g, const char *task)
 
 // ---- strategies ----
 
-// What was typed before the question is no answer to it: an Enter too many would deny.
-static void ask(gates *g, gate *at)
+static void put_question(const gate *at)
 {
     const pipeline_gate *how = at->task->gate;
-    if (!terminal()) {
-        if (!g->reached) decide(g, at, false, "denied: there is no terminal to ask at");
-        return;
-    }
-    tcflush(0, TCIFLUSH);
     fputs("\r\x1b[K  ? ", stderr);
     cli_put(stderr, at->task->name, 0);
     fputs(how->message ? ": " : "", stderr);
     cli_put(stderr, how->message ? how->message : "", 0);
     fputs("  [y/N] ", stderr);
     fflush(stderr);
+}
+
+// What was typed before the question is no answer to it: an Enter too many would deny.
+static void ask(gates *g, gate *at)
+{
+    if (!terminal()) {
+        if (!g->reached) decide(g, at, false, "denied: there is no terminal to ask at");
+        return;
+    }
+    tcflush(0, TCIFLUSH);
+    put_question(at);
     at->asked = true;
     g->size = 0;
+}
+
+void gates_ask_again(const gates *g)
+{
+    for (const gate *at = g->open; at; at = at->next)
+        if (at->asked) put_question(at);
 }
 
 // What has been typed, once there is a line of it.     returns  whether there is

@@ -19,6 +19,7 @@ bool gates_open(const gates *g);
 const char *gates_wait_for(const gates *g, const char *task);
 // Whether somebody is or will be asked on the terminal: nothing else may draw on it.
 bool gates_asking(const gates *g);
+void gates_ask_again(const gates *g); // something was printed over the question
 void gates_end(gates *g);
 
 #endif

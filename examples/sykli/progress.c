@@ -22,6 +22,7 @@ struct progress {
     cli *c;
     run *r;
     bool in_place, colour, paused;
+    bool disturbed; // while paused, a line was printed over the question
     shown **running; // the oldest first
     shown failed[FAILED_MAX]; // the newest last
     size_t count, done, total, cached, failures;
@@ -195,6 +196,10 @@ void progress_tick(progress *d)
 {
     uint64_t now = sykli_now_ms(d->r->s);
     bool seen = outlet_flush(&d->r->err); // a frame that nobody has seen is not drawn over
+    if (d->disturbed && seen && outlet_flush(&d->r->out)) {
+        gates_ask_again(d->r->gates);
+        d->disturbed = false;
+    }
     if (d->in_place && !d->paused && seen && now - d->drawn_ms >= FRAME_MS) draw(d, now);
 }
 
@@ -216,6 +221,14 @@ void progress_pause(progress *d, bool paused)
 
 // ---- lines ----
 
+// A line begins where a question stands, if one does.
+static void begin_line(progress *d, FILE *to, FILE *goes_to)
+{
+    if (!d->paused || !cli_terminal(goes_to)) return;
+    fputs("\r\x1b[K", to);
+    d->disturbed = true;
+}
+
 // Begins a line of the plain log: the time since the start.
 static void stamp(const progress *d, FILE *to)
 {
@@ -223,12 +236,13 @@ static void stamp(const progress *d, FILE *to)
     fprintf(to, "[%3u.%03u] ", (unsigned)(ms / 1000), (unsigned)(ms % 1000));
 }
 
-static void say(const progress *d, const char *what, const char *name, const char *more)
+static void say(progress *d, const char *what, const char *name, const char *more)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *to = d->in_place ? NULL : open_memstream(&text, &size);
     if (!to) return;
+    begin_line(d, to, stderr);
     stamp(d, to);
     fprintf(to, "%-8s ", what);
     cli_put(to, name, 0);
@@ -241,12 +255,13 @@ static void say(const progress *d, const char *what, const char *name, const cha
     free(text);
 }
 
-static void stream_line(const progress *d, const char *name, const char *line, size_t line_size)
+static void stream_line(progress *d, const char *name, const char *line, size_t line_size)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
     if (!to) return;
+    begin_line(d, to, stdout);
     fprintf(to, "%s", cli_style_on(d->colour, CLI_FAINT));
     cli_put(to, name, 0);
     fprintf(to, " | %s", cli_style_on(d->colour, CLI_PLAIN));
