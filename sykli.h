@@ -2606,8 +2606,10 @@ static uint32_t sykli__json_find(const sykli_json_doc *doc, uint32_t object, con
         || !(doc->nodes[object].text & sykli__json_bit(key)))
         return 0;
     uint32_t end = doc->nodes[object].next;
-    for (uint32_t at = object + 1; at < end; at = doc->nodes[at].next)
-        if (!strcmp(doc->text + doc->nodes[at].key, key)) return at; // no key has a NUL
+    for (uint32_t at = object + 1; at < end; at = doc->nodes[at].next) {
+        const char *name = doc->text + doc->nodes[at].key; // no key has a NUL
+        if (*name == *key && !strcmp(name, key)) return at;
+    }
     return 0;
 }
 
