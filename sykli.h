@@ -9055,32 +9055,21 @@ enum {
     SYKLI__POOL_CHUNK = 64 << 10
 };
 
+#if defined(SYKLI_NO_THREADS)
+#define SYKLI__POOL_SHARED
+#else
+#define SYKLI__POOL_SHARED _Atomic
+#endif
+
 // `work` is called for each number below `count`, until it returns other than 0.
 typedef struct sykli__pool_job {
     int (*work)(void *user, size_t number, uint8_t *chunk);
     void *user;
-    size_t count, next;
+    size_t count;
     size_t room; // bytes of `chunk`; 0: none is needed
-    int rc;
-#if !defined(SYKLI_NO_THREADS)
-    pthread_mutex_t mutex; // of next and rc
-#endif
+    SYKLI__POOL_SHARED size_t next;
+    SYKLI__POOL_SHARED int rc;
 } sykli__pool_job;
-
-#if defined(SYKLI_NO_THREADS)
-static bool sykli__pool_lock_init(sykli__pool_job *job) { return job != NULL; }
-static void sykli__pool_lock_free(sykli__pool_job *job) { (void)job; }
-static void sykli__pool_lock(sykli__pool_job *job) { (void)job; }
-static void sykli__pool_unlock(sykli__pool_job *job) { (void)job; }
-#else
-static bool sykli__pool_lock_init(sykli__pool_job *job)
-{
-    return !pthread_mutex_init(&job->mutex, NULL);
-}
-static void sykli__pool_lock_free(sykli__pool_job *job) { pthread_mutex_destroy(&job->mutex); }
-static void sykli__pool_lock(sykli__pool_job *job) { pthread_mutex_lock(&job->mutex); }
-static void sykli__pool_unlock(sykli__pool_job *job) { pthread_mutex_unlock(&job->mutex); }
-#endif
 
 typedef struct sykli__pool_hand {
     sykli__pool_job *job;
@@ -9091,12 +9080,9 @@ typedef struct sykli__pool_hand {
 // Hands in what came of a number, and takes the next.      returns  false: there is none
 static bool sykli__pool_next(sykli__pool_job *job, int rc, size_t *number)
 {
-    sykli__pool_lock(job);
     if (rc && !job->rc) job->rc = rc;
-    bool more = !job->rc && job->next < job->count;
-    if (more) *number = job->next++;
-    sykli__pool_unlock(job);
-    return more;
+    *number = job->rc ? job->count : job->next++;
+    return *number < job->count;
 }
 
 static void sykli__pool_run(void *arg)
@@ -9109,7 +9095,7 @@ static void sykli__pool_run(void *arg)
 
 // Does a job with so many threads at most, the calling one among them.
 //   work     is given the job's room for itself
-//   returns  the first that `work` returned other than 0; 0; -ENOMEM
+//   returns  one that `work` returned other than 0; 0; -ENOMEM
 static int sykli__pool_each(sykli_mem *mem, uint32_t threads, sykli__pool_job *job)
 {
     const sykli_sys *sys = mem->sys;
@@ -9120,17 +9106,13 @@ static int sykli__pool_each(sykli_mem *mem, uint32_t threads, sykli__pool_job *j
     size_t size = count * job->room;
     uint8_t *chunks =
         size ? (uint8_t *)sykli_mem_resize(mem, SYKLI_TAG_tree, NULL, 0, size) : NULL;
-    if ((size && !chunks) || !sykli__pool_lock_init(job)) {
-        sykli_mem_resize(mem, SYKLI_TAG_tree, chunks, chunks ? size : 0, 0);
-        return -ENOMEM;
-    }
+    if (size && !chunks) return -ENOMEM;
     for (size_t i = 0; i < count; i++)
         hands[i] = (sykli__pool_hand){ job, chunks ? chunks + i * job->room : NULL,
                                        { sykli__pool_run, &hands[i], 0 } };
     while (more < count && sys->thread(sys->user, &hands[more].thread) >= 0) more++;
     sykli__pool_run(&hands[0]);
     while (--more) sys->join(sys->user, &hands[more].thread);
-    sykli__pool_lock_free(job);
     if (chunks) sykli_mem_resize(mem, SYKLI_TAG_tree, chunks, size, 0);
     return job->rc;
 }
