@@ -1,58 +1,13 @@
 #!/bin/sh
 # The cache as people use it: what a hit shows, what is in the store, what goes when there is no
 # room, what becomes of damage and of a full disk.
-set -u
-unset SYKLI_STATE SYKLI_CACHE SYKLI_CONFIG CI
-root=$(pwd)
-sykli=${SYKLI:-$root/${B-build}/sykli}
-work=$root/${B-build}/test/cache
-rm -rf "$work"
-mkdir -p "$work/home"
-export HOME="$work/home" SYKLI_CACHE="$work/cache" SYKLI_STATE="$work/state" NO_COLOR=1
-export SYKLI_CONFIG="$work/sykli.yaml"
-passed=0 failed=0 code=0
+name=cache
+. tests/cli.inc
+export SYKLI_CACHE="$work/cache" SYKLI_STATE="$work/state" SYKLI_CONFIG="$work/sykli.yaml"
 out=$work/out err=$work/err
 
-ok() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    echo "FAIL $1"
-    echo "  exit $code; stdout:"
-    head -n 15 "$out" | sed 's/^/    /'
-    echo "  stderr:"
-    head -n 15 "$err" | sed 's/^/    /'
-}
-run() {
-    code=0
-    "$sykli" "$@" >"$out" 2>"$err" </dev/null || code=$?
-}
-# expect WHAT EXIT [PATTERN...]: each pattern is in stdout; one that begins with ! is not.
-expect() {
-    what=$1
-    [ "$code" = "$2" ] || { fail "$what: exit $2 is wanted"; return; }
-    shift 2
-    for pattern in "$@"; do
-        case $pattern in
-        !*) if grep -qF -- "${pattern#!}" "$out"; then fail "$what: not wanted: $pattern"; return; fi ;;
-        *) grep -qF -- "$pattern" "$out" || { fail "$what: wanted: $pattern"; return; } ;;
-        esac
-    done
-    ok
-}
-told() { if grep -qF -- "$1" "$err"; then ok; else fail "stderr: wanted: $1"; fi; }
-# holds WHAT COMMAND...: it succeeds.
-holds() {
-    what=$1
-    shift
-    if "$@" >/dev/null 2>&1; then ok; else fail "$what"; fi
-}
 # member NAME: a number in the JSON that was printed.
 member() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$out"; }
-project() {
-    mkdir -p "$work/$1"
-    cd "$work/$1" || exit 1
-    cat >sykli.json
-}
 
 # ---- what a hit shows ----
 project logs <<'J'
@@ -270,5 +225,4 @@ if mkdir -p "$work/full" && mount -t tmpfs -o size=256k tmpfs "$work/full" 2>/de
     umount "$work/full"
 fi
 
-echo "cache: $passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

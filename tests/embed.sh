@@ -7,21 +7,7 @@ B=${B-build}
 work=$B/test/embed
 rm -rf "$work"
 mkdir -p "$work"
-passed=0 failed=0
-
-# check NAME COMMAND...: one check; what it prints is shown if it fails.
-check() {
-    name=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name: $*"
-        head -n 20 "$work/out"
-    fi
-}
-have() { command -v "$1" >/dev/null 2>&1; }
+. tests/check.inc
 
 # ---- the header that the node carries
 

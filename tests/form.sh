@@ -6,21 +6,7 @@ CC=${CC-cc}
 work=${B-build}/test/form
 rm -rf "$work"
 mkdir -p "$work"
-passed=0 failed=0
-
-# check NAME COMMAND...: one check; what it prints is shown if it fails.
-check() {
-    name=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name: $*"
-        head -n 20 "$work/out"
-    fi
-}
-have() { command -v "$1" >/dev/null 2>&1; }
+. tests/check.inc
 source() { cat >"$work/$1"; }
 
 STRICT="-Werror -pedantic -Wall -Wextra -Wconversion -Wshadow -Wundef -Wcast-qual -I. -c -o $work/x.o"

@@ -4,6 +4,7 @@
 # tasks run, strangers stay outside, a node that died comes back. Loopback only; every wait ends.
 set -u
 root=$(pwd)
+. tests/expect.inc
 sykli=${SYKLI:-$root/${B-build}/sykli}
 work=$root/${B-build}/test/mesh
 rm -rf "$work"
@@ -11,7 +12,7 @@ mkdir -p "$work/project"
 unset SYKLI_STATE SYKLI_CACHE SYKLI_CONFIG CI
 export HOME="$work" NO_COLOR=1
 cd "$work/project" || exit 1
-out=$work/out err=$work/err pids="" passed=0 failed=0 code=0 port=$((20000 + $$ % 20000))
+out=$work/out err=$work/err pids="" port=$((20000 + $$ % 20000))
 
 # A task may not reach its node: inside a run of sykli there is nothing to see here.
 if [ -n "${SYKLI_TASK_UID-}" ]; then
@@ -29,15 +30,6 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
-ok() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    echo "FAIL $1"
-    echo "  exit $code; stdout:"
-    head -n 20 "$out" | sed 's/^/    /'
-    echo "  stderr:"
-    head -n 20 "$err" | sed 's/^/    /'
-}
 # at NODE ARGUMENT...: runs sykli as that machine would.
 at() {
     machine=$1
@@ -51,20 +43,6 @@ run() {
     code=0
     at "$@" >"$out" 2>"$err" </dev/null || code=$?
 }
-# expect WHAT EXIT [PATTERN...]: each pattern is in stdout; one that begins with ! is not.
-expect() {
-    what=$1
-    [ "$code" = "$2" ] || { fail "$what: exit $2 is wanted"; return; }
-    shift 2
-    for pattern in "$@"; do
-        case $pattern in
-        !*) if grep -qF -- "${pattern#!}" "$out"; then fail "$what: not wanted: $pattern"; return; fi ;;
-        *) grep -qF -- "$pattern" "$out" || { fail "$what: wanted: $pattern"; return; } ;;
-        esac
-    done
-    ok
-}
-told() { if grep -qF -- "$1" "$err"; then ok; else fail "stderr: wanted: $1"; fi; }
 # until WHAT SECONDS COMMAND...: the command comes true in time.
 until_true() {
     what=$1 end=$(($(date +%s) + $2))

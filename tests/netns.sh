@@ -4,6 +4,7 @@
 # back. Needs root and iproute2; makes and removes its namespaces; every wait ends.
 set -u
 root=$(pwd)
+. tests/expect.inc
 sykli=${SYKLI:-$root/${B-build}/sykli}
 work=$root/${B-build}/test/netns
 if [ "$(id -u)" != 0 ] || ! command -v ip >/dev/null 2>&1; then
@@ -16,7 +17,7 @@ rm -rf "$work"
 mkdir -p "$work/project"
 export HOME="$work" NO_COLOR=1
 cd "$work/project" || exit 1
-ours=sk$$ out=$work/out err=$work/err pids="" passed=0 failed=0 code=0
+ours=sk$$ out=$work/out err=$work/err pids=""
 
 cleanup() {
     for pid in $pids; do [ "$pid" -gt 1 ] && kill "$pid" 2>/dev/null; done
@@ -25,15 +26,6 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
-ok() { passed=$((passed + 1)); }
-fail() {
-    failed=$((failed + 1))
-    echo "FAIL $1"
-    echo "  exit $code; stdout:"
-    head -n 20 "$out" | sed 's/^/    /'
-    echo "  stderr:"
-    head -n 20 "$err" | sed 's/^/    /'
-}
 # run MACHINE ARGUMENT...: runs sykli as that machine would, keeps code, out, err.
 run() {
     machine=$1 code=0
@@ -41,16 +33,6 @@ run() {
     ip netns exec "$ours$machine" env SYKLI_STATE="$work/$machine/state" \
         SYKLI_CACHE="$work/$machine/cache" SYKLI_CONFIG="$work/$machine/sykli.yaml" \
         "$sykli" "$@" >"$out" 2>"$err" </dev/null || code=$?
-}
-# expect WHAT EXIT [PATTERN...]: each pattern is in stdout.
-expect() {
-    what=$1
-    [ "$code" = "$2" ] || { fail "$what: exit $2 is wanted"; return; }
-    shift 2
-    for pattern in "$@"; do
-        grep -qF -- "$pattern" "$out" || { fail "$what: wanted: $pattern"; return; }
-    done
-    ok
 }
 # until_sees WHAT SECONDS MACHINE TEXT QUERY: the answer holds the text in time.
 until_sees() {

@@ -219,6 +219,29 @@ int ask_call(asking *a, const char *node, const char *op, const char *args,
     return ask_call_text(a, node, op, args, answer, NULL);
 }
 
+int ask_list(cli *c, const char *op, const char *heading,
+             void (*row)(cli *c, const sykli_json_doc *answer, uint32_t item))
+{
+    asking a;
+    sykli_json_doc answer;
+    const char *text;
+    int code = cli_arguments(c, 0, 0);
+    if (!code) code = ask_begin(&a, c);
+    if (code) return code;
+    if (ask_call_text(&a, SYKLI_MESH_GATEWAY, op, NULL, &answer, &text)) code = ask_failed(&a);
+    else {
+        uint32_t items = sykli_json_get(&answer, 0, "items");
+        if (c->json) cli_envelope(c, true, text);
+        else puts(heading);
+        for (uint32_t n = items && !c->json ? sykli_json_first(&answer, items) : 0; n;
+             n = sykli_json_next(&answer, items, n))
+            row(c, &answer, n);
+        sykli_json_free(&answer);
+    }
+    ask_end(&a);
+    return code;
+}
+
 sykli_result *ask_query(asking *a, const char *node, const char *query)
 {
     sykli_buf body;

@@ -67,6 +67,10 @@ int ask_call(asking *a, const char *node, const char *op, const char *args,
 // The same; `text` is what it returned as JSON text, good as the data of an envelope.
 int ask_call_text(asking *a, const char *node, const char *op, const char *args,
                   sykli_json_doc *answer, const char **text);
+// A whole verb without arguments that prints the items of what an op of the node returns.
+//   heading  above them     row  prints one of them, a node of the answer
+int ask_list(cli *c, const char *op, const char *heading,
+             void (*row)(cli *c, const sykli_json_doc *answer, uint32_t item));
 // Asks a query.     returns  the result, to be freed; NULL with c->fault set
 sykli_result *ask_query(asking *a, const char *node, const char *query);
 // A cell as text ("" for NULL), as a number (`fallback` for NULL and what is none); by name of

@@ -224,8 +224,9 @@ static int push(cli *c)
 
 // ---- history, rollback, diff ----
 
-static void print_version(const sykli_json_doc *doc, uint32_t row)
+static void print_version(cli *c, const sykli_json_doc *doc, uint32_t row)
 {
+    (void)c;
     uint64_t version = 0;
     const char *author = sykli_json_text(doc, sykli_json_get(doc, row, "author"));
     const char *state = sykli_json_text(doc, sykli_json_get(doc, row, "state"));
@@ -239,25 +240,8 @@ static void print_version(const sykli_json_doc *doc, uint32_t row)
 
 static int history(cli *c)
 {
-    asking a;
-    sykli_json_doc answer;
-    const char *text;
-    int code = cli_arguments(c, 0, 0);
-    if (!code) code = ask_begin(&a, c);
-    if (code) return code;
-    if (ask_call_text(&a, SYKLI_MESH_GATEWAY, "config.history", NULL, &answer, &text))
-        code = ask_failed(&a);
-    else {
-        uint32_t items = sykli_json_get(&answer, 0, "items");
-        if (c->json) cli_envelope(c, true, text);
-        else puts("VERSION   AUTHOR                STATE       HASH");
-        for (uint32_t n = items && !c->json ? sykli_json_first(&answer, items) : 0; n;
-             n = sykli_json_next(&answer, items, n))
-            print_version(&answer, n);
-        sykli_json_free(&answer);
-    }
-    ask_end(&a);
-    return code;
+    return ask_list(c, "config.history", "VERSION   AUTHOR                STATE       HASH",
+                    print_version);
 }
 
 static int rollback(cli *c)

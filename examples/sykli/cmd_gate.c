@@ -16,33 +16,20 @@ static int decide(cli *c, bool yes)
     asking a;
     look_task task;
     sykli_json_doc answer;
-    int code = cli_arguments(c, 2, 2);
-    if (!code) code = ask_begin(&a, c);
+    int code = look_begin(&a, c, " WHERE status = ready", &task);
     if (code) return code;
-    const char *node = ask_whom(&a, c->args[0]);
-    code = look_find(&a, node, c->args[1], &task);
-    if (code < 0)
-        code = cli_fail(c, CLI_FAILED, "not_found",
-                        cli_print(c, "sykli query 'SELECT run, name FROM tasks WHERE status = "
-                                  "ready' --on %s", c->args[0]),
-                        "%s has no task %s", c->args[0], c->args[1]);
-    else if (!code && strcmp(task.status, sykli_status_names[SYKLI_STATUS_ready]))
+    if (strcmp(task.status, sykli_status_names[SYKLI_STATUS_ready]))
         code = cli_fail(c, CLI_FAILED, "not_waiting", NULL, "%s does not wait at a gate: %s",
                         task.path, task.status);
-    else if (!code && ask_call(&a, node, yes ? "gate.approve" : "gate.deny",
-                               ask_args(c, "{\"task\":%s,\"by\":%s,\"reason\":%s}", task.path,
-                                        user(), cli_value(c, "reason")), &answer))
+    else if (ask_call(&a, ask_whom(&a, c->args[0]), yes ? "gate.approve" : "gate.deny",
+                      ask_args(c, "{\"task\":%s,\"by\":%s,\"reason\":%s}", task.path, user(),
+                               cli_value(c, "reason")), &answer))
         code = ask_failed(&a);
-    else if (!code) {
+    else {
         sykli_json_free(&answer);
-        if (c->json)
-            cli_envelope(c, true, ask_args(c, "{\"task\":%s,\"id\":%s,\"approved\":%b}", task.path,
-                                           task.id, (int)yes));
-        else {
-            printf("%s✓%s %s ", cli_style_on(c->colour, CLI_GOOD),
-                   cli_style_on(c->colour, CLI_PLAIN), yes ? "approved" : "denied");
-            cli_say(stdout, "%s on %s (id %s)\n", task.name, c->args[0], task.id);
-        }
+        look_done(c, &task, yes ? "approved" : "denied",
+                  ask_args(c, "{\"task\":%s,\"id\":%s,\"approved\":%b}", task.path, task.id,
+                           (int)yes));
     }
     ask_end(&a);
     return code;

@@ -79,25 +79,8 @@ static void print_invite(cli *c, const sykli_json_doc *doc, uint32_t item)
 
 static int list(cli *c)
 {
-    asking a;
-    sykli_json_doc answer;
-    const char *text;
-    int code = cli_arguments(c, 0, 0);
-    if (!code) code = ask_begin(&a, c);
-    if (code) return code;
-    if (ask_call_text(&a, SYKLI_MESH_GATEWAY, "invite.list", NULL, &answer, &text))
-        code = ask_failed(&a);
-    else {
-        uint32_t items = sykli_json_get(&answer, 0, "items");
-        if (c->json) cli_envelope(c, true, text);
-        else puts("ID                 ROLE      LEFT   EXPIRES   USED BY");
-        for (uint32_t n = items && !c->json ? sykli_json_first(&answer, items) : 0; n;
-             n = sykli_json_next(&answer, items, n))
-            print_invite(c, &answer, n);
-        sykli_json_free(&answer);
-    }
-    ask_end(&a);
-    return code;
+    return ask_list(c, "invite.list", "ID                 ROLE      LEFT   EXPIRES   USED BY",
+                    print_invite);
 }
 
 static int revoke(cli *c)

@@ -121,3 +121,30 @@ int look_find(asking *a, const char *node, const char *word, look_task *out)
     // Of those that have ended the last is meant: they come in the order of their start.
     return found == 1 || ended ? 0 : several(a->c, word, tasks, count, best, ended);
 }
+
+int look_begin(asking *a, cli *c, const char *where, look_task *out)
+{
+    int code = cli_arguments(c, 2, 2);
+    if (!code) code = ask_begin(a, c);
+    if (code) return code;
+    const char *node = c->args[0], *word = c->args[1];
+    code = look_find(a, ask_whom(a, node), word, out);
+    if (code < 0)
+        code = cli_fail(c, CLI_FAILED, "not_found",
+                        cli_print(c, "sykli query 'SELECT run, name, status FROM tasks%s' --on %s",
+                                  where, node), "%s has no task %s", node, word);
+    if (code) ask_end(a);
+    return code;
+}
+
+void look_done(cli *c, const look_task *task, const char *did, const char *json)
+{
+    if (c->json) {
+        cli_envelope(c, true, json);
+        return;
+    }
+    printf("%s✓%s %s ", cli_style_on(c->colour, CLI_GOOD), cli_style_on(c->colour, CLI_PLAIN),
+           did);
+    cli_put(stdout, task->name, 0);
+    printf(" on %s (id %s)\n", c->args[0], task->id);
+}

@@ -23,6 +23,13 @@ int look_tasks(asking *a, const char *node, bool all, const look_task **out, siz
 //   returns  0, or the exit code after a message; -1: there is none (nothing is said)
 int look_find(asking *a, const char *node, const char *word, look_task *out);
 
+// Begins a verb whose arguments are NODE TASK, and finds that task.
+//   where    for the hint if there is none: what a query would ask for
+//   returns  0, `a` to be ended; or the exit code after a message
+int look_begin(asking *a, cli *c, const char *where, look_task *out);
+// Says what was done to that task.      json  the same for --json
+void look_done(cli *c, const look_task *task, const char *did, const char *json);
+
 // "1.2 GB", "2m 14s", or "-" for SYKLI_NULL_U64; live as long as the program.
 const char *look_size(cli *c, uint64_t bytes);
 const char *look_duration(cli *c, uint64_t ms);
