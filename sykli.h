@@ -411,6 +411,7 @@ typedef struct sykli_secret {
     const char *name;    // variable in the environment of the task
     const char *value;   // NULL: it is not there; the task is errored when it would start
     const char *source;  // in the key, and told when it is missing: "vault ci/token"
+    const char *why;     // why it is missing: "exit code 2"; NULL: that is not told
 } sykli_secret;
 
 // What one attempt of a task came to, for the host to accept or not.
@@ -16369,6 +16370,7 @@ static int sykli__drive_keep_more(sykli__drive *d, const sykli_task_desc *desc,
         to->name = sykli__drive_keep_text(d, from->name);
         to->value = sykli__drive_keep_text(d, from->value);
         to->source = sykli__drive_keep_text(d, from->source ? from->source : "");
+        to->why = sykli__drive_keep_text(d, from->why); // a text less is no reason to give up
         if (!to->name || !to->source || (from->value && !to->value)
             || sykli_map_put(&d->secret_names, to->name, strlen(to->name), 1) < 0)
             return SYKLI_ENOMEM;
@@ -17886,19 +17888,19 @@ static void sykli__drive_tokens_scale(sykli__drive *d, uint32_t workers)
 
 // ---- starting and ending
 
-//   source   where one that the host should have given was looked for; "" for variables
+//   given    the one that the host should have given; NULL for variables
 static const char *sykli__drive_missing_secret(const sykli__drive *d, const sykli__drive_task *t,
-                                               const char **source)
+                                               const sykli_secret **given)
 {
-    *source = "";
+    *given = NULL;
     for (uint32_t i = 0; i < t->secret_count; i++) {
         const char *value = sykli__drive_host_env(d, t->secrets[i], strlen(t->secrets[i]));
         if (!value || !*value) return t->secrets[i];
     }
     for (uint32_t i = 0; t->more && i < t->more->given_count; i++)
         if (!t->more->given[i].value) {
-            *source = t->more->given[i].source;
-            return t->more->given[i].name;
+            *given = &t->more->given[i];
+            return (*given)->name;
         }
     return NULL;
 }
@@ -18167,14 +18169,15 @@ static void sykli__drive_borrow(sykli__drive *d, sykli__drive_job *job)
 static void sykli__drive_start_task(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
-    const char *source, *missing = sykli__drive_missing_secret(d, t, &source);
+    const sykli_secret *given;
+    const char *missing = sykli__drive_missing_secret(d, t, &given);
     sykli__drive_job *job = missing ? NULL : sykli__drive_job_new(d, task);
     if (!job) {
         if (!missing) sykli_fail(d->fault, SYKLI_ENOMEM, "out of memory");
-        else if (!*source)
+        else if (!given)
             sykli_fail(d->fault, SYKLI_ENOENT, "task requires secrets: %s is not set", missing);
-        else sykli_fail(d->fault, SYKLI_ENOENT, "task requires secrets: no %s from %s", missing,
-                        source);
+        else sykli_fail(d->fault, SYKLI_ENOENT, "task requires secrets: no %s from %s%s%s", missing,
+                        given->source, given->why ? ": " : "", given->why ? given->why : "");
         sykli__drive_set_reason(d, t, d->fault->text);
         sykli__drive_fact(d, SYKLI__SCHED_ABORTED, task, false);
         return;

@@ -196,7 +196,7 @@ echo canary-in-file >tok
 echo 1 >in
 export VAULT_CALLS="$work/calls" TOKEN=canary-from-env
 run -k --output all
-expect "secret references" 1 '<***|***|***>' 'requires secrets: no D from vault secret/no#pw' \
+expect "secret references" 1 '<***|***|***>' 'requires secrets: no D from vault secret/no#pw: exit code 1' \
     'requires secrets: NOT_SET_ANYWHERE'
 told 'secret D: vault secret/no#pw: exit code 1'
 holds "the call of vault" grep -qx 'kv get -field=pw secret/db' "$work/calls"

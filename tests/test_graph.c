@@ -276,12 +276,13 @@ static void given_secrets_stay_secret(test *t)
     setenv("GIVEN", "inherited-by-nobody", 1);
     sykli *s = open_in(t, &p, (sykli_desc){ .on_event = hear, .on_event_user = &h });
     TRY_NOT_NULL(s);
-    sykli_secret given = { "GIVEN", "from-the-safe-42", "vault a/b" };
+    sykli_secret given = { .name = "GIVEN", .value = "from-the-safe-42", .source = "vault a/b" };
     sykli_add(s, &(sykli_task_desc){ .name = "has", .command = "echo \"<$GIVEN>\"; "
         "test ${#GIVEN} = 16 && touch ok", .inputs = { "in" },
         .outputs = { { "o", "ok" } }, .given_list = &given, .given_count = 1 });
     sykli_add(s, &(sykli_task_desc){ .name = "has-not", .command = "test -z \"$GIVEN\"" });
     given.value = NULL;
+    given.why = "exit code 2";
     sykli_add(s, &(sykli_task_desc){ .name = "lacks", .command = "true", .after = {
         sykli_find(s, "has"), sykli_find(s, "has-not") }, .given_list = &given,
         .given_count = 1 });
@@ -289,7 +290,8 @@ static void given_secrets_stay_secret(test *t)
     CHECK_STATUS(s, "has", passed);
     CHECK_STATUS(s, "has-not", passed);
     CHECK_STATUS(s, "lacks", errored);
-    CHECK_TEXT(reason_of(s, "lacks"), "task requires secrets: no GIVEN from vault a/b");
+    CHECK_TEXT(reason_of(s, "lacks"),
+               "task requires secrets: no GIVEN from vault a/b: exit code 2");
     CHECK(strstr(h.text, "<***>") && !strstr(h.text, "from-the-safe"));
     snprintf(text, sizeof text, "cd %s && ! grep -r 'from-the-safe' . ../cache", p.project);
     CHECK_INT(system(text), 0);

@@ -25,7 +25,7 @@ typedef struct pipeline_intake {
 
 typedef struct pipeline_secret {
     const char *name, *source, *key; // source: env, file or vault
-    const char *value;               // once found
+    const char *value, *why;         // once looked for: what was found, or why it was not
 } pipeline_secret;
 
 typedef enum pipeline_result { RESULT_NONE, RESULT_PASSED, RESULT_FAILED, RESULT_UNSUPPORTED

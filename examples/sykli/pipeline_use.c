@@ -219,9 +219,9 @@ static sykli_secret *given(cli *c, const pipeline_task *t, size_t *count)
     for (size_t i = 0; i < t->ref_count; i++) {
         const pipeline_secret *ref = &t->refs[i];
         const char *source = cli_print(c, "%s %s", ref->source, ref->key);
-        list[(*count)++] = (sykli_secret){ ref->name, ref->value, source };
+        list[(*count)++] = (sykli_secret){ ref->name, ref->value, source, ref->why };
         if (!strcmp(ref->source, "env") && strcmp(ref->key, ref->name))
-            list[(*count)++] = (sykli_secret){ ref->key, ref->value, source };
+            list[(*count)++] = (sykli_secret){ ref->key, ref->value, source, ref->why };
     }
     return list;
 }

@@ -103,8 +103,9 @@ void secret_hide(bool hidden)
 
 // ---- where they come from ----
 
-static void not_found(const pipeline_secret *ref, const char *why)
+static void not_found(cli *c, pipeline_secret *ref, const char *why)
 {
+    ref->why = cli_copy(c, why, strlen(why));
     fprintf(stderr, "sykli: secret %s: %s %s: ", ref->name, ref->source, ref->key);
     cli_put(stderr, why, 0);
     fputc('\n', stderr);
@@ -129,27 +130,27 @@ static void from_file(cli *c, pipeline_secret *ref, const char *dir)
     const char *path = file_path(c, ref, dir);
     char *text = cli_read(c, path, &size);
     if (!text) {
-        not_found(ref, c->fault.text);
+        not_found(c, ref, c->fault.text);
         return;
     }
     if (size > SIZE_MAX_BYTES || strlen(text) != size) {
-        not_found(ref, wanted);
+        not_found(c, ref, wanted);
         return;
     }
     while (size && (text[size - 1] == '\n' || text[size - 1] == '\r')) text[--size] = 0;
     if (!size) {
-        not_found(ref, "the file is empty");
+        not_found(c, ref, "the file is empty");
         return;
     }
     ref->value = text;
 }
 
 // What it printed without the line ends behind it.     returns  NULL after a message
-static const char *vault_value(const pipeline_secret *ref, tool *t)
+static const char *vault_value(cli *c, pipeline_secret *ref, tool *t)
 {
     while (t->size && t->text[t->size - 1] == '\n') t->text[--t->size] = 0;
     if (t->size && strlen(t->text) == t->size) return t->text;
-    not_found(ref, t->size ? wanted : "there is no value");
+    not_found(c, ref, t->size ? wanted : "there is no value");
     return NULL;
 }
 
@@ -161,7 +162,7 @@ static void from_vault(cli *c, pipeline_secret *ref)
     if (data && !strncmp(data, "/data/", 6))
         path = cli_print(c, "%.*s/%s", (int)(data - ref->key), path, path + (data - ref->key) + 6);
     if (*path == '-') {
-        not_found(ref, "a path does not begin with a dash");
+        not_found(c, ref, "a path does not begin with a dash");
         return;
     }
     const char *const argv[] = { "vault", "kv", "get", field, path, NULL };
@@ -173,11 +174,11 @@ static void from_vault(cli *c, pipeline_secret *ref)
                       SIZE_MAX_BYTES);
     if (rc == -EINTR) return; // the run ends before it begins
     if (rc == -ETIMEDOUT)
-        not_found(ref, cli_print(c, "no answer within %s (vault.timeout)",
+        not_found(c, ref, cli_print(c, "no answer within %s (vault.timeout)",
                                  sykli_format_duration(limit, limit_ms)));
-    else if (rc) not_found(ref, rc == -EFBIG ? wanted : strerror(-rc));
-    else if (!tool_passed(&t)) not_found(ref, tool_ending(c, &t));
-    else ref->value = vault_value(ref, &t);
+    else if (rc) not_found(c, ref, rc == -EFBIG ? wanted : strerror(-rc));
+    else if (!tool_passed(&t)) not_found(c, ref, tool_ending(c, &t));
+    else ref->value = vault_value(c, ref, &t);
 }
 
 static void find(cli *c, pipeline_secret *ref, const char *dir)
@@ -186,7 +187,7 @@ static void find(cli *c, pipeline_secret *ref, const char *dir)
     if (!strcmp(ref->source, "file")) from_file(c, ref, dir);
     else if (!strcmp(ref->source, "vault")) from_vault(c, ref);
     else if (value && *value) ref->value = value;
-    else not_found(ref, "the variable is not set");
+    else not_found(c, ref, "the variable is not set");
 }
 
 void secret_drop(pipeline *p)
@@ -214,9 +215,12 @@ void secret_find(cli *c, pipeline *p, const char *dir)
             for (at = 0; at < seen_count; at++)
                 if (!strcmp(seen[at]->source, own[k].source) && !strcmp(seen[at]->key, own[k].key))
                     break;
-            if (at < seen_count) own[k].value = seen[at]->value;
-            else find(c, &own[k], dir);
-            if (at == seen_count) seen[seen_count++] = &own[k];
+            if (at == seen_count) {
+                find(c, &own[k], dir);
+                seen[seen_count++] = &own[k];
+            }
+            own[k].value = seen[at]->value;
+            own[k].why = seen[at]->why;
         }
     }
 }
