@@ -781,9 +781,10 @@ void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from);
 #define SYKLI_FAST_END _Pragma("GCC pop_options")
 // Also what a build for size may have taken away, as the Makefile's does.
 #define SYKLI_FASTEST_BEGIN _Pragma("GCC push_options") SYKLI_PRAGMA(GCC optimize("O2",            \
-    "caller-saves", "code-hoisting", "jump-tables", "no-live-range-shrinkage",                     \
-    "move-loop-invariants", "schedule-insns2", "shrink-wrap", "thread-jumps", "tree-ch",           \
-    "tree-dominator-opts", "tree-loop-im", "tree-loop-optimize", "tree-pre"))
+    "align-functions=1", "align-jumps=1", "caller-saves", "code-hoisting", "jump-tables",          \
+    "move-loop-invariants", "no-live-range-shrinkage", "schedule-insns2", "shrink-wrap",           \
+    "thread-jumps", "tree-ch", "tree-dominator-opts", "tree-loop-im", "tree-loop-optimize",        \
+    "tree-pre"))
 #define SYKLI_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #define SYKLI_FASTEST_END SYKLI_FAST_END
 #elif defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
