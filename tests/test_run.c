@@ -811,7 +811,7 @@ static void no_secret_is_left_in_memory(test *t)
     TRY_NOT_NULL(s);
     sykli_add(s, &(sykli_task_desc){ .name = "env", .secrets = { "STORY_SECRET" },
         .command = "for i in 1 2 3 4 5 6 7 8; do echo \"$STORY_SECRET\"; done; echo hunter" });
-    const sykli_secret given[] = { { "OTHER", "hunter2-too", "vault a" } };
+    const sykli_secret given[] = { { "OTHER", "hunter2-too", "vault a", NULL } };
     sykli_add(s, &(sykli_task_desc){ .name = "given", .command = "echo $OTHER; printf hunter2",
                                      .given_list = given, .given_count = 1 });
     if (!run_all(t, s, 0)) goto out;
