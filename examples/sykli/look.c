@@ -145,6 +145,5 @@ void look_done(cli *c, const look_task *task, const char *did, const char *json)
     }
     printf("%s✓%s %s ", cli_style_on(c->colour, CLI_GOOD), cli_style_on(c->colour, CLI_PLAIN),
            did);
-    cli_put(stdout, task->name, 0);
-    printf(" on %s (id %s)\n", c->args[0], task->id);
+    cli_say(stdout, "%s on %s (id %s)\n", task->name, c->args[0], task->id);
 }
