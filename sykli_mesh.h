@@ -8173,8 +8173,8 @@ static int sykli__mesh_keys_save(sykli_mesh *m)
     return rc;
 }
 
-// Reads the key file; a node without one makes its node key now.
-static int sykli__mesh_keys_load(sykli_mesh *m)
+// Reads the key file, if there is one.
+static int sykli__mesh_keys_read(sykli_mesh *m)
 {
     sykli_buf text;
     sykli_buf_init(&text, m->mem, SYKLI_TAG_mesh);
@@ -8185,8 +8185,14 @@ static int sykli__mesh_keys_load(sykli_mesh *m)
     else if (rc == SYKLI_ENOENT) rc = 0;
     else rc = sykli_fail(&m->fault, SYKLI_EAUTH, "cannot read %s/keys", m->state_dir);
     sykli__roster_buf_wipe(&text);
-    if (rc) return sykli__mesh_failed(m);
-    if (m->keys.has & SYKLI__ROSTER_HAS_NODE) return 0;
+    return rc ? sykli__mesh_failed(m) : 0;
+}
+
+// The same; a node without one makes its node key now.
+static int sykli__mesh_keys_load(sykli_mesh *m)
+{
+    int rc = sykli__mesh_keys_read(m);
+    if (rc || m->keys.has & SYKLI__ROSTER_HAS_NODE) return rc;
     snprintf(m->keys.name, sizeof m->keys.name, "%s", sykli_node_name(m->core));
     rc = sykli__mesh_random(m, m->keys.exchange_secret, 32);
     if (!rc) rc = sykli__mesh_random(m, m->keys.sign_secret, 32);
@@ -9322,13 +9328,12 @@ int sykli_mesh_create(sykli *s, const char *state_dir)
 
 int sykli_mesh_id(sykli *s, const char *state_dir, char out[65])
 {
-    sykli_mesh *m = sykli__mesh_new(s, state_dir, false);
-    if (!m) return sykli_last_error(s);
-    int rc = sykli__mesh_keys_load(m);
-    if (!rc && !sykli__mesh_in_mesh(m))
+    sykli_mesh *m = sykli__mesh_new(s, state_dir, true); // to read makes nothing
+    int rc = m ? sykli__mesh_keys_read(m) : sykli_last_error(s);
+    if (m ? !rc && !sykli__mesh_in_mesh(m) : rc == SYKLI_ENONODE)
         rc = sykli_set_error(s, SYKLI_ENOENT, "%s belongs to no mesh", state_dir);
-    if (!rc) sykli_hex(out, m->keys.mesh_id, sizeof m->keys.mesh_id);
-    sykli__mesh_free(m);
+    if (m && !rc) sykli_hex(out, m->keys.mesh_id, sizeof m->keys.mesh_id);
+    if (m) sykli__mesh_free(m);
     return rc;
 }
 

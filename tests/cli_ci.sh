@@ -63,6 +63,9 @@ expect "logs are guarded too" 0 "##\\[add-mask]z" ":\\:error file=in"
 run --json
 expect "JSON stays one line" 1
 lines 1
+printf '{"version":"1","tasks":[{"name":"a","command":"printf %%065535d 0; echo; exit 1"}]}' >full.json
+run run -f full.json
+expect "a log as long as the tail of one is shown once" 1 "│ 000" "!::group"
 GITHUB_STEP_SUMMARY=/nowhere/x run run good
 expect "no summary is no failure" 0 "1 cached"
 told "/nowhere/x"

@@ -48,6 +48,14 @@ lines 1
 run history --limit 5
 expect "history" 0 "failed" "3 passed · 1 failed" "1 cached"
 lines 2
+(cd .sykli/runs && seq 0 4200 | sed 's/$/.txt/' | xargs touch)
+run history --limit 5
+expect "among many other files" 0 "failed" "3 passed · 1 failed" "1 cached"
+rm .sykli/runs/*.txt
+run cookie show-id --state "$work/none"
+expect "no mesh" 1
+told "$work/none belongs to no mesh"
+holds "to look makes nothing" [ ! -e "$work/none" ]
 run history --json --limit=5
 expect "history as JSON" 0 '"status":"failed"' '"status":"passed"' '"duration_ms":' '"failed":1' \
     '"cached":1'

@@ -105,14 +105,15 @@ static void put_question(const gate *at)
     fflush(stderr);
 }
 
-// What was typed before the question is no answer to it: an Enter too many would deny.
+// What was typed before the question is no answer to it: an Enter too many would deny. In the
+// background it is not ours, and to flush it would stop us.
 static void ask(gates *g, gate *at)
 {
     if (!terminal()) {
         if (!g->reached) decide(g, at, false, "denied: there is no terminal to ask at");
         return;
     }
-    tcflush(0, TCIFLUSH);
+    if (tcgetpgrp(0) == getpgrp()) tcflush(0, TCIFLUSH);
     put_question(at);
     at->asked = true;
     g->size = 0;

@@ -62,7 +62,7 @@ static bool print_tail(const cli *c, FILE *file, int lines, const char *indent)
     const char *at;
     size_t left;
     char *text = read_tail(file, lines, &at, &left);
-    bool whole = at == text && ftell(file) < TAIL_MAX_BYTES;
+    bool whole = text && at == text && ftell(file) <= TAIL_MAX_BYTES;
     print_lines(c, at, left, indent);
     free(text);
     return whole;
