@@ -48,7 +48,7 @@ lines 1
 run history --limit 5
 expect "history" 0 "failed" "3 passed · 1 failed" "1 cached"
 lines 2
-(cd .sykli/runs && seq 0 4200 | sed 's/$/.txt/' | xargs touch)
+(cd .sykli/runs && seq 0 9000 | sed 's/$/.txt/' | xargs touch)
 run history --limit 5
 expect "among many other files" 0 "failed" "3 passed · 1 failed" "1 cached"
 rm .sykli/runs/*.txt

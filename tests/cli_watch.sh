@@ -127,6 +127,20 @@ ran 2
 told "../out.json changed"
 told "no task is named out"
 stops INT 130
+mkdir -p ci
+pipe other >ci.json
+starts -f ci/..//ci.json
+ran 1
+pipe changed >ci.json
+ran 2
+told "sykli: ci.json changed"
+stops INT 130
+touch sykli.c
+printf '#!/bin/sh\nkill -TERM $PPID\nexec sleep 9\n' >cc
+chmod +x cc
+CC=./cc run run --watch -f sykli.c
+expect "a signal while the compiler is asked" 143
+holds "which is not its fault" sh -c '! grep -q "does not run" err'
 run run --watch -f -
 expect "stdin cannot be watched" 2
 finish

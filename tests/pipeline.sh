@@ -23,6 +23,11 @@ is() {
 mkfifo "$work/mute"
 "$sykli" validate -f "$work/mute" >"$work/mute.out" 2>"$work/mute.err" </dev/null &
 mute=$!
+# This one's writer is there, but has nothing to say.
+mkfifo "$work/late"
+sleep 3 >"$work/late" &
+"$sykli" validate -f "$work/late" >"$work/late.out" 2>"$work/late.err" </dev/null &
+late=$!
 
 # ---- task_inputs ----
 project inputs '{"name":"use","command":"cat got/a","task_inputs":[
@@ -746,6 +751,12 @@ cp "$work/mute.out" out
 cp "$work/mute.err" err
 expect "a fifo that nobody writes to" 1
 told "mute is a fifo that nobody writes to"
+wait $late
+code=$?
+cp "$work/late.out" out
+cp "$work/late.err" err
+expect "a fifo that somebody closes" 1
+told "late:1:1: expected a value"
 
 # ---- pipelines in C ----
 project compiled ''

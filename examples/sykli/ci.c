@@ -76,13 +76,8 @@ static unsigned number(const char **at)
 // folder where we are.     returns  NULL: it is somewhere else
 static const char *name_in_repository(cli *c, const char *path)
 {
-    const char *work = getenv("GITHUB_WORKSPACE"), *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    const char *root = cli_folder(c, work && *work ? work : ".");
-    const char *in = cli_folder(c, slash ? cli_copy(c, path, (size_t)(name - path)) : ".");
-    size_t size = root ? strlen(root) : 0;
-    if (!in || !root || strncmp(in, root, size) || (in[size] && in[size] != '/')) return NULL;
-    return in[size] ? cli_print(c, "%s/%s", in + size + 1, name) : name;
+    const char *work = getenv("GITHUB_WORKSPACE");
+    return cli_name_below(c, work && *work ? work : ".", path);
 }
 
 // Only a file of the project is one: a time of day has colons and numbers, too.

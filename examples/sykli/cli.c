@@ -29,7 +29,6 @@ typedef struct chunk {
     size_t size, used; // of what follows
 } chunk;
 
-enum { NAMES_MAX = 4096 };
 enum { CHUNK_BYTES = 64 << 10, CHUNK_SMALL = 1 << 10, CHUNK_ALIGN = 16 };
 static_assert(sizeof(chunk) <= 2 * CHUNK_ALIGN, "what follows a chunk's head is aligned");
 
@@ -109,11 +108,15 @@ char *cli_print(cli *c, const char *format, ...)
 }
 
 // Reads as read does, but whole: no signal ends it, and what may still come is waited for.
-static ssize_t read_some(int fd, void *to, size_t size)
+//   silent   false from then on: who could write to it is there
+static ssize_t read_some(int fd, void *to, size_t size, bool *silent)
 {
     ssize_t got;
     while ((got = read(fd, to, size)) < 0 && (errno == EINTR || errno == EAGAIN))
-        if (errno == EAGAIN) poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, -1);
+        if (errno == EAGAIN) {
+            *silent = false;
+            poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, -1);
+        }
     return got;
 }
 
@@ -124,7 +127,11 @@ static int open_to_read(cli *c, const char *path, struct stat *st, bool *silent)
 {
     enum { WRITER_MS = 2000 };
     *silent = false;
-    if (!strcmp(path, "-")) return fstat(STDIN_FILENO, st) ? -1 : STDIN_FILENO;
+    if (!strcmp(path, "-")) {
+        if (!fstat(STDIN_FILENO, st)) return STDIN_FILENO;
+        sykli_fail_sys(&c->fault, -errno, "stdin");
+        return -1;
+    }
     mode_t mode = stat(path, st) ? 0 : st->st_mode;
     const char *kind = S_ISDIR(mode) ? "folder" : S_ISSOCK(mode) ? "socket"
                      : S_ISBLK(mode) ? "device" : NULL;
@@ -134,8 +141,12 @@ static int open_to_read(cli *c, const char *path, struct stat *st, bool *silent)
     }
     bool fifo = S_ISFIFO(mode);
     int fd = open(path, O_RDONLY | O_CLOEXEC | (fifo ? O_NONBLOCK : 0));
-    if (fd < 0 || fstat(fd, st)) sykli_fail_sys(&c->fault, -errno, "%s", path);
-    else if (fifo) *silent = !poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, WRITER_MS);
+    if (fd < 0 || fstat(fd, st)) {
+        sykli_fail_sys(&c->fault, -errno, "%s", path);
+        if (fd >= 0) close(fd);
+        return -1;
+    }
+    if (fifo) *silent = !poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, WRITER_MS);
     return fd;
 }
 
@@ -149,6 +160,16 @@ char *cli_folder(cli *c, const char *dir)
     return out;
 }
 
+char *cli_name_below(cli *c, const char *dir, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *root = cli_folder(c, dir);
+    const char *in = cli_folder(c, slash ? cli_copy(c, path, (size_t)(name - path)) : ".");
+    size_t size = root ? strlen(root) : 0;
+    if (!in || !root || strncmp(in, root, size) || (in[size] && in[size] != '/')) return NULL;
+    return cli_print(c, "%s%s%s", in[size] ? in + size + 1 : "", in[size] ? "/" : "", name);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -159,9 +180,18 @@ const char **cli_names(cli *c, const char *dir, size_t *count)
     DIR *open = opendir(dir);
     *count = 0;
     if (!open) return NULL;
-    const char **names = cli_alloc(c, NAMES_MAX * sizeof *names);
-    for (struct dirent *e; *count < NAMES_MAX && (e = readdir(open)) != NULL;)
-        if (*e->d_name != '.') names[(*count)++] = cli_print(c, "%s/%s", dir, e->d_name);
+    size_t room = 16;
+    const char **names = cli_alloc(c, room * sizeof *names);
+    for (struct dirent *e; (e = readdir(open)) != NULL;) {
+        if (*e->d_name == '.') continue;
+        if (*count == room) {
+            const char **grown = cli_alloc(c, 2 * room * sizeof *names);
+            memcpy(grown, names, room * sizeof *names);
+            names = grown;
+            room *= 2;
+        }
+        names[(*count)++] = cli_print(c, "%s/%s", dir, e->d_name);
+    }
     closedir(open);
     qsort(names, *count, sizeof *names, by_name);
     return names;
@@ -179,7 +209,7 @@ char *cli_read(cli *c, const char *path, size_t *out_size)
     char *text = cli_alloc(c, room + 1);
     ssize_t got = 1;
     while (got > 0 && size <= SYKLI_JSON_SIZE_MAX) {
-        got = read_some(fd, text + size, room - size);
+        got = read_some(fd, text + size, room - size, &silent);
         if (got > 0) size += (size_t)got;
         if (size < room || size > SYKLI_JSON_SIZE_MAX) continue;
         char *grown = cli_alloc(c, room * 2 + 1);
@@ -379,7 +409,8 @@ void cli_say(FILE *to, const char *format, ...)
         } else {
             int width = 0;
             if (*at == '-')
-                while (*++at != 's') width = 10 * width + (*at - '0');
+                while (*++at >= '0' && *at <= '9') width = 10 * width + (*at - '0');
+            assert(*at == 's');
             int used = put(to, va_arg(args, const char *), 0, false);
             if (used < width) fprintf(to, "%*s", width - used, "");
         }
@@ -398,6 +429,7 @@ void cli_put_json(FILE *to, const char *json, size_t size)
         step = character(json, size);
         if (!is_control(json, step)) fwrite(json, 1, step, to);
         else if ((unsigned char)*json < ' ') putc(' ', to);
+        // No control is above U+FFFF, where two of these would be needed.
         else fprintf(to, "\\u%04x", step > 1 ? scalar(json, step) : *json == 0x7f ? 0x7f : 0xfffd);
     }
 }

@@ -115,7 +115,9 @@ __attribute__((format(printf, 2, 3)))
 char *cli_print(cli *c, const char *format, ...);
 // The absolute path of a folder, free of links.     returns  NULL: it is not there
 char *cli_folder(cli *c, const char *dir);
-// What is in a folder, "DIR/NAME", by name, at most 4,096 and nothing that begins with a dot.
+// The name of a file from a folder on.     returns  NULL: it is somewhere else
+char *cli_name_below(cli *c, const char *dir, const char *path);
+// What is in a folder, "DIR/NAME", by name, but nothing that begins with a dot.
 const char **cli_names(cli *c, const char *dir, size_t *count);
 // The whole of a file; "-" is stdin.    returns  NULL with c->fault set
 char *cli_read(cli *c, const char *path, size_t *out_size);

@@ -3,7 +3,6 @@
 #include "carried.h"
 #include "config_file.h"
 #include "tool.h"
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -288,6 +287,7 @@ int compile_pipeline(cli *c, const char *path, const char **out)
     const char *folder = put_header(c, dir);
     if (!folder) return fail_io(c, dir);
     int rc = run(c, &version, limit_ms, "--version 2>/dev/null", "", "", "");
+    if (rc == -EINTR) return CLI_INFRASTRUCTURE; // whoever caught the signal speaks of it
     if (rc || !tool_passed(&version))
         return cli_fail(c, CLI_FAILED, "no_compiler", "set CC, or write the graph as sykli.json",
                         "%s needs a C compiler, and %s does not run", path, compiler());

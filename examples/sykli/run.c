@@ -410,7 +410,7 @@ static int run_pipeline(run *r, const char *const *names, int count)
         pipeline_decide(c, r->p, r->source->dir);
         pipeline_check_support(c, r->p, r->source);
     }
-    if (r->watching) r->watch = watch_begin(r->p, r->source, r->watch);
+    if (r->watching) r->watch = watch_begin(r->c, r->p, r->source, r->watch);
     r->watched = r->watch != NULL;
     if (r->p->errors.count && !r->events) ci_annotate_pipeline(c, r->p, r->source->path);
     if (r->p->errors.count) return pipeline_refuse(c, r->p, r->source->path);

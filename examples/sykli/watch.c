@@ -36,6 +36,7 @@ typedef struct snapshot {
 struct watch {
     const pipeline *p; // NULL: it cannot be read
     char *dir, *name;  // the project, and the pipeline's file from there
+    bool outside;      // which is not in the project: `name` is as it was given
     snapshot seen;
     int notify; // inotify, -1: none
     size_t folders;
@@ -195,8 +196,6 @@ static void look(watch *w, snapshot *s, const char *folder, int depth)
     closedir(d);
 }
 
-static bool is_outside(const char *name) { return *name == '/' || !strncmp(name, "../", 3); }
-
 // One file that is not in the project.
 static void look_at(watch *w, snapshot *s, const char *path)
 {
@@ -214,7 +213,7 @@ static void take(watch *w, snapshot *out)
     out->looked_at = time(NULL);
     w->folders = 0;
     look(w, out, "", 0);
-    if (is_outside(w->name)) look_at(w, out, w->name);
+    if (w->outside) look_at(w, out, w->name);
     if (out->count) qsort(out->files, out->count, sizeof *out->files, by_path);
 }
 
@@ -259,16 +258,7 @@ static size_t look_again(cli *c, watch *w, const char **first)
     return count;
 }
 
-// A file that was given with -f is read where it is, for the project that is here.
-static const char *name_of(const pipeline_source *source)
-{
-    const char *path = source->path;
-    if (strcmp(source->dir, ".")) return source->name;
-    while (!strncmp(path, "./", 2)) path += 2;
-    return path;
-}
-
-watch *watch_begin(const pipeline *p, const pipeline_source *source, watch *w)
+watch *watch_begin(cli *c, const pipeline *p, const pipeline_source *source, watch *w)
 {
     if (!w) {
         w = calloc(1, sizeof *w);
@@ -283,7 +273,10 @@ watch *watch_begin(const pipeline *p, const pipeline_source *source, watch *w)
     free(w->name);
     w->p = p;
     w->dir = strdup(source->dir);
-    w->name = strdup(name_of(source));
+    // A file that was given with -f is read where it is, for the project that is here.
+    const char *below = cli_name_below(c, source->dir, source->path);
+    w->outside = !below;
+    w->name = strdup(below ? below : source->path);
     if (!w->dir || !w->name) out_of_memory();
     w->polls = w->notify < 0;
     take(w, &now);

@@ -10,7 +10,7 @@ typedef struct watch watch;
 // declare as outputs is left out.
 //   last     of the run before, taken over: what has not been touched is not read again. NULL: none
 //   returns  NULL: there is no memory
-watch *watch_begin(const pipeline *p, const pipeline_source *source, watch *last);
+watch *watch_begin(cli *c, const pipeline *p, const pipeline_source *source, watch *last);
 
 // What the next pipeline reads is not known, for it cannot be read: what the last one read counts.
 void watch_keep(watch *w);
