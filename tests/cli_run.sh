@@ -191,6 +191,13 @@ printf '*.o\napp\nout\nerr\n' >.gitignore
 GIT_CEILING_DIRECTORIES=$(cd .. && pwd) run --affected
 expect "no repository" 1
 told "is in no git repository"
+mkdir bin
+printf '#!/bin/sh\nkill -9 $$\n' >bin/git
+chmod +x bin/git
+PATH=$PWD/bin:$PATH run --affected
+expect "a git that is killed" 3
+told "git did not answer: signal 9"
+rm -r bin
 git init -q -b main . && git config user.email a@b && git config user.name a
 git add . && git commit -q -m first
 run --affected

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE 1
 #include "affected.h"
 #include "tool.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,9 +15,11 @@ typedef struct git {
     const char *dir;
     char *text;  // what the last call printed, with a NUL behind it
     size_t size;
+    bool caught;      // a signal ended a call: whoever caught it speaks of it
+    const char *lost; // why a call came to no end of its own, NULL: all did
 } git;
 
-// Runs git in the project folder.      returns  its exit code, 127: there is none, -1: no end of it
+// Runs git in the project folder.      returns  its exit code, 127: there is none, -1: see `lost`
 static int git_run(git *g, const char *const *words)
 {
     const char *argv[WORDS_MAX] = { "git" };
@@ -25,7 +28,11 @@ static int git_run(git *g, const char *const *words)
     int rc = tool_run(g->c, &t, NULL, argv, g->dir, LIMIT_MS, OUTPUT_MAX_BYTES);
     g->text = t.text;
     g->size = t.size;
-    return rc || !WIFEXITED(t.status) ? -1 : WEXITSTATUS(t.status);
+    if (!rc && WIFEXITED(t.status)) return WEXITSTATUS(t.status);
+    g->caught |= rc == -EINTR;
+    g->lost = rc == -ETIMEDOUT ? "no end within 10 minutes"
+            : rc ? strerror(-rc) : tool_ending(g->c, &t);
+    return -1;
 }
 #define GIT(g, ...) git_run(g, (const char *const[]){ __VA_ARGS__, NULL })
 
@@ -51,8 +58,16 @@ static const char *default_base(git *g)
     return NULL;
 }
 
+static int fail_lost(const git *g)
+{
+    if (g->caught) return CLI_INFRASTRUCTURE;
+    return cli_fail(g->c, CLI_INFRASTRUCTURE, "git", NULL, "--affected: git did not answer: %s",
+                    g->lost);
+}
+
 static int fail_base(git *g, const pipeline *p, const char *base)
 {
+    if (g->lost) return fail_lost(g);
     const char *hint = "git fetch origin, or name a commit: --affected=HEAD~1";
     for (size_t i = 0; i < p->task_count; i++)
         if (base && !strcmp(p->tasks[i].name, base))
@@ -71,12 +86,15 @@ static int find_merge_base(git *g, const pipeline *p, const char *base, const ch
     if (rc == 127)
         return cli_fail(g->c, CLI_INFRASTRUCTURE, "git_not_found", "install git",
                         "--affected asks git, and there is none");
+    if (g->lost) return fail_lost(g);
     if (rc)
         return cli_fail(g->c, CLI_FAILED, "git_not_found", "git init, or run without --affected",
                         "--affected: %s is in no git repository", g->dir);
     if (!*base) base = default_base(g);
     if (!base || !is_commit(g, base)) return fail_base(g, p, base);
-    if (GIT(g, "merge-base", "--end-of-options", base, "HEAD"))
+    rc = GIT(g, "merge-base", "--end-of-options", base, "HEAD");
+    if (g->lost) return fail_lost(g);
+    if (rc)
         return cli_fail(g->c, CLI_FAILED, "base_not_found",
                         "a shallow clone lacks it: git fetch --unshallow",
                         "--affected: %s and HEAD have no commit in common", base);
@@ -181,6 +199,7 @@ int affected_keep(cli *c, pipeline *p, const pipeline_source *source, const char
     if (code) return code;
     bool *touched = cli_alloc(c, (p->task_count + 1) * sizeof *touched);
     int rc = mark_since(&g, p, source, from, touched);
+    if (g.lost) return fail_lost(&g);
     if (rc)
         return cli_fail(c, CLI_INFRASTRUCTURE, "git", NULL, "--affected: git ended with code %d",
                         rc);
