@@ -115,6 +115,16 @@ shows "approved at the terminal"
 touch ends
 until_true [ -e ended ]
 close
+# In the background it asks too, and is not stopped; the answer is typed once it is in front.
+rm -f front ended
+socket=$work/tmux-back
+tmux -f /dev/null -S "$socket" new-session -d -x 80 -y 24 \
+    "set -m; '$sykli' & until [ -e front ]; do sleep 0.05; done; fg; echo \$? >ended; cat"
+shows "Sure?  [y/N]"
+touch front
+tmux -S "$socket" send-keys y Enter
+holds "it goes on in front" until_true grep -qx 0 ended
+close
 cd ../screen || exit 1
 
 # ---- a log ----

@@ -48,6 +48,14 @@ bool gates_open(const gates *g) { return g->open != NULL; }
 
 static bool terminal(void) { return isatty(0) && isatty(2); }
 
+// Then what is typed is for others, and to flush or read it would stop us. A terminal that does not
+// control us knows no background.
+static bool in_background(void)
+{
+    pid_t front = tcgetpgrp(0);
+    return front >= 0 && front != getpgrp();
+}
+
 bool gates_asking(const gates *g)
 {
     if (!terminal()) return false;
@@ -105,15 +113,14 @@ static void put_question(const gate *at)
     fflush(stderr);
 }
 
-// What was typed before the question is no answer to it: an Enter too many would deny. In the
-// background it is not ours, and to flush it would stop us.
+// What was typed before the question is no answer to it: an Enter too many would deny.
 static void ask(gates *g, gate *at)
 {
     if (!terminal()) {
         if (!g->reached) decide(g, at, false, "denied: there is no terminal to ask at");
         return;
     }
-    if (tcgetpgrp(0) == getpgrp()) tcflush(0, TCIFLUSH);
+    if (!in_background()) tcflush(0, TCIFLUSH);
     put_question(at);
     at->asked = true;
     g->size = 0;
@@ -130,7 +137,7 @@ static bool typed(gates *g)
 {
     struct pollfd p = { 0, POLLIN, 0 };
     char c;
-    while (poll(&p, 1, 0) > 0) {
+    while (!in_background() && poll(&p, 1, 0) > 0) {
         ssize_t got = read(0, &c, 1);
         if (got < 0) return false;
         if (got == 0) fputc('\n', stderr); // as Enter would have
