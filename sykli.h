@@ -226,7 +226,8 @@ typedef struct sykli_exit {
 //     terminal   a new one: fds[0] reads what programs print on fds[1], unchanged
 //     peer_pid   of a unix socket           host_name  of this machine
 //     thread     starts `run(arg)` with all signals blocked; `join` waits for its end. Nothing but
-//                pread and pwrite is called from there; where those cannot be, it returns -EAGAIN
+//                pread, pwrite and stat is called from there; where those cannot be, it returns
+//                -EAGAIN
 #define SYKLI_SYS_CALLS(X)                                                                         \
     X(int, random, (void *u, void *out, size_t size), (u, out, size))                              \
     X(int, open, (void *u, int dir, const char *path, int flags, int mode),                        \
@@ -348,8 +349,8 @@ typedef enum sykli_jobserver {
 typedef struct sykli_desc {
     const sykli_sys *sys;      // copied; NULL: the operating system's
     uint32_t workers_max;      // tasks at once; 0: number of processors
-    uint32_t threads_max;      // that hash, with the calling one; 0: one a processor, at most 8;
-                               // 1: none is ever started
+    uint32_t threads_max;      // that hash and ask about files, with the calling one; 0: one a
+                               // processor, at most 8; 1: none is ever started
     uint32_t tasks_max;        // 0: SYKLI_TASKS_MAX
     const char *project_dir;   // inputs and outputs are below it; NULL: "."
     const char *project;       // identity in the key; NULL: git origin and folder, else the path
@@ -8969,7 +8970,9 @@ static int sykli__sys_processors(void *u)
     (void)u;
 #if defined(SYKLI__SYS_LINUX)
     cpu_set_t set; // those this process may use, not those of the machine
-    int count = sched_getaffinity(0, sizeof set, &set) ? CPU_SETSIZE : CPU_COUNT(&set); // or more
+    int count = !sched_getaffinity(0, sizeof set, &set) ? CPU_COUNT(&set)
+              : errno == EINVAL ? CPU_SETSIZE // or more
+                                : (int)sysconf(_SC_NPROCESSORS_ONLN);
 #else
     int count = (int)sysconf(_SC_NPROCESSORS_ONLN);
 #endif
@@ -9041,12 +9044,13 @@ void sykli_sys_init(sykli_sys *out)
 #undef SYKLI_X
 }
 
-// >>pool ---- several processors for one large file or many
+// >>pool ---- several processors for one large file, or for many at once
 // A gigabyte takes one processor half a second to hash, and the tree of its digest falls apart into
-// pieces that know nothing of each other. Threads live for one call and are joined before it
-// returns: none is there when the host forks, is signalled or unloads us, and a run of small files
-// starts none. They read an open file and compute; memory, faults and contexts stay with the thread
-// that owns them. One that cannot be started is one less, with none the caller does it all.
+// pieces that know nothing of each other; whether thousands of files stand is asked one by one.
+// Threads live for one call and are joined before it returns: none is there when the host forks, is
+// signalled or unloads us, and few small files start none. They read and ask, and compute; memory,
+// faults and contexts stay with the thread that owns them. One that cannot be started is one less,
+// with none the caller does it all.
 
 enum {
     SYKLI__POOL_THREADS_MAX = 64,
@@ -10103,7 +10107,7 @@ typedef struct sykli__tree {
     bool unread;             // nobody has asked for what is in the file
     char *cache_file;        // NULL: kept in memory only
     uint8_t *chunk;
-    uint32_t threads_max;    // that hash; 0 and 1: the caller alone
+    uint32_t threads_max;    // that hash and ask; 0 and 1: the caller alone
 } sykli__tree;
 
 // One file below the root.
@@ -16084,7 +16088,10 @@ typedef struct sykli__drive_task {
     uint64_t mark[2];
     sykli__drive_list read;   // the inputs as they are in its key, until its result is published
     sykli__drive_list made;   // the outputs as they are in the keys of tasks behind this one
-    const char *spoilt;       // what of that was another file when this task started; NULL: nothing
+    uint32_t made_at, remade, keyed; // when `made` was looked at; when that was not what it had
+                              // been; what `remade` had come to when this task's key was made
+    bool spoilt;              // a file of a task before it was another one when this task started
+    const char *spoilt_path;
     int exit_code, signal, pid;
     sykli_digest key;
     sykli_digest log;         // of a hit: what its task printed when it ran
@@ -16228,6 +16235,8 @@ typedef struct sykli__drive {
     uint64_t run_id, started_ms, failed, cached, done, saved_ms;
     int64_t started_at_ms;
     uint64_t explained_ms;     // when the look began in which tasks are explained
+    uint32_t stirs;            // how often a process of ours began, ended, or outputs were put back
+    uint32_t remakes;          // how often what was made was found to be other than it had been
     int run_slot, proc_slot;
     void (*on_event)(void *user, const sykli_event *event);
     void *on_event_user;
@@ -17014,9 +17023,13 @@ static bool sykli__drive_list_changed(sykli__drive *d, const sykli__drive_list *
 
 // The digest over all files of a task's outputs, in the order of the declaration. A key, and not
 // only its mark, wants to know which files these are.
+//   returns  0; what is known is what stands there as long as no process of ours was there since
 static int sykli__drive_upstream(sykli__drive *d, sykli__drive_task *t, bool marks)
 {
-    if (t->upstream_known && (marks || t->made.data || !d->store)) return 0;
+    if (t->upstream_known && t->made_at == d->stirs && (marks || t->made.data || !d->store))
+        return 0;
+    char path[SYKLI__TREE_PATH_MAX + 1];
+    if (t->made.data && sykli__drive_list_changed(d, &t->made, path)) t->remade = ++d->remakes;
     sykli__key key;
     sykli__key_begin(&key, d->mem);
     int rc = 0;
@@ -17037,6 +17050,7 @@ static int sykli__drive_upstream(sykli__drive *d, sykli__drive_task *t, bool mar
     sykli__key_free(&key);
     if (rc) return rc;
     t->upstream_known = true;
+    t->made_at = d->stirs;
     sykli_unhex(t->upstream.bytes, 32, hex, 64);
     return 0;
 }
@@ -17332,12 +17346,14 @@ static void sykli__drive_hash(sykli__drive *d, uint32_t task)
     int rc = sykli__drive_take_in(d, t);
     bool taken = !rc;
     if (taken && sykli__drive_recall(d, task)) {
+        t->keyed = d->remakes;
         if (t->absent) sykli__drive_note_absent(d, task);
         sykli__drive_fact(d, SYKLI__SCHED_HASHED, task, true);
         return;
     }
     sykli__key_begin(&key, d->mem);
     if (!rc) rc = sykli__drive_key_parts(d, &key, task);
+    t->keyed = d->remakes;
     if (!rc) rc = sykli__key_end(&key, hex);
     if (!rc && d->memo.tasks && !key.raw.error) {
         sykli__key_mark(&key, d->memo.head.secret, t->mark);
@@ -17541,6 +17557,7 @@ static bool sykli__drive_still(sykli__drive *d, uint32_t task)
     t->from_ref = sykli__rows_text(&d->rows, t->from, strlen(t->from));
     t->upstream = memo->upstream;
     t->upstream_known = !sykli__store_none(&memo->upstream);
+    t->made_at = d->stirs;
     return true;
 }
 
@@ -17568,7 +17585,9 @@ static void sykli__drive_restore(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
     bool there = t->recalled && sykli__drive_still(d, task);
+    if (!there) t->upstream_known = false;
     int rc = there ? 0 : sykli__drive_restore_stored(d, task);
+    if (!there) d->stirs++;
     if (!rc && t->more && t->more->accept && !sykli__drive_accepts(d, task, true))
         rc = SYKLI_ENOENT;
     if (rc) {
@@ -17672,7 +17691,8 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
     int rc = sykli__drive_collect(d, t, &entry, keep, &made);
     if (!rc && changed)
         rc = sykli_fail(d->fault, SYKLI_EBUSY, "%s changed %s it ran: its result is not kept",
-                        t->spoilt ? t->spoilt : path, t->spoilt ? "before" : "while");
+                        !t->spoilt ? path : t->spoilt_path ? t->spoilt_path : "what it takes",
+                        t->spoilt ? "before" : "while");
     if (!rc && keep) {
         sykli__drive_publish_origin(d, task, &entry);
         rc = sykli__drive_publish_log(d, task, &entry);
@@ -17974,6 +17994,7 @@ static void sykli__drive_job_end(sykli__drive *d, sykli__drive_job *job)
     }
     bool taken = job->taken, ok = t->exit_code == 0 && !t->signal;
     bool ran = job->spawned && !job->killed && !t->signal;
+    d->stirs++;
     sykli__drive_job_free(d, job);
     if (taken) sykli__drive_set_reason(d, t, "its end was taken by the host, which waits for any "
                                              "child or ignores SIGCHLD");
@@ -18070,10 +18091,16 @@ static void sykli__drive_look_back(sykli__drive *d, uint32_t task)
 {
     sykli__drive_task *t = &d->tasks[task];
     char path[SYKLI__TREE_PATH_MAX + 1];
-    t->spoilt = NULL;
-    for (uint32_t i = d->before_at[task]; i < d->before_at[task + 1] && t->has_key; i++)
-        if (sykli__drive_list_changed(d, &d->tasks[d->before[i]].made, path))
-            t->spoilt = sykli__drive_keep_text(d, path);
+    t->spoilt = false;
+    for (uint32_t i = d->before_at[task]; i < d->before_at[task + 1] && t->has_key; i++) {
+        const sykli__drive_task *before = &d->tasks[d->before[i]];
+        bool since = before->remade > t->keyed; // another task's key has it as it has become
+        if (!since && (before->made_at == d->stirs
+                       || !sykli__drive_list_changed(d, &before->made, path))) continue;
+        t->spoilt = true;
+        t->spoilt_path = sykli__drive_keep_text(d, since ? before->name : path);
+        return;
+    }
 }
 
 // Starts the process of a job whose slot is granted.
@@ -18088,6 +18115,8 @@ static void sykli__drive_launch(sykli__drive *d, sykli__drive_job *job)
     }
     int rc = sykli__drive_take_in(d, t); // before its outputs go: they may be what another takes
     if (!rc) sykli__drive_look_back(d, task);
+    t->upstream_known = false;
+    d->stirs++;
     if (!rc) rc = sykli__drive_remove_outputs(d, t);
     for (uint32_t i = 0; !rc && i < t->output_count; i++)
         if (!sykli__tree_is_glob(t->outputs[i].value))

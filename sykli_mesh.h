@@ -9098,10 +9098,11 @@ static void sykli__mesh_free(sykli_mesh *m)
     }
     while (m->pushes) sykli__mesh_push_free(m, m->pushes);
     while (m->slots) sykli__mesh_slot_free(m, m->slots);
+    if (m->dir_fd >= 0) m->sys->close(m->sys->user, m->dir_fd); // and with it the lock
+    m->dir_fd = -1;
     sykli__remote_free(&m->remote);
     while (m->conns) sykli__mesh_conn_free(m, m->conns);
     sykli__member_core_free(&m->links);
-    if (m->dir_fd >= 0) m->sys->close(m->sys->user, m->dir_fd);
     sykli__roster_free(&m->roster);
     sykli__roster_book_free(&m->book);
     sykli_buf_free(&m->config_body);
