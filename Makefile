@@ -48,8 +48,9 @@ NODE    = $(patsubst examples/sykli/%.c,$(B)/obj/%.o,$(wildcard examples/sykli/*
 SMALL   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 SODIUM := $(shell tools/has $(CC) sodium.h)
 SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' tests/test_*.c)))
+# The largest first: one that begins last would be waited for by itself.
 TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
-            $(filter-out $(SKIPPED) $(EXCEPT),$(wildcard tests/test_*.c tests/fuzz_*.c)))
+            $(filter-out $(SKIPPED) $(EXCEPT),$(shell ls -S tests/test_*.c tests/fuzz_*.c)))
 # What takes long, and what needs root, other programs or minutes: for .ci/run.
 MORE    = $(patsubst %,tests/%.sh,canary embed form graphs hostile zoo)
 SCRIPTS = $(filter-out $(MORE) $(patsubst %,tests/%.sh,run netns crash loop torture small),\

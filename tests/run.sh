@@ -37,15 +37,15 @@ one() {
 if [ "${1-}" = --one ]; then one "$2"; exit 0; fi
 
 jobs=${TEST_JOBS-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
-each() { xargs -r -P "$jobs" -n 1 sh "$0" --one; }
+each() { xargs -r -P "$1" -n 1 sh "$0" --one; }
 for program in "$@"; do rm -f "$logs/$(basename "$program").log.count"; done
-printf '%s\n' "$@" | grep '\.sh$' | each
+printf '%s\n' "$@" | grep '\.sh$' | each "$jobs"
 unbuilt=0
 if [ -n "$builder" ] && ! wait "$builder"; then
     cat "$logs/build.log"
     unbuilt=1
 fi
-printf '%s\n' "$@" | grep -v '\.sh$' | each
+printf '%s\n' "$@" | grep -v '\.sh$' | each $((jobs > 1 ? jobs + 1 : 1)) # some wait
 for path in ${TEST_SKIPPED-}; do echo "skipped: $path (libsodium is not installed)"; done
 [ -n "${SYKLI_SHARED-}" ] || echo "skipped: what reads published vectors (SYKLI_SHARED is not set)"
 
