@@ -16088,10 +16088,11 @@ typedef struct sykli__drive_task {
     uint64_t mark[2];
     sykli__drive_list read;   // the inputs as they are in its key, until its result is published
     sykli__drive_list made;   // the outputs as they are in the keys of tasks behind this one
-    uint32_t made_at, remade, keyed; // when `made` was looked at; when that was not what it had
-                              // been; what `remade` had come to when this task's key was made
-    bool spoilt;              // a file of a task before it was another one when this task started
-    const char *spoilt_path;
+    uint32_t made_at;         // the drive's `stirs` when `made` was looked at
+    uint32_t remade;          // its `remakes` when `made` was last found to have changed; 0: never
+    uint32_t keyed;           // its `remakes` when this task's key was made
+    bool spoilt;              // what a task before it has made was not in its key when it started
+    const char *spoilt_by;    // which file, or whose; NULL: no memory to say so
     int exit_code, signal, pid;
     sykli_digest key;
     sykli_digest log;         // of a hit: what its task printed when it ran
@@ -17691,7 +17692,7 @@ static void sykli__drive_publish(sykli__drive *d, uint32_t task)
     int rc = sykli__drive_collect(d, t, &entry, keep, &made);
     if (!rc && changed)
         rc = sykli_fail(d->fault, SYKLI_EBUSY, "%s changed %s it ran: its result is not kept",
-                        !t->spoilt ? path : t->spoilt_path ? t->spoilt_path : "what it takes",
+                        !t->spoilt ? path : t->spoilt_by ? t->spoilt_by : "what it takes",
                         t->spoilt ? "before" : "while");
     if (!rc && keep) {
         sykli__drive_publish_origin(d, task, &entry);
@@ -18097,8 +18098,9 @@ static void sykli__drive_look_back(sykli__drive *d, uint32_t task)
         bool since = before->remade > t->keyed; // another task's key has it as it has become
         if (!since && (before->made_at == d->stirs
                        || !sykli__drive_list_changed(d, &before->made, path))) continue;
+        if (since) snprintf(path, sizeof path, "what '%s' made", before->name);
         t->spoilt = true;
-        t->spoilt_path = sykli__drive_keep_text(d, since ? before->name : path);
+        t->spoilt_by = sykli__drive_keep_text(d, path);
         return;
     }
 }

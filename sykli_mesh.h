@@ -9077,7 +9077,7 @@ static void sykli__mesh_doors_close(sykli_mesh *m)
 
 static void sykli__mesh_free(sykli_mesh *m)
 {
-    sykli__mesh_doors_close(m); // before the sessions: who sees his end may start the next node
+    sykli__mesh_doors_close(m); // first: whoever sees a session end may start the next node
     while (m->waiting) {
         sykli__mesh_job *job = m->waiting;
         m->waiting = job->next;
@@ -9331,9 +9331,9 @@ int sykli_mesh_id(sykli *s, const char *state_dir, char out[65])
 {
     sykli_mesh *m = sykli__mesh_new(s, state_dir, true); // to read makes nothing
     int rc = m ? sykli__mesh_keys_read(m) : sykli_last_error(s);
-    if (m ? !rc && !sykli__mesh_in_mesh(m) : rc == SYKLI_ENONODE)
-        rc = sykli_set_error(s, SYKLI_ENOENT, "%s belongs to no mesh", state_dir);
-    if (m && !rc) sykli_hex(out, m->keys.mesh_id, sizeof m->keys.mesh_id);
+    bool none = m ? !rc && !sykli__mesh_in_mesh(m) : rc == SYKLI_ENONODE;
+    if (none) rc = sykli_set_error(s, SYKLI_ENOENT, "%s belongs to no mesh", state_dir);
+    else if (!rc) sykli_hex(out, m->keys.mesh_id, sizeof m->keys.mesh_id);
     if (m) sykli__mesh_free(m);
     return rc;
 }

@@ -550,14 +550,30 @@ out:
     place_end(t, &p);
 }
 
-typedef struct meddling { place *p; const char *content; } meddling;
+// What `explain` says of a task.      returns  whether it could
+static bool explained(sykli *s, const char *name, char out[2048])
+{
+    sykli_buf text;
+    sykli_buf_init(&text, sykli_memory(s), SYKLI_TAG_host);
+    int rc = sykli_explain(s, sykli_find(s, name), &text);
+    snprintf(out, 2048, "%s", rc ? "" : (const char *)text.data);
+    sykli_buf_free(&text);
+    return !rc;
+}
+
+typedef struct meddling {
+    place *p;
+    const char *content; // NULL: nothing is changed
+    sykli *explains;     // asks for `known` then, whose key has the file too; NULL: nobody asks
+} meddling;
 
 // `meddle` has ended: the file is changed while `use` waits for its worker.
 static bool meddle_late(void *user, const sykli_attempt *attempt)
 {
     const meddling *m = (const meddling *)user;
+    char text[2048];
     if (m->content && !attempt->restored) put(m->p, "mid", m->content);
-    return true;
+    return !m->explains || explained(m->explains, "known", text);
 }
 
 // `make` makes a file, `known` has it in its key, `meddle` changes it, and `use` copies it, from
@@ -587,7 +603,7 @@ static bool hand_on(test *t, place *p, const char *content, bool taken, bool ord
                     const char *status, const char *why)
 {
     char text[256];
-    meddling m = { p, content };
+    meddling m = { p, content, NULL };
     sykli *s = handing_on(t, &m, taken, ordered);
     bool whole = s && run_all(t, s, 0);
     if (whole) {
@@ -637,17 +653,6 @@ out:
     place_end(t, &p);
 }
 
-// What `explain` says of a task.      returns  whether it could
-static bool explained(sykli *s, const char *name, char out[2048])
-{
-    sykli_buf text;
-    sykli_buf_init(&text, sykli_memory(s), SYKLI_TAG_host);
-    int rc = sykli_explain(s, sykli_find(s, name), &text);
-    snprintf(out, 2048, "%s", rc ? "" : (const char *)text.data);
-    sykli_buf_free(&text);
-    return !rc;
-}
-
 static void a_run_is_explained_before_it_starts(test *t)
 {
     place p;
@@ -674,12 +679,27 @@ out:
     place_end(t, &p);
 }
 
+// Somebody else looked at the file after it had changed: it is still not what was in the key.
+static void what_others_have_seen_change_is_not_kept(test *t)
+{
+    place p;
+    meddling m = { &p, "second", NULL };
+    place_make(&p);
+    put(&p, "in", "first");
+    sykli *s = m.explains = handing_on(t, &m, false, false);
+    if (s && run_all(t, s, 0))
+        CHECK_TEXT(reason_of(s, "use"), "what 'make' made changed before it ran: its result is "
+                                        "not kept");
+    sykli_close(s);
+    place_end(t, &p);
+}
+
 // What a task makes is looked at before it runs: that is not what the next one gets.
 static void what_was_explained_before_is_no_hit(test *t)
 {
     place p;
     char text[2048];
-    meddling m = { &p, NULL };
+    meddling m = { &p, NULL, NULL };
     place_make(&p);
     put(&p, "in", "first");
     if (!hand_on(t, &p, NULL, false, true, "passed", "")) goto out;
@@ -1562,6 +1582,7 @@ int main(int argc, char **argv)
     TEST_SOME(10, what_changes_on_the_way_is_not_kept);
     TEST_ONCE(what_changes_on_the_way_is_no_hit); // its failures are those of the one before
     TEST_SOME(15, a_run_is_explained_before_it_starts);
+    TEST_ONCE(what_others_have_seen_change_is_not_kept);
     TEST_ONCE(what_was_explained_before_is_no_hit);
     TEST_SOME(15, what_is_explained_stays_as_it_is);
     TEST_SOME(15, a_missing_output_is_a_failure);
