@@ -109,7 +109,7 @@ $(patsubst tests/%.c,$(B)/test/%,$(LINKED)): $(B)/test/%: tests/%.c $(COMMON) $(
 	@echo "cc $<"; $(CC) $(filter-out -fwhole-program,$(TEST)) $< \
 	    $(filter-out %/main.o,$(NODE)) $(shell sed -n 's|^// link: ||p' $<) -lpthread -lm -o $@
 
-test: ## builds and runs the tests: no root, no network, under three minutes
+test: ## builds and runs the tests: no root, no network, about three minutes
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD="$(MAKE) $(JOBS) --no-print-directory tests-build" $(RUN) $(SCRIPTS) $(TESTS)
 
