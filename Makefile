@@ -48,9 +48,18 @@ NODE    = $(patsubst examples/sykli/%.c,$(B)/obj/%.o,$(wildcard examples/sykli/*
 SMALL   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 SODIUM := $(shell tools/has $(CC) sodium.h)
 SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' tests/test_*.c)))
-# The largest first: one that begins last would be waited for by itself.
-TESTS   = $(patsubst tests/%.c,$(B)/test/%,\
-            $(filter-out $(SKIPPED) $(EXCEPT),$(shell ls -S tests/test_*.c tests/fuzz_*.c)))
+# What tests the headers as they are compiled by default is one program, called by as many names, and
+# so are the fuzz targets: what they test is compiled once. The largest first: some take long. Each
+# can be built alone too: make build/test/test_pool.
+merged  = $(filter-out $(SKIPPED) $(EXCEPT),$(shell ls -S tests/$1_*.c | xargs grep -lE \
+            '^.define SYKLI_IMPLEMENTATION' | xargs grep -LE '^.define SYKLI_SIM|<sodium.h>'))
+MERGED := $(call merged,test)
+MERGED_FUZZ := $(call merged,fuzz)
+ONE     = $(patsubst tests/%.c,$(B)/one/%,$(MERGED))
+ONE_FUZZ = $(patsubst tests/%.c,$(B)/one/%,$(MERGED_FUZZ))
+ALONE   = $(filter-out $(SKIPPED) $(EXCEPT) $(MERGED) $(MERGED_FUZZ),\
+            $(wildcard tests/test_*.c tests/fuzz_*.c))
+TESTS   = $(ONE) $(ONE_FUZZ) $(patsubst tests/%.c,$(B)/test/%,$(ALONE))
 # What takes long, and what needs root, other programs or minutes: for .ci/run.
 MORE    = $(patsubst %,tests/%.sh,canary embed form graphs hostile zoo)
 SCRIPTS = $(filter-out $(MORE) $(patsubst %,tests/%.sh,run netns crash loop torture small),\
@@ -109,7 +118,20 @@ $(patsubst tests/%.c,$(B)/test/%,$(LINKED)): $(B)/test/%: tests/%.c $(COMMON) $(
 	@echo "cc $<"; $(CC) $(filter-out -fwhole-program,$(TEST)) $< \
 	    $(filter-out %/main.o,$(NODE)) $(shell sed -n 's|^// link: ||p' $<) -lpthread -lm -o $@
 
-test: ## builds and runs the tests: no root, no network, about three minutes
+# A name that one of them gives to a variable may be another's function: that is no shadow.
+$(B)/one/tests: $(MERGED)
+$(B)/one/fuzz: $(MERGED_FUZZ)
+$(B)/one/tests $(B)/one/fuzz: tests/one.awk $(COMMON)
+	@mkdir -p $(B)/one $(B)/gen
+	@awk -f tests/one.awk $(filter tests/test_%.c tests/fuzz_%.c,$^) >$(B)/gen/one_$(@F).c
+	@echo "cc $(@F)"; $(CC) $(TEST) -Wno-shadow -Itests $(B)/gen/one_$(@F).c $(TEST_LDFLAGS) \
+	    -lpthread -lm -o $@
+$(ONE): $(B)/one/tests
+$(ONE_FUZZ): $(B)/one/fuzz
+$(ONE) $(ONE_FUZZ):
+	@ln -f $< $@
+
+test: ## builds and runs the tests: no root, no network, about two minutes
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD="$(MAKE) $(JOBS) --no-print-directory tests-build" $(RUN) $(SCRIPTS) $(TESTS)
 

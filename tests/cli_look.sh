@@ -104,7 +104,7 @@ project follow <<'J'
 J
 "$sykli" >run.out 2>run.err </dev/null &
 runner=$!
-until_true grep -q started run.err
+until_true grep -rqs begins .sykli
 run logs slow
 expect "a log so far" 0 "begins" "!ends"
 "$sykli" logs slow -f >follow.out 2>err </dev/null &

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak)); // of several in one
 
 static FILE *fuzz_out; // where failures are told; NULL: stderr
 
@@ -186,6 +187,7 @@ int main(int argc, char **argv)
     fuzz_file change = { malloc(FUZZ_ROOM), 0 };
     int count = 0;
     name = name ? name + 1 : argv[0];
+    if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(&argc, &argv);
     snprintf(folder, sizeof folder, "tests/corpus/%s", name + strlen("fuzz_"));
     fuzz_program = argv[0];
     fuzz_out = fdopen(dup(1), "w");

@@ -7,8 +7,8 @@ set -u
 logs=${B-build}/test
 mkdir -p "$logs"
 export logs TEST_RUN="${TEST_RUN-}"
-ASAN_OPTIONS=${ASAN_OPTIONS-detect_stack_use_after_return=0}
-export ASAN_OPTIONS
+# What is freed is kept for a while, not for 256 MiB: a fresh page for each block takes long.
+export ASAN_OPTIONS="${ASAN_OPTIONS-quarantine_size_mb=4:detect_stack_use_after_return=0}"
 builder=
 if [ "${1-}" != --one ] && [ -n "${BUILD-}" ]; then
     $BUILD >"$logs/build.log" 2>&1 &

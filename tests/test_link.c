@@ -24,14 +24,14 @@ typedef struct pair {
     size_t from_a;
 } pair;
 
-static const uint8_t token[32] = "a token of thirty-two bytes, yes";
-static const uint8_t other[32] = "another token of as many bytes..";
+static const uint8_t session_token[32] = "a token of thirty-two bytes, yes";
+static const uint8_t other_token[32] = "another token of as many bytes..";
 
 static sykli__link_config config_of(bool initiator)
 {
     sykli__link_config c = { .initiator = initiator, .transport = SYKLI__LINK_CLEAR,
-        .purpose = SYKLI__LINK_CTL, .token = token, .boot_id = initiator ? 11 : 22, .session = 7,
-        .name = initiator ? "anna" : "bert", .caps = initiator ? 3 : 6 };
+        .purpose = SYKLI__LINK_CTL, .token = session_token, .boot_id = initiator ? 11 : 22,
+        .session = 7, .name = initiator ? "anna" : "bert", .caps = initiator ? 3 : 6 };
     memset(c.id, initiator ? 'a' : 'b', sizeof c.id);
     memset(c.mesh_id, 'm', sizeof c.mesh_id);
     return c;
@@ -176,7 +176,7 @@ static void a_wrong_token_gets_no_byte(test *t)
     pair p;
     memset(&p, 0, sizeof p);
     sykli__link_config a = config_of(true), b = config_of(false);
-    a.token = other;
+    a.token = other_token;
     TRY(side_init(&p.a, t, &a, 0));
     TRY(side_init(&p.b, t, &b, 0));
     pair_pump(&p);

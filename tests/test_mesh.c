@@ -764,7 +764,7 @@ static sykli_task add_task(place *p, const char *name, const char *command)
         .inputs = { "in.txt" }, .outputs = { { "o", "out.txt" } } });
 }
 
-static sykli_status status_of(place *p, sykli_task task, sykli_task_info *info)
+static sykli_status task_status(place *p, sykli_task task, sykli_task_info *info)
 {
     sykli_task_get(p->s, task, info);
     return info->status;
@@ -827,7 +827,7 @@ static void results_of_a_peer_are_hits(test *t)
     if (!trio(w, t, n, "b")) goto out;
     sykli_task made = add_task(n[0], "t", command);
     TRY_INT(sykli_start(n[0]->s), 0);
-    UNTIL(status_of(n[0], made, &info) < SYKLI_ENDINGS);
+    UNTIL(task_status(n[0], made, &info) < SYKLI_ENDINGS);
     TRY_INT(info.status, SYKLI_STATUS_passed);
     char key[65];
     snprintf(key, sizeof key, "%s", info.key);
@@ -892,7 +892,7 @@ static void results_of_a_peer_are_hits(test *t)
     sykli_task hit = add_task(n[1], "t", command);
     TRY_INT(sykli_start(n[1]->s), 0);
     uint64_t began = moved_ms;
-    LATER(status_of(n[1], hit, &info) < SYKLI_ENDINGS);
+    LATER(task_status(n[1], hit, &info) < SYKLI_ENDINGS);
     TRY_TRUE(moved_ms - began <= 1000);
     TRY_TEXT(sykli_status_names[info.status], "cached");
     TRY_TEXT(info.from, "a@127.0.0.1");
@@ -904,7 +904,7 @@ static void results_of_a_peer_are_hits(test *t)
     TRY_INT(client_up(w, run, true), 0);
     hit = add_task(run, "t", command);
     TRY_INT(sykli_start(run->s), 0);
-    UNTIL(status_of(run, hit, &info) < SYKLI_ENDINGS);
+    UNTIL(task_status(run, hit, &info) < SYKLI_ENDINGS);
     TRY_TEXT(sykli_status_names[info.status], "cached");
     HAS(info.from, "@127.0.0.1");
 
@@ -1230,7 +1230,7 @@ static void a_task_is_watched_and_killed_from_afar(test *t)
     TRY_INT(call(w, n[2], "b", "task.kill", "{\"task\":\"talk\"}"), SYKLI_EPERM);
     TRY_INT(call(w, n[0], "b", "task.kill", "{\"task\":\"nothing\"}"), SYKLI_ENOENT);
     HAS(w->text, "no task 'nothing' runs on b");
-    TRY_INT(status_of(run, talk, &info), SYKLI_STATUS_running);
+    TRY_INT(task_status(run, talk, &info), SYKLI_STATUS_running);
     TRY_INT(call(w, n[0], "b", "task.kill", "{\"task\":\"talk\"}"), 0);
     for (int i = 0; i < turns_of(w) && got >= 0; i++) {
         turn(w);
