@@ -123,7 +123,7 @@ $(B)/one/tests: $(MERGED)
 $(B)/one/fuzz: $(MERGED_FUZZ)
 $(B)/one/tests $(B)/one/fuzz: tests/one.awk $(COMMON)
 	@mkdir -p $(B)/one $(B)/gen
-	@awk -f tests/one.awk $(filter tests/test_%.c tests/fuzz_%.c,$^) >$(B)/gen/one_$(@F).c
+	@awk -f tests/one.awk $(filter tests/test_%.c tests/fuzz_%.c,$^) tests/*.h >$(B)/gen/one_$(@F).c
 	@echo "cc $(@F)"; $(CC) $(TEST) -Wno-shadow -Itests $(B)/gen/one_$(@F).c $(TEST_LDFLAGS) \
 	    -lpthread -lm -o $@
 $(ONE): $(B)/one/tests

@@ -113,6 +113,7 @@ project junit <<'J'
  {"name":"bad <&>\"","command":"printf 'first\\n<b>&amp; \\033[31mred\\033[0m \\001 ]]> \\377 \\357\\277\\277\\nlast'; exit 3"},
  {"name":"after","command":"true","depends_on":["bad <&>\""]},
  {"name":"slow","command":"sleep 30","timeout":1},
+ {"name":"again","command":"[ -e once ] || { touch once; exit 1; }","retry":1},
  {"name":"off","command":"true","when":"branch == 'nowhere'"}]}
 J
 echo x >in
@@ -123,7 +124,7 @@ import sys, xml.etree.ElementTree as tree
 root = tree.parse("report.xml").getroot()
 assert root.tag == "testsuites", root.tag
 suite = root.find("testsuite")
-assert [suite.get(k) for k in "tests failures errors skipped".split()] == ["5", "1", "1", "2"], suite.attrib
+assert [suite.get(k) for k in "tests failures errors skipped".split()] == ["6", "1", "1", "2"], suite.attrib
 case = {c.get("name"): c for c in suite}
 bad = case['bad <&>"'].find("failure")
 assert bad.get("message") == "exit code 3", bad.attrib
@@ -132,6 +133,7 @@ assert "\x1b" not in bad.text
 assert case["slow"].find("error") is not None and "timeout" in case["slow"].find("error").get("message")
 assert float(case["slow"].get("time")) >= 1
 assert case["after"].find("skipped") is not None and case["off"].find("skipped") is not None
+assert case["again"].find("properties/property[@name='attempts']").get("value") == "2"
 assert len(case["good"]) == (1 if "hit" in sys.argv else 0)
 P
 holds "JUnit is XML with all of it" python3 check.py

@@ -451,6 +451,11 @@ if $as test -x "$work/sykli" -a -w "$work/user" 2>/dev/null; then
     $as chmod 500 "$work/user/state"
     task "a state that may not" 0 "1 passed" '"command":"echo 3 >o"'
     $as chmod 700 "$work/user/state"
+    $as chmod 0 .sykli/runs
+    code=0
+    $as "$sykli" history >out 2>err </dev/null || code=$?
+    outcome "runs of somebody else" 3 ".sykli/runs: Permission denied"
+    $as chmod 700 .sykli/runs
     rm -rf .sykli
     chmod 555 .
     before=$(sums)

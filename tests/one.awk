@@ -1,9 +1,9 @@
-# awk -f tests/one.awk tests/test_A.c tests/test_B.c ...: prints a program that is all of them, so
-# that what they test is compiled once. It runs the one whose name it is called by. Fuzz targets
-# become one target likewise.
+# awk -f tests/one.awk tests/test_A.c tests/test_B.c ... tests/*.h: prints a program that is all of
+# them, so that what they test is compiled once. It runs the one whose name it is called by. Fuzz
+# targets become one target likewise.
 #
-# The files know nothing of each other: a name that two of them give, at the beginning of a line, is
-# preceded by the file's own while that file is read, and its macros end with it.
+# The files know nothing of each other: a name that a file and another, or a header, give at the
+# beginning of a line is preceded by the file's own while that file is read; its macros end with it.
 function give(name) {
     if (name == "" || name == "main" || (FILENAME, name) in given) return
     given[FILENAME, name] = 1
@@ -51,6 +51,7 @@ function when_called(path, action) {
     if ($2 !~ /^SYKLI_/) macros[FILENAME] = macros[FILENAME] " " $2
 }
 END {
+    while (ARGV[ARGC - 1] ~ /\.h$/) ARGC--
     fuzz = base(ARGV[1]) ~ /^fuzz_/
     print "#define SYKLI_IMPLEMENTATION\n#include \"" (fuzz ? "fuzz" : "test") ".h\""
     for (k = 1; k < ARGC; k++) {

@@ -713,6 +713,10 @@ from() {
 }
 echo "$graph" | from "stdin" -
 echo "$graph" | from "stdin as a file" /dev/stdin
+code=0
+"$sykli" validate -f - >out 2>err <&- || code=$?
+expect "no stdin" 1
+told "stdin is closed"
 from "a descriptor" /dev/fd/3 3<<J
 $graph
 J

@@ -1,6 +1,8 @@
 // Lists the last runs of this project.
 #include "ask.h"
 #include "record.h"
+#include <errno.h>
+#include <unistd.h>
 
 static const cli_option options[] = {
     { "limit", 'n', "N", "at most so many; default: 20" },
@@ -71,6 +73,8 @@ static int run(cli *c)
     int code = cli_number(c, "limit", 20, 1, 4096, &limit);
     if (code) return code;
     if (cli_has(c, "flaky")) return list_flaky(c, limit);
+    if (access(".sykli/runs", R_OK | X_OK) && errno == EACCES)
+        return cli_fail_sykli(c, sykli_fail_sys(&c->fault, -errno, ".sykli/runs"), c->fault.text);
     const record *records = record_list(c, ".", limit, &count);
     if (c->json) print_json(c, records, count);
     else for (size_t i = 0; i < count; i++) print_row(&records[i]);

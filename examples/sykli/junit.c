@@ -50,22 +50,33 @@ static void outcome(sykli_buf *b, const run *r, const report_row *w)
     sykli_status status = w->info.status;
     if (report_is_bad(status)) {
         const char *element = status == SYKLI_STATUS_failed ? "failure" : "error";
-        sykli_buf_print(b, ">\n      <%s type=\"%s\"", element, sykli_status_names[status]);
+        sykli_buf_print(b, "      <%s type=\"%s\"", element, sykli_status_names[status]);
         attribute(b, "message", why(w));
         sykli_buf_text(b, ">");
         escape(b, log_tail(r->c, w->info.log_path, JUNIT_LINES));
-        sykli_buf_print(b, "</%s>\n    </testcase>\n", element);
+        sykli_buf_print(b, "</%s>\n", element);
     } else if (status == SYKLI_STATUS_cached) {
-        sykli_buf_text(b, ">\n      <system-out>cache hit from ");
+        sykli_buf_text(b, "      <system-out>cache hit from ");
         escape(b, w->info.from && *w->info.from ? w->info.from : "local");
-        sykli_buf_text(b, "</system-out>\n    </testcase>\n");
+        sykli_buf_text(b, "</system-out>\n");
     } else if (status == SYKLI_STATUS_skipped || status == SYKLI_STATUS_blocked) {
-        sykli_buf_text(b, ">\n      <skipped");
+        sykli_buf_text(b, "      <skipped");
         attribute(b, "message", why(w));
-        sykli_buf_text(b, "/>\n    </testcase>\n");
-    } else {
         sykli_buf_text(b, "/>\n");
     }
+}
+
+static void testcase(sykli_buf *b, const run *r, const report_row *w)
+{
+    sykli_buf_text(b, "    <testcase classname=\"sykli\"");
+    attribute(b, "name", w->task->name);
+    seconds(b, w->info.duration_ms);
+    sykli_buf_text(b, ">\n");
+    if (w->info.attempt > 1)
+        sykli_buf_print(b, "      <properties><property name=\"attempts\" value=\"%d\"/>"
+                        "</properties>\n", w->info.attempt);
+    outcome(b, r, w);
+    sykli_buf_text(b, "    </testcase>\n");
 }
 
 static void sums(sykli_buf *b, const run *r, size_t count)
@@ -89,12 +100,7 @@ static void document(sykli_buf *b, const run *r, const report_row *rows, size_t 
     attribute(b, "timestamp", sykli_format_time(at, r->started_at_ms));
     attribute(b, "hostname", sykli_node_name(r->s));
     sykli_buf_text(b, ">\n");
-    for (size_t i = 0; i < count; i++) {
-        sykli_buf_text(b, "    <testcase classname=\"sykli\"");
-        attribute(b, "name", rows[i].task->name);
-        seconds(b, rows[i].info.duration_ms);
-        outcome(b, r, &rows[i]);
-    }
+    for (size_t i = 0; i < count; i++) testcase(b, r, &rows[i]);
     sykli_buf_text(b, "  </testsuite>\n</testsuites>\n");
 }
 
