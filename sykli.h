@@ -9047,10 +9047,10 @@ void sykli_sys_init(sykli_sys *out)
 // >>pool ---- several processors for one large file, or for many at once
 // A gigabyte takes one processor half a second to hash, and the tree of its digest falls apart into
 // pieces that know nothing of each other; whether thousands of files stand is asked one by one.
-// Threads live for one call and are joined before it returns: none is there when the host forks, is
-// signalled or unloads us, and few small files start none. They read and ask, and compute; memory,
-// faults and contexts stay with the thread that owns them. One that cannot be started is one less,
-// with none the caller does it all.
+// Threads live for one call of the host's and are joined before it returns: none is there when it
+// forks, is signalled or unloads us, and few small files start none. They read and ask, and
+// compute; memory, faults and contexts stay with the thread that owns them. One that cannot be
+// started is one less, with none the caller does it all.
 
 enum {
     SYKLI__POOL_THREADS_MAX = 64,
@@ -9099,28 +9099,74 @@ static void sykli__pool_run(void *arg)
         rc = hand->job->work(hand->job->user, number, hand->chunk);
 }
 
+// Those that do a job. The first is the calling thread's.
+typedef struct sykli__pool_team {
+    sykli_mem *mem;
+    uint8_t *chunks;
+    size_t size, count;
+    sykli__pool_hand hands[SYKLI__POOL_THREADS_MAX];
+} sykli__pool_team;
+
+// Begins a job with so many threads at most, the calling one among them, which has not begun yet.
+//   job      stays where it is; its `work` is given the room for itself
+//   returns  0, and the team must finish or leave; -ENOMEM
+static int sykli__pool_begin(sykli__pool_team *team, sykli_mem *mem, uint32_t threads,
+                             sykli__pool_job *job)
+{
+    const sykli_sys *sys = mem->sys;
+    size_t count = threads < SYKLI__POOL_THREADS_MAX ? threads : SYKLI__POOL_THREADS_MAX;
+    if (count > job->count) count = job->count;
+    if (!count) count = 1;
+    team->mem = mem;
+    team->size = count * job->room;
+    team->chunks = NULL;
+    if (team->size)
+        team->chunks = (uint8_t *)sykli_mem_resize(mem, SYKLI_TAG_tree, NULL, 0, team->size);
+    if (team->size && !team->chunks) return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        sykli__pool_hand *hand = &team->hands[i];
+        *hand = (sykli__pool_hand){ job, team->chunks ? team->chunks + i * job->room : NULL,
+                                    { sykli__pool_run, hand, 0 } };
+    }
+    team->count = 1;
+    while (team->count < count && sys->thread(sys->user, &team->hands[team->count].thread) >= 0)
+        team->count++;
+    return 0;
+}
+
+// Does one number of the job with the calling thread.      returns  false: there was none
+static bool sykli__pool_help(sykli__pool_team *team)
+{
+    sykli__pool_hand *own = &team->hands[0];
+    size_t number;
+    if (!sykli__pool_next(own->job, 0, &number)) return false;
+    int rc = own->job->work(own->job->user, number, own->chunk);
+    if (rc && !own->job->rc) own->job->rc = rc;
+    return true;
+}
+
+// Ends a job that nobody needs the rest of.    returns  as sykli__pool_each
+static int sykli__pool_leave(sykli__pool_team *team)
+{
+    const sykli_sys *sys = team->mem->sys;
+    sykli__pool_job *job = team->hands[0].job;
+    if (!job->rc) job->next = job->count;
+    while (--team->count) sys->join(sys->user, &team->hands[team->count].thread);
+    if (team->chunks)
+        sykli_mem_resize(team->mem, SYKLI_TAG_tree, team->chunks, team->size, 0);
+    return job->rc;
+}
+
 // Does a job with so many threads at most, the calling one among them.
 //   work     is given the job's room for itself
 //   returns  one that `work` returned other than 0; 0; -ENOMEM
 static int sykli__pool_each(sykli_mem *mem, uint32_t threads, sykli__pool_job *job)
 {
-    const sykli_sys *sys = mem->sys;
-    sykli__pool_hand hands[SYKLI__POOL_THREADS_MAX];
-    size_t count = threads < SYKLI__POOL_THREADS_MAX ? threads : SYKLI__POOL_THREADS_MAX, more = 1;
-    if (count > job->count) count = job->count;
-    if (!count) count = 1;
-    size_t size = count * job->room;
-    uint8_t *chunks =
-        size ? (uint8_t *)sykli_mem_resize(mem, SYKLI_TAG_tree, NULL, 0, size) : NULL;
-    if (size && !chunks) return -ENOMEM;
-    for (size_t i = 0; i < count; i++)
-        hands[i] = (sykli__pool_hand){ job, chunks ? chunks + i * job->room : NULL,
-                                       { sykli__pool_run, &hands[i], 0 } };
-    while (more < count && sys->thread(sys->user, &hands[more].thread) >= 0) more++;
-    sykli__pool_run(&hands[0]);
-    while (--more) sys->join(sys->user, &hands[more].thread);
-    if (chunks) sykli_mem_resize(mem, SYKLI_TAG_tree, chunks, size, 0);
-    return job->rc;
+    sykli__pool_team team;
+    int rc = sykli__pool_begin(&team, mem, threads, job);
+    if (rc) return rc;
+    while (sykli__pool_help(&team)) {}
+    return sykli__pool_leave(&team);
 }
 
 typedef struct sykli__pool_file {
@@ -10089,6 +10135,18 @@ typedef struct sykli__tree_seen {
     sykli_stat stat;
 } sykli__tree_seen;
 
+// Those that are asked about ahead, by several threads, some at a time.
+typedef struct sykli__tree_sight {
+    const sykli_sys *sys;
+    size_t count, at;  // at: the one that should be wanted next
+    uint64_t look;     // the look that they are of; 0: they have not been asked about
+    bool asking;       // the team is at work
+    sykli__pool_team team;
+    sykli__pool_job job;
+    SYKLI__POOL_SHARED bool known[SYKLI__TREE_SEEN_MAX / SYKLI__TREE_SEEN_STEP];
+    sykli__tree_seen seen[SYKLI__TREE_SEEN_MAX];
+} sykli__tree_sight;
+
 typedef struct sykli__tree {
     sykli_mem *mem;
     int root_fd;
@@ -10096,9 +10154,7 @@ typedef struct sykli__tree {
     uint64_t turn;           // counts uses of folders
     uint64_t look;           // counts looks at the tree
     int64_t look_ns;         // when this one began
-    sykli__tree_seen *seen;  // SEEN_MAX, once there were any
-    size_t seen_count, seen_at; // seen_at: the one that should be wanted next
-    uint64_t seen_look;      // the look that they are of
+    sykli__tree_sight *sight; // NULL: nothing was foreseen yet
     bool alone;              // nothing of ours runs that could move a folder during this look
     sykli_map places;        // path -> index in `known`
     sykli__tree_known *known;
@@ -10264,10 +10320,19 @@ static bool sykli__tree_link_stays(const char *path, const char *target)
     return true;
 }
 
+// Asks no further about what was foreseen. What is known stays so.
+static void sykli__tree_see_no_more(sykli__tree *t)
+{
+    if (!t->sight || !t->sight->asking) return;
+    sykli__pool_leave(&t->sight->team);
+    t->sight->asking = false;
+}
+
 static void sykli__tree_folder_close(sykli__tree *t, sykli__tree_folder *folder)
 {
     if (!folder->path) return;
-    if (t->seen_look != t->look) t->seen_count = 0; // they have not been asked about yet
+    sykli__tree_see_no_more(t); // in this folder
+    if (t->sight && !t->sight->look) t->sight->count = 0; // nor about what was noted
     t->mem->sys->close(t->mem->sys->user, folder->fd);
     sykli_mem_text_free(t->mem, SYKLI_TAG_tree, folder->path);
     memset(folder, 0, sizeof *folder);
@@ -10330,10 +10395,15 @@ static void sykli__tree_look(sykli__tree *t, bool alone)
     t->look++;
     t->look_ns = t->mem->sys->wall_ms(t->mem->sys->user) * 1000000;
     t->alone = alone;
-    t->seen_count = t->seen_at = 0;
+    sykli__tree_see_no_more(t);
+    if (t->sight) t->sight->count = t->sight->at = t->sight->look = 0;
 }
 
-static void sykli__tree_shared(sykli__tree *t) { t->alone = false; }
+static void sykli__tree_shared(sykli__tree *t)
+{
+    sykli__tree_see_no_more(t);
+    t->alone = false;
+}
 
 // The folder of a path and the name in it.   returns  the descriptor or the negated errno
 static int sykli__tree_place(sykli__tree *t, const char *path, const char **out_name)
@@ -10356,47 +10426,60 @@ static int sykli__tree_stat(sykli__tree *t, const char *path, sykli_stat *out)
 static void sykli__tree_foresee(sykli__tree *t, const char *path)
 {
     char clean[SYKLI__TREE_PATH_MAX + 1];
-    if (t->seen_count == SYKLI__TREE_SEEN_MAX || sykli__tree_is_glob(path)
+    if ((t->sight && t->sight->count == SYKLI__TREE_SEEN_MAX) || sykli__tree_is_glob(path)
         || sykli__tree_clean(path, clean, NULL) || !*clean || strcmp(clean, path)) return;
-    if (!t->seen)
-        t->seen = (sykli__tree_seen *)sykli_mem_resize(t->mem, SYKLI_TAG_tree, NULL, 0,
-                                                       SYKLI__TREE_SEEN_MAX * sizeof *t->seen);
+    if (!t->sight) {
+        t->sight = (sykli__tree_sight *)sykli_mem_resize(t->mem, SYKLI_TAG_tree, NULL, 0,
+                                                         sizeof *t->sight);
+        if (!t->sight) return;
+        t->sight->count = t->sight->at = t->sight->look = 0;
+        t->sight->asking = false;
+    }
     sykli__tree_seen seen = { .path = path };
-    seen.fd = t->seen ? sykli__tree_place(t, path, &seen.name) : -1;
-    if (seen.fd >= 0) t->seen[t->seen_count++] = seen;
+    seen.fd = sykli__tree_place(t, path, &seen.name);
+    if (seen.fd >= 0) t->sight->seen[t->sight->count++] = seen;
 }
 
-static int sykli__tree_seen_step(void *user, size_t number, uint8_t *chunk)
+static int sykli__tree_sight_step(void *user, size_t number, uint8_t *chunk)
 {
-    sykli__tree *t = (sykli__tree *)user;
+    sykli__tree_sight *sight = (sykli__tree_sight *)user;
     size_t at = number * SYKLI__TREE_SEEN_STEP, end = at + SYKLI__TREE_SEEN_STEP;
-    for (; at < end && at < t->seen_count; at++) {
-        sykli__tree_seen *seen = &t->seen[at];
-        seen->rc = t->mem->sys->stat(t->mem->sys->user, seen->fd, seen->name, &seen->stat);
+    for (; at < end && at < sight->count; at++) {
+        sykli__tree_seen *seen = &sight->seen[at];
+        seen->rc = sight->sys->stat(sight->sys->user, seen->fd, seen->name, &seen->stat);
     }
+    sight->known[number] = true;
     (void)chunk;
     return 0;
 }
 
-// Asks about what was noted, by several threads. It holds for this look, until something of ours is
-// written or runs.
+// Begins to ask about what was noted, by other threads. It holds for this look, until something of
+// ours is written or runs; see_no_more must be called before the host goes on.
 static void sykli__tree_see(sykli__tree *t)
 {
-    sykli__pool_job job = { .work = sykli__tree_seen_step, .user = t };
-    job.count = (t->seen_count + SYKLI__TREE_SEEN_STEP - 1) / SYKLI__TREE_SEEN_STEP;
-    if (t->seen_count >= SYKLI__TREE_SEEN_MIN && !sykli__pool_each(t->mem, t->threads_max, &job))
-        t->seen_look = t->look;
+    sykli__tree_sight *sight = t->sight;
+    if (!sight || sight->count < SYKLI__TREE_SEEN_MIN) return;
+    size_t steps = (sight->count + SYKLI__TREE_SEEN_STEP - 1) / SYKLI__TREE_SEEN_STEP;
+    for (size_t i = 0; i < steps; i++) sight->known[i] = false;
+    sight->sys = t->mem->sys;
+    sight->job = (sykli__pool_job){ .work = sykli__tree_sight_step, .user = sight, .count = steps };
+    sight->asking = !sykli__pool_begin(&sight->team, t->mem, t->threads_max, &sight->job);
+    if (sight->asking) sight->look = t->look;
 }
 
-// The same stat as below, if it is known ahead.
+// The same stat as below, if it is known ahead. Who comes before the others have asked helps them.
 static bool sykli__tree_seen_get(sykli__tree *t, const char *path, sykli_stat *out)
 {
-    size_t at = t->seen_at;
-    if (!t->alone || t->seen_look != t->look) return false;
-    while (at < t->seen_count && t->seen[at].path != path) at++;
-    if (at == t->seen_count || t->seen[at].rc) return false;
-    t->seen_at = at + 1;
-    *out = t->seen[at].stat;
+    sykli__tree_sight *sight = t->sight;
+    if (!t->alone || !sight || sight->look != t->look) return false;
+    size_t at = sight->at;
+    while (at < sight->count && sight->seen[at].path != path) at++;
+    if (at == sight->count) return false;
+    while (!sight->known[at / SYKLI__TREE_SEEN_STEP])
+        if (!sight->asking || !sykli__pool_help(&sight->team)) return false;
+    if (sight->seen[at].rc) return false;
+    sight->at = at + 1;
+    *out = sight->seen[at].stat;
     return true;
 }
 
@@ -11208,9 +11291,7 @@ static void sykli__tree_close(sykli__tree *t)
     if (t->known)
         sykli_mem_resize(t->mem, SYKLI_TAG_tree, t->known, t->known_capacity * sizeof *t->known, 0);
     if (t->chunk) sykli_mem_resize(t->mem, SYKLI_TAG_tree, t->chunk, SYKLI__TREE_CHUNK, 0);
-    if (t->seen)
-        sykli_mem_resize(t->mem, SYKLI_TAG_tree, t->seen, SYKLI__TREE_SEEN_MAX * sizeof *t->seen,
-                         0);
+    if (t->sight) sykli_mem_resize(t->mem, SYKLI_TAG_tree, t->sight, sizeof *t->sight, 0);
     sykli_mem_text_free(t->mem, SYKLI_TAG_tree, t->cache_file);
     memset(t, 0, sizeof *t);
 }
@@ -18472,7 +18553,7 @@ static size_t sykli__drive_foresee(sykli__drive *d, const sykli__sched_action *a
 
 // Does all that is to do now, but stays responsive: so many actions a call, fewer if there are some
 // that take longer than those of a task that is known to be up to date. While nothing of ours runs,
-// the files they begin with are asked about by several threads.
+// the files they begin with are asked about by other threads, some ahead of it.
 //   returns  whether more is waiting
 enum { SYKLI__DRIVE_TURN = 2048, SYKLI__DRIVE_LONG = 8 };
 static bool sykli__drive_work(sykli__drive *d)
@@ -18533,6 +18614,7 @@ static void sykli__drive_pump(sykli__drive *d)
     if (sykli__sched_deadline(&d->sched) <= sykli__drive_now(d))
         sykli__drive_fact(d, SYKLI__SCHED_TICK, 0, true);
     sykli__drive_work(d);
+    sykli__tree_see_no_more(&d->tree);
     if (d->run_changed) sykli__drive_show_run(d);
     d->run_changed = false;
     if (d->rows_open) sykli__rows_flush(&d->rows);

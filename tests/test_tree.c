@@ -583,7 +583,7 @@ out:
 static int stats; // that were asked for
 static int counted_stat(void *u, int dir, const char *path, sykli_stat *out)
 {
-    stats++;
+    __atomic_add_fetch(&stats, 1, __ATOMIC_RELAXED); // by whichever thread
     return test_sys_stat(u, dir, path, out);
 }
 
@@ -611,11 +611,20 @@ static void sees(test *t, sykli__tree *tree, int first, int wanted, int asked)
     CHECK(stats >= asked && stats <= 2 * asked + 8); // folders too
 }
 
-static void foresee_all(sykli__tree *tree)
+static void foresee(sykli__tree *tree)
 {
     sykli__tree_look(tree, true);
     for (int i = 0; i < SEEN; i++) sykli__tree_foresee(tree, seen_names[i]);
+    stats = 0;
     sykli__tree_see(tree);
+}
+
+// Until all of them are known.
+static void foresee_all(sykli__tree *tree)
+{
+    foresee(tree);
+    while (tree->sight && tree->sight->asking && sykli__pool_help(&tree->sight->team)) {}
+    sykli__tree_see_no_more(tree);
 }
 
 // In a look at the tree its files are asked about once, and anew as soon as something of ours may
@@ -650,10 +659,48 @@ static void what_is_foreseen_is_asked_once(test *t)
     sykli__tree_foresee(&tree, "./d0/0"); // no plain paths, and too few
     sykli__tree_foresee(&tree, "d0/*");
     sykli__tree_foresee(&tree, "../d0");
-    CHECK_INT(tree.seen_count, 0);
+    CHECK_INT(tree.sight ? tree.sight->count : 0, 0);
     sykli__tree_foresee(&tree, "d0/0");
     sykli__tree_see(&tree);
-    CHECK(tree.seen_look != tree.look);
+    CHECK(!tree.sight || (!tree.sight->asking && !tree.sight->look));
+out:
+    sykli__tree_close(&tree);
+    place_remove(&p);
+}
+
+// While others ask, who wants to know helps them, and does it all if there are none; whatever comes
+// in between ends it, and what is wanted then is asked for.
+static void who_wants_to_know_helps(test *t)
+{
+    place p;
+    sykli__tree tree = { 0 };
+    place_make(&p);
+    t->sys.stat = counted_stat;
+    for (int i = 0; i < SEEN; i++) {
+        snprintf(seen_names[i], sizeof seen_names[i], "d%d/%d", i % 2, i);
+        put(p.root, seen_names[i], "");
+    }
+    TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
+    for (int threads = 1; threads <= 4; threads++) {
+        const char *list[SEEN];
+        int found = 0;
+        tree.threads_max = (uint32_t)threads;
+        for (int i = 0; i < SEEN; i++) list[i] = seen_names[i];
+        foresee(&tree);
+        TRY(sykli__tree_stats(&tree, list, SEEN, files_count, &found, &t->fault));
+        sykli__tree_see_no_more(&tree);
+        CHECK_INT(found, SEEN);
+        // A step that another had begun is not waited for.
+        CHECK(t->injected || stats <= SEEN + (threads - 1) * SYKLI__TREE_SEEN_STEP + 8);
+    }
+    foresee(&tree);
+    TRY(sykli__tree_remove(&tree, seen_names[8], &t->fault));
+    sees(t, &tree, 0, SEEN - 1, SEEN - 1);
+    foresee(&tree);
+    sykli__tree_shared(&tree);
+    CHECK(!tree.sight || !tree.sight->asking);
+    sees(t, &tree, 0, SEEN - 1, SEEN - 1);
+    foresee(&tree);
 out:
     sykli__tree_close(&tree);
     place_remove(&p);
@@ -673,8 +720,9 @@ static void files_of_many_folders_are_foreseen(test *t)
     TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
     tree.threads_max = 2;
     foresee_all(&tree);
-    CHECK(t->injected || tree.seen_count <= (size_t)2 * SYKLI__TREE_OPEN_MAX);
-    sees(t, &tree, 0, SEEN, SEEN - (int)tree.seen_count);
+    size_t count = tree.sight ? tree.sight->count : 0;
+    CHECK(t->injected || count <= (size_t)2 * SYKLI__TREE_OPEN_MAX);
+    sees(t, &tree, 0, SEEN, SEEN - (int)count);
 out:
     sykli__tree_close(&tree);
     place_remove(&p);
@@ -694,6 +742,7 @@ int main(int argc, char **argv)
     TEST_ONCE(many_files_are_read_at_once); // by threads, whose calls come in any order
     TEST_STORY(what_reading_ahead_fails_at_is_read_again);
     TEST_STORY(what_is_foreseen_is_asked_once);
+    TEST_STORY(who_wants_to_know_helps);
     TEST_STORY(files_of_many_folders_are_foreseen);
     return test_end(argc, argv);
 }
