@@ -9,17 +9,18 @@ CFLAGS   = $(if $(STATIC),$(SMALL_CFLAGS),-O2) -g
 # read-only. SMALLER are passes that copy and move code to save branches and loads; the hot parts
 # have them all the same (SYKLI_FASTEST_BEGIN). tools/size holds the parts of it to a budget.
 SMALLEST = -Oz -fno-inline-small-functions
-SMALLER  = -fno-caller-saves -fno-code-hoisting -fno-ipa-sra -fno-jump-tables \
-           -fno-move-loop-invariants -fno-schedule-insns2 -fno-shrink-wrap -fno-thread-jumps \
-           -fno-tree-ch -flive-range-shrinkage \
-           -fno-tree-dominator-opts -fno-tree-loop-im -fno-tree-loop-optimize -fno-tree-pre -fipa-pta \
+SMALLER  = -fno-caller-saves -fno-code-hoisting -fno-guess-branch-probability -fno-ipa-bit-cp \
+           -fno-ipa-sra -fno-jump-tables -fno-move-loop-invariants -fno-optimize-sibling-calls \
+           -fno-schedule-insns2 -fno-shrink-wrap -fno-thread-jumps -fno-tree-ch \
+           -fno-tree-dominator-opts -fno-tree-loop-im -fno-tree-loop-optimize -fno-tree-pre \
+           -fno-tree-switch-conversion -flive-range-shrinkage -fipa-pta \
            -Wno-maybe-uninitialized # which needs them to be right
 takes    = $(shell $(CC) -Werror $1 -E -x c /dev/null >/dev/null 2>&1 && echo "$1")
 SMALL_CFLAGS := $(if $(STATIC),$(or $(call takes,$(SMALLEST)),-Os) $(call takes,$(SMALLER)) \
                   $(call takes,-malign-data=abi)) \
                 -fno-pie -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections
 LINK     = $(if $(STATIC),-Wl$(,)--gc-sections$(,)-z$(,)noseparate-code$(,)-z$(,)norelro \
-             -Wl$(,)--sort-section=alignment$(,)-Map=$@.map)
+             -Wl$(,)-z$(,)common-page-size=64$(,)--sort-section=alignment$(,)-Map=$@.map)
 ,        = ,
 PREFIX   = /usr/local
 INTO     = $(DESTDIR)$(PREFIX)
@@ -51,8 +52,8 @@ SKIPPED := $(if $(SODIUM),,$(filter-out $(EXCEPT),$(shell grep -l '<sodium.h>' t
 # What tests the headers as they are compiled by default is one program, called by as many names, and
 # so are the fuzz targets: what they test is compiled once. The largest first: some take long. Each
 # can be built alone too: make build/test/test_pool.
-merged  = $(filter-out $(SKIPPED) $(EXCEPT),$(shell ls -S tests/$1_*.c | xargs grep -lE \
-            '^.define SYKLI_IMPLEMENTATION' | xargs grep -LE '^.define SYKLI_SIM|<sodium.h>'))
+merged  = $(filter-out $(SKIPPED) $(EXCEPT),$(shell ls -S tests/$1_*.c | xargs -r grep -lE \
+            '^.define SYKLI_IMPLEMENTATION' | xargs -r grep -LE '^.define SYKLI_SIM|<sodium.h>'))
 MERGED := $(call merged,test)
 MERGED_FUZZ := $(call merged,fuzz)
 ONE     = $(patsubst tests/%.c,$(B)/one/%,$(MERGED))

@@ -782,10 +782,10 @@ void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from);
 #define SYKLI_FAST_END _Pragma("GCC pop_options")
 // Also what a build for size may have taken away, as the Makefile's does.
 #define SYKLI_FASTEST_BEGIN _Pragma("GCC push_options") SYKLI_PRAGMA(GCC optimize("O2",            \
-    "align-functions=1", "align-jumps=1", "caller-saves", "code-hoisting", "jump-tables",          \
-    "move-loop-invariants", "no-live-range-shrinkage", "schedule-insns2", "shrink-wrap",           \
-    "thread-jumps", "tree-ch", "tree-dominator-opts", "tree-loop-im", "tree-loop-optimize",        \
-    "tree-pre"))
+    "align-functions=1", "align-jumps=1", "caller-saves", "code-hoisting",                         \
+    "guess-branch-probability", "jump-tables", "move-loop-invariants", "no-live-range-shrinkage",  \
+    "schedule-insns2", "shrink-wrap", "thread-jumps", "tree-ch", "tree-dominator-opts",            \
+    "tree-loop-im", "tree-loop-optimize", "tree-pre"))
 #define SYKLI_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #define SYKLI_FASTEST_END SYKLI_FAST_END
 #elif defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
@@ -4684,6 +4684,8 @@ static bool sykli__query_matches(const sykli__query_scan *s, const void *row)
     return stack[0] == SYKLI__QUERY_YES;
 }
 
+SYKLI_FAST_END
+
 // ---- the first stage: one table becomes the rows that the second needs
 
 static void sykli__query_item_name(char out[SYKLI__QUERY_NAME_MAX], uint8_t function,
@@ -4770,6 +4772,7 @@ static int sykli__query_plan(sykli__query_scan *s)
     return rc < 0 ? rc : 0;
 }
 
+SYKLI_FAST_BEGIN
 static sykli_value sykli__query_sum(const sykli_value *a, const sykli_value *b)
 {
     sykli_value sum = { .kind = SYKLI_KIND_F64 };
@@ -4952,6 +4955,8 @@ static int sykli__query_project(const sykli__query *q, const sykli_result *from,
     return sykli__query_arrange(to, &sorting, q->limit);
 }
 
+SYKLI_FAST_END
+
 // Without GROUP BY there is one group even when there are no rows.
 static int sykli__query_no_rows(sykli__query_scan *s)
 {
@@ -4992,8 +4997,6 @@ static int sykli__query_overflow(sykli_fault *f, int rc)
                                  "columns");
     return rc;
 }
-
-SYKLI_FAST_END
 
 // ---- results as bytes: "SQR", a version, columns, rows; numbers are LEB128 (DWARF 5, 7.6)
 
@@ -6840,6 +6843,8 @@ static bool sykli__log_begins(const sykli__log_index *index, uint32_t hash)
     return index->begins[hash >> 3] >> (hash & 7) & 1;
 }
 
+SYKLI_FAST_END
+
 // Adds one spelling unless it is too short or there already.
 static int sykli__log_mask_put(sykli__log_mask *mask, const uint8_t *data, size_t size)
 {
@@ -7109,6 +7114,7 @@ static void sykli__log_masker_init(sykli__log_masker *m, const sykli__log_mask *
 
 static void sykli__log_masker_free(sykli__log_masker *m) { sykli_buf_free(&m->held); }
 
+SYKLI_FAST_BEGIN
 // Looks at one spelling at the start of `p`.
 static void sykli__log_compare(const sykli__log_mask *mask, const sykli__log_pattern *pattern,
                                const uint8_t *p, size_t left, size_t *longest, bool *may_begin)
