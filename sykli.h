@@ -10402,7 +10402,9 @@ static void sykli__tree_look(sykli__tree *t, bool alone)
     t->look_ns = t->mem->sys->wall_ms(t->mem->sys->user) * 1000000;
     t->alone = alone;
     sykli__tree_see_no_more(t);
-    if (t->sight) t->sight->count = t->sight->at = t->sight->look = 0;
+    if (!t->sight) return;
+    t->sight->count = t->sight->at = 0;
+    t->sight->look = 0;
 }
 
 static void sykli__tree_shared(sykli__tree *t)
@@ -10438,7 +10440,8 @@ static void sykli__tree_foresee(sykli__tree *t, const char *path)
         t->sight = (sykli__tree_sight *)sykli_mem_resize(t->mem, SYKLI_TAG_tree, NULL, 0,
                                                          sizeof *t->sight);
         if (!t->sight) return;
-        t->sight->count = t->sight->at = t->sight->look = 0;
+        t->sight->count = t->sight->at = 0;
+        t->sight->look = 0;
         t->sight->asking = false;
     }
     sykli__tree_seen seen = { .path = path };
