@@ -7,7 +7,7 @@ CFLAGS   = $(if $(STATIC),$(SMALL_CFLAGS),-O2) -g
 # while the program runs, without the longer addresses of code that can be anywhere, which it is not,
 # and without pages of zeros between code and constants or behind the few that the loader would make
 # read-only. SMALLER are passes that copy and move code to save branches and loads; the hot parts
-# have them all the same (SYKLI_FASTEST_BEGIN). tools/size holds the parts of it to a budget.
+# have those that matter (SYKLI_FASTEST_BEGIN). tools/size holds the parts of it to a budget.
 SMALLEST = -Oz -fno-inline-small-functions
 SMALLER  = -fno-caller-saves -fno-code-hoisting -fno-guess-branch-probability -fno-ipa-bit-cp \
            -fno-ipa-sra -fno-jump-tables -fno-move-loop-invariants -fno-optimize-sibling-calls \
@@ -120,17 +120,22 @@ $(patsubst tests/%.c,$(B)/test/%,$(LINKED)): $(B)/test/%: tests/%.c $(COMMON) $(
 	    $(filter-out %/main.o,$(NODE)) $(shell sed -n 's|^// link: ||p' $<) -lpthread -lm -o $@
 
 # A name that one of them gives to a variable may be another's function: that is no shadow.
-$(B)/one/tests: $(MERGED)
-$(B)/one/fuzz: $(MERGED_FUZZ)
-$(B)/one/tests $(B)/one/fuzz: tests/one.awk $(COMMON)
-	@mkdir -p $(B)/one $(B)/gen
-	@awk -f tests/one.awk $(filter tests/test_%.c tests/fuzz_%.c,$^) tests/*.h >$(B)/gen/one_$(@F).c
+$(B)/one/tests: $(B)/gen/one_tests.c $(MERGED)
+$(B)/one/fuzz: $(B)/gen/one_fuzz.c $(MERGED_FUZZ)
+$(B)/one/tests $(B)/one/fuzz: $(COMMON)
+	@mkdir -p $(B)/one
 	@echo "cc $(@F)"; $(CC) $(TEST) -Wno-shadow -Itests $(B)/gen/one_$(@F).c $(TEST_LDFLAGS) \
 	    -lpthread -lm -o $@
+$(B)/gen/one_tests.c: tests/one.awk FORCE
+	@$(call put,awk -f tests/one.awk $(MERGED) tests/*.h)
+$(B)/gen/one_fuzz.c: tests/one.awk FORCE
+	@$(call put,awk -f tests/one.awk $(MERGED_FUZZ) tests/*.h)
+# What a command prints, if it is something else than before.
+put     = mkdir -p $(@D) && $1 >$@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 $(ONE): $(B)/one/tests
 $(ONE_FUZZ): $(B)/one/fuzz
 $(ONE) $(ONE_FUZZ):
-	@ln -f $< $@
+	@ln -f $< $@ 2>/dev/null || cp $< $@
 
 test: ## builds and runs the tests: no root, no network, about two minutes
 	@$(MAKE) $(JOBS) --no-print-directory all
@@ -180,6 +185,6 @@ help: ## prints this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo '  CC= HOSTCC= CFLAGS= STATIC=1 PREFIX= DESTDIR= SYKLI_SHARED= as usual'
 
-.PHONY: all demo demo-mesh examples test tests-build tests-more tests-run lint install clean help
+.PHONY: all demo demo-mesh examples test tests-build tests-more tests-run lint install clean help FORCE
 .DELETE_ON_ERROR:
 -include $(NODE:.o=.d)

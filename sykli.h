@@ -785,7 +785,7 @@ void sykli_hook_done(sykli *s, uint64_t ticket, int code, const char *from);
     "align-functions=1", "align-jumps=1", "caller-saves", "code-hoisting",                         \
     "guess-branch-probability", "jump-tables", "move-loop-invariants", "no-live-range-shrinkage",  \
     "schedule-insns2", "shrink-wrap", "thread-jumps", "tree-ch", "tree-dominator-opts",            \
-    "tree-loop-im", "tree-loop-optimize", "tree-pre"))
+    "tree-loop-im", "tree-loop-optimize", "tree-pre", "tree-switch-conversion"))
 #define SYKLI_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #define SYKLI_FASTEST_END SYKLI_FAST_END
 #elif defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
@@ -9053,8 +9053,8 @@ void sykli_sys_init(sykli_sys *out)
 // >>pool ---- several processors for one large file, or for many at once
 // A gigabyte takes one processor half a second to hash, and the tree of its digest falls apart into
 // pieces that know nothing of each other; whether thousands of files stand is asked one by one.
-// Threads live for one call of the host's and are joined before it returns: none is there when it
-// forks, is signalled or unloads us, and few small files start none. They read and ask, and
+// Threads live for one call of the host's and are joined before it returns and before we start a
+// process: between its calls there is none, and few small files start none. They read and ask, and
 // compute; memory, faults and contexts stay with the thread that owns them. One that cannot be
 // started is one less, with none the caller does it all.
 
@@ -9115,7 +9115,7 @@ typedef struct sykli__pool_team {
 
 // Begins a job with so many threads at most, the calling one among them, which has not begun yet.
 //   job      stays where it is; its `work` is given the room for itself
-//   returns  0, and the team must finish or leave; -ENOMEM
+//   returns  0, and the team must leave; -ENOMEM
 static int sykli__pool_begin(sykli__pool_team *team, sykli_mem *mem, uint32_t threads,
                              sykli__pool_job *job)
 {
@@ -10115,7 +10115,8 @@ enum {
     SYKLI__TREE_AHEAD_MIN = 16 << 10,  // of a smaller one the calls cost more than the hash
     SYKLI__TREE_SEEN_MAX = 2048,       // paths that are asked about ahead
     SYKLI__TREE_SEEN_MIN = 64,         // fewer are done before a second thread has begun
-    SYKLI__TREE_SEEN_STEP = 16         // that a thread takes at a time
+    SYKLI__TREE_SEEN_STEP = 16,        // that a thread takes at a time
+    SYKLI__TREE_SEEN_FAR = 256         // how far one that is wanted is looked for
 };
 
 // What our temporary files in a task's folders begin with; a walk does not see them.
@@ -10428,14 +10429,28 @@ static int sykli__tree_stat(sykli__tree *t, const char *path, sykli_stat *out)
     return fd < 0 ? fd : t->mem->sys->stat(t->mem->sys->user, fd, *name ? name : ".", out);
 }
 
+// Whether the folder of a path can be open without one being closed that this look has asked for.
+static bool sykli__tree_has_room(const sykli__tree *t, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t size = slash ? (size_t)(slash - path) : 0;
+    bool room = !size;
+    for (int i = 0; i < SYKLI__TREE_OPEN_MAX && !room; i++) {
+        const sykli__tree_folder *f = &t->folders[i];
+        room = !f->path || f->seen != t->look || (!strncmp(f->path, path, size) && !f->path[size]);
+    }
+    return room;
+}
+
 // Notes a path whose stat will be wanted in this look, after those that were noted before; what is
-// no plain path is left out.
+// no plain path is left out, and so are those of more folders than are open at once.
 //   path   stays where it is
 static void sykli__tree_foresee(sykli__tree *t, const char *path)
 {
     char clean[SYKLI__TREE_PATH_MAX + 1];
     if ((t->sight && t->sight->count == SYKLI__TREE_SEEN_MAX) || sykli__tree_is_glob(path)
-        || sykli__tree_clean(path, clean, NULL) || !*clean || strcmp(clean, path)) return;
+        || sykli__tree_clean(path, clean, NULL) || !*clean || strcmp(clean, path)
+        || !sykli__tree_has_room(t, path)) return;
     if (!t->sight) {
         t->sight = (sykli__tree_sight *)sykli_mem_resize(t->mem, SYKLI_TAG_tree, NULL, 0,
                                                          sizeof *t->sight);
@@ -10476,18 +10491,20 @@ static void sykli__tree_see(sykli__tree *t)
     if (sight->asking) sight->look = t->look;
 }
 
-// The same stat as below, if it is known ahead. Who comes before the others have asked helps them.
+// The stat of a path, if it is known ahead. Who comes before the others have asked helps them. What
+// was noted is wanted in that order, but for some that are not wanted at all.
 static bool sykli__tree_seen_get(sykli__tree *t, const char *path, sykli_stat *out)
 {
     sykli__tree_sight *sight = t->sight;
     if (!t->alone || !sight || sight->look != t->look) return false;
-    size_t at = sight->at;
-    while (at < sight->count && sight->seen[at].path != path) at++;
-    if (at == sight->count) return false;
+    size_t at = sight->at, end = at + SYKLI__TREE_SEEN_FAR;
+    if (end > sight->count) end = sight->count;
+    while (at < end && sight->seen[at].path != path) at++;
+    if (at == end) return false;
+    sight->at = at + 1;
     while (!sight->known[at / SYKLI__TREE_SEEN_STEP])
         if (!sight->asking || !sykli__pool_help(&sight->team)) return false;
     if (sight->seen[at].rc) return false;
-    sight->at = at + 1;
     *out = sight->seen[at].stat;
     return true;
 }
@@ -10604,6 +10621,7 @@ static int sykli__tree_read_large(sykli__tree *t, int fd, const sykli_stat *befo
     const sykli_sys *sys = t->mem->sys;
     sykli_tree hash;
     if (!sykli__pool_pays(t->threads_max, before->size_bytes)) return 1;
+    sykli__tree_see_no_more(t); // so many threads are enough
     sykli_tree_init(&hash);
     int rc = sykli__pool_add(t->mem, t->threads_max, fd, -1, before->size_bytes, &hash);
     sykli_tree_end(&hash, out);
@@ -10959,6 +10977,7 @@ static void sykli__tree_ahead_walk(sykli__tree_walk *w, size_t *next)
 {
     sykli__tree *t = w->tree;
     sykli__tree_ahead a;
+    sykli__tree_see_no_more(t);
     a.sys = t->mem->sys;
     a.count = 0;
     a.bytes = 0;
@@ -11061,6 +11080,7 @@ static int sykli__tree_parent(sykli__tree *t, const char *path, bool create, int
     int fd = t->root_fd;
     const int flags = SYKLI_OPEN_read | SYKLI_OPEN_directory | SYKLI_OPEN_nofollow;
     const char *p = path, *slash;
+    sykli__tree_see_no_more(t);
     for (; (slash = strchr(p, '/')); p = slash + 1) {
         char name[256];
         size_t size = (size_t)(slash - p);
@@ -11293,6 +11313,7 @@ static int sykli__tree_save(sykli__tree *t, sykli_fault *fault)
 static void sykli__tree_close(sykli__tree *t)
 {
     if (!t->mem) return;
+    sykli__tree_see_no_more(t);
     sykli__tree_save(t, NULL);
     for (int i = 0; i < SYKLI__TREE_OPEN_MAX; i++) sykli__tree_folder_close(t, &t->folders[i]);
     if (t->root_fd >= 0) t->mem->sys->close(t->mem->sys->user, t->root_fd);

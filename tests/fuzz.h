@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak)); // of several in one
+int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak)); // picks one of several
 
 static FILE *fuzz_out; // where failures are told; NULL: stderr
 

@@ -3,7 +3,8 @@
 # targets become one target likewise.
 #
 # The files know nothing of each other: a name that a file and another, or a header, give at the
-# beginning of a line is preceded by the file's own while that file is read; its macros end with it.
+# beginning of a line gets the file's own in front while that file is read; its macros end with it.
+# This is a macro too, so such a name must not be a member's that the file uses.
 function give(name) {
     if (name == "" || name == "main" || (FILENAME, name) in given) return
     given[FILENAME, name] = 1
@@ -28,11 +29,15 @@ function when_called(path, action) {
     print "    if (!strcmp(name, \"" base(path) "\")) " action ";"
 }
 
-/^static / { # ... NAME(, NAME[ or NAME =
+/^static / { # ... NAME(, NAME[, NAME = ... or NAME, NAME;
     line = $0
-    sub(/ *[({=;[].*/, "", line)
-    sub(/.*[ *]/, "", line)
-    give(line)
+    sub(/ *[({;[].*/, "", line)
+    gsub(/ *=[^,]*/, "", line)
+    count = split(line, part, /, */)
+    for (i = 1; i <= count; i++) {
+        sub(/.*[ *]/, "", part[i])
+        give(part[i])
+    }
 }
 /^typedef struct / { give($3) }
 /^SYKLI_ROW\(/ {

@@ -716,7 +716,7 @@ echo "$graph" | from "stdin as a file" /dev/stdin
 code=0
 "$sykli" validate -f - >out 2>err <&- || code=$?
 expect "no stdin" 1
-told "stdin is closed"
+told "stdin cannot be read"
 from "a descriptor" /dev/fd/3 3<<J
 $graph
 J

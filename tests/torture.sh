@@ -4,7 +4,7 @@
 # TORTURE=every fails each single call: for a night.
 set -u
 export TORTURE="${TORTURE-full}"
-export ASAN_OPTIONS="${ASAN_OPTIONS-quarantine_size_mb=4}" # see run.sh
+export ASAN_OPTIONS="${ASAN_OPTIONS-quarantine_size_mb=32}" # see run.sh
 if [ "${1-}" = --one ]; then
     log=$2.${3%/*}.torture.log
     TEST_SHARE=$3 timeout "${TORTURE_SECONDS-900}" "$2" >"$log" 2>&1 && { tail -n 1 "$log"; exit; }

@@ -223,7 +223,7 @@ char *cli_read(cli *c, const char *path, size_t *out_size)
     if (silent && !size)
         sykli_fail(&c->fault, SYKLI_EINVAL, "%s is a fifo that nobody writes to", path);
     else if (!error) return text;
-    else if (error == EBADF) sykli_fail(&c->fault, SYKLI_EINVAL, "stdin is closed");
+    else if (error == EBADF) sykli_fail(&c->fault, SYKLI_EINVAL, "stdin cannot be read");
     else sykli_fail_sys(&c->fault, -error, "%s", path);
     return NULL;
 }
