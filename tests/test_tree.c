@@ -599,6 +599,15 @@ static int files_count(void *to, const sykli__tree_file *file)
 enum { SEEN = 80 };
 static char seen_names[SEEN][32];
 
+// Makes the files of these names, in so many folders by turns.
+static void put_seen(const place *p, int folders)
+{
+    for (int i = 0; i < SEEN; i++) {
+        snprintf(seen_names[i], sizeof seen_names[i], "d%d/%d", i % folders, i);
+        put(p->root, seen_names[i], "");
+    }
+}
+
 // Asks for the stats of those from `first` on: so many are there.
 //   asked    how many stats that takes, at least
 static void sees(test *t, sykli__tree *tree, int first, int wanted, int asked)
@@ -637,10 +646,7 @@ static void what_is_foreseen_is_asked_once(test *t)
     sykli__tree tree = { 0 };
     place_make(&p);
     t->sys.stat = counted_stat;
-    for (int i = 0; i < SEEN; i++) {
-        snprintf(seen_names[i], sizeof seen_names[i], "d%d/%d", i % 2, i);
-        put(p.root, seen_names[i], "");
-    }
+    put_seen(&p, 2);
     TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
     tree.threads_max = 2;
     foresee_all(&tree);
@@ -678,10 +684,7 @@ static void who_wants_to_know_helps(test *t)
     sykli__tree tree = { 0 };
     place_make(&p);
     t->sys.stat = counted_stat;
-    for (int i = 0; i < SEEN; i++) {
-        snprintf(seen_names[i], sizeof seen_names[i], "d%d/%d", i % 2, i);
-        put(p.root, seen_names[i], "");
-    }
+    put_seen(&p, 2);
     TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
     const char *list[SEEN];
     int found = 0;
@@ -731,11 +734,8 @@ static void others_ask_while_the_owner_goes_on(test *t)
     place_make(&p);
     sys.stat = slow_stat, sys.thread = counted_thread, sys.user = t;
     owner = true;
-    for (int i = 0; i < SEEN; i++) {
-        snprintf(seen_names[i], sizeof seen_names[i], "d%d/%d", i % 2, i);
-        put(p.root, seen_names[i], "");
-        list[i] = seen_names[i];
-    }
+    put_seen(&p, 2);
+    for (int i = 0; i < SEEN; i++) list[i] = seen_names[i];
     for (int i = 0; i < PLACES; i++) {
         snprintf(far[i], sizeof far[i], "far%d/x", i);
         put(p.root, far[i], "");
@@ -773,10 +773,7 @@ static void files_of_many_folders_are_foreseen(test *t)
     place p;
     sykli__tree tree = { 0 };
     place_make(&p);
-    for (int i = 0; i < SEEN; i++) {
-        snprintf(seen_names[i], sizeof seen_names[i], "d%d/%d", i / 2, i);
-        put(p.root, seen_names[i], "");
-    }
+    put_seen(&p, SEEN / 2);
     t->sys.stat = counted_stat;
     TRY(sykli__tree_open(&tree, &t->mem, p.root, NULL, &t->fault));
     tree.threads_max = 2;
